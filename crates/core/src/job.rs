@@ -1,0 +1,173 @@
+//! Work that cannot be done in the caller's transaction: what it is, and what its next step is.
+//!
+//! A job is a step machine whose memory is the database itself. Each step is one transaction or one concurrent
+//! command; after a crash the next run looks at what is there and goes on from that, so no step is ever
+//! repeated to any harm.
+
+use crate::plan::Qualified;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// What a job is to bring about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Task {
+    /// An index, built without blocking writers.
+    CreateIndex {
+        /// Where it will be.
+        index: Qualified,
+        /// The `CREATE INDEX CONCURRENTLY` statement.
+        statement: String,
+    },
+    /// An index gone, without blocking writers.
+    DropIndex {
+        /// Which.
+        index: Qualified,
+    },
+    /// A constraint validated.
+    ValidateConstraint {
+        /// Its table.
+        table: Qualified,
+        /// Its name.
+        constraint: String,
+        /// Its expression, to count the rows that violate it.
+        expression: String,
+    },
+    /// A materialized view filled.
+    RefreshView {
+        /// Which.
+        view: Qualified,
+    },
+    /// A column's statistics gathered, which a change of its type has emptied.
+    Analyze {
+        /// The table.
+        table: Qualified,
+        /// The column.
+        column: String,
+    },
+    /// An item of the plan carried out in a transaction of its own, once its locks are to be had.
+    AlterTable {
+        /// The item's id.
+        item: String,
+    },
+}
+
+impl Task {
+    /// The kind's name in `groundskeeper.jobs`.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::CreateIndex { .. } => "create_index",
+            Self::DropIndex { .. } => "drop_index",
+            Self::ValidateConstraint { .. } => "validate_constraint",
+            Self::RefreshView { .. } => "refresh_view",
+            Self::Analyze { .. } => "analyze",
+            Self::AlterTable { .. } => "alter_table",
+        }
+    }
+}
+
+/// What there is of an index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IndexState {
+    /// Nothing.
+    Absent,
+    /// A leftover of a build or drop that did not end.
+    Invalid,
+    /// An index that queries may use.
+    Valid,
+}
+
+/// The next step towards an index, or towards its absence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IndexStep {
+    /// Build it.
+    Build,
+    /// Drop what is there.
+    Drop,
+    /// Nothing is left to do.
+    Done,
+}
+
+/// What to do next so that an index is there and valid.
+#[must_use]
+pub fn towards_index(state: IndexState) -> IndexStep {
+    match state {
+        IndexState::Absent => IndexStep::Build,
+        IndexState::Invalid => IndexStep::Drop,
+        IndexState::Valid => IndexStep::Done,
+    }
+}
+
+/// What to do next so that an index is gone.
+#[must_use]
+pub fn towards_no_index(state: IndexState) -> IndexStep {
+    match state {
+        IndexState::Absent => IndexStep::Done,
+        IndexState::Invalid | IndexState::Valid => IndexStep::Drop,
+    }
+}
+
+/// How often a job that was refused a lock, or failed for a passing reason, is tried.
+pub const MAX_ATTEMPTS: u32 = 12;
+
+/// How long to wait before attempt `attempt + 1`: doubling from one second to five minutes, with jitter so that
+/// rivals do not meet again. `jitter` is in `0.0..1.0`; the wait is between half and all of the doubled time.
+#[must_use]
+pub fn backoff(attempt: u32, jitter: f64) -> Duration {
+    let full = 2f64.powi(i32::try_from(attempt.min(20)).unwrap_or(20)).min(300.0);
+    Duration::from_secs_f64(full * (0.5 + 0.5 * jitter.clamp(0.0, 1.0)))
+}
+
+/// Whether an error may pass by itself, so that the job is worth another attempt.
+#[must_use]
+pub fn is_passing(sqlstate: &str) -> bool {
+    matches!(sqlstate, "55P03" | "40P01" | "40001" | "53000" | "53100" | "53200" | "53300" | "55006")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Follows the steps of an index job, `crash` saying which steps leave an INVALID index behind.
+    fn run(towards: fn(IndexState) -> IndexStep, mut state: IndexState, crashes: &[bool]) -> (IndexState, usize) {
+        let mut steps = 0;
+        let mut crashes = crashes.iter().copied();
+        loop {
+            let crashed = crashes.next().unwrap_or(false);
+            state = match towards(state) {
+                IndexStep::Done => return (state, steps),
+                _ if crashed => IndexState::Invalid,
+                IndexStep::Build => IndexState::Valid,
+                IndexStep::Drop => IndexState::Absent,
+            };
+            steps += 1;
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn index_jobs_converge_whatever_crashes(crashes in prop::collection::vec(any::<bool>(), 0..10), start in 0..3) {
+            let start = [IndexState::Absent, IndexState::Invalid, IndexState::Valid][start as usize];
+            prop_assert_eq!(run(towards_index, start, &crashes).0, IndexState::Valid);
+            let (gone, steps) = run(towards_no_index, start, &crashes);
+            prop_assert_eq!(gone, IndexState::Absent);
+            prop_assert!(steps <= crashes.len() + 2);
+        }
+
+        #[test]
+        fn waits_grow_and_stay_bounded(attempt in 0..1000u32, jitter in 0.0..1.0f64) {
+            let wait = backoff(attempt, jitter);
+            prop_assert!(wait >= Duration::from_millis(500) && wait <= Duration::from_secs(300));
+            prop_assert!(backoff(attempt + 1, jitter) >= wait);
+        }
+    }
+
+    #[test]
+    fn tasks_survive_being_stored() {
+        let task = Task::DropIndex { index: Qualified { schema: "we\"ird".into(), name: "i.x".into() } };
+        let stored = serde_json::to_string(&task).unwrap();
+        assert_eq!(serde_json::from_str::<Task>(&stored).unwrap(), task);
+    }
+}

@@ -1,0 +1,8 @@
+//! The domain of `pg_groundskeeper`: what is decided, without the database it is decided for.
+//!
+//! Nothing here knows PostgreSQL's processes or memory, so everything here is tested without a server.
+#![forbid(unsafe_code)]
+
+pub mod job;
+pub mod plan;
+pub mod quality;

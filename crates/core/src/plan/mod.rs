@@ -1,0 +1,119 @@
+//! The optimization plan as data, and what is decided about each of its items.
+//!
+//! [`Plan::built_in`] reads `plan.toml`, the one file that states the whole plan. The extension looks each
+//! item's facts up in the catalogs and hands them to [`decide`]; nothing about the betting schema is known
+//! anywhere else.
+
+pub mod decide;
+mod item;
+
+pub use item::{Action, ColumnNeed, Family, Index, IndexKeys, Item, Qualified};
+
+use serde::Deserialize;
+
+/// The plan's sections, in the order in which a reader of the plan meets them.
+pub const SECTIONS: [&str; 10] = ["1.1", "2.1", "2.2", "3.1", "4.1", "4.2", "5.1", "5.2", "6.2", "beyond"];
+
+/// All that the plan wants, in the order in which it is stated.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// The items; ids are distinct.
+    pub items: Vec<Item>,
+}
+
+impl Plan {
+    /// Reads a plan from TOML.
+    ///
+    /// # Errors
+    /// Says what the text lacks: it is not TOML, an item is incomplete, a section is unknown, or two items
+    /// share an id.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let plan: Self = toml::from_str(text).map_err(|e| e.to_string())?;
+        let mut seen = std::collections::HashSet::new();
+        for item in &plan.items {
+            if !SECTIONS.contains(&item.section.as_str()) {
+                return Err(format!("item {} is of the unknown section {}", item.id(), item.section));
+            }
+            if !seen.insert(item.id()) {
+                return Err(format!("two items share the id {}", item.id()));
+            }
+        }
+        Ok(plan)
+    }
+
+    /// The plan that this extension carries out.
+    ///
+    /// # Errors
+    /// As [`Plan::parse`]; the built-in text is covered by a test.
+    pub fn built_in() -> Result<Self, String> {
+        Self::parse(include_str!("plan.toml"))
+    }
+
+    /// The item with that id.
+    #[must_use]
+    pub fn item(&self, id: &str) -> Option<&Item> {
+        self.items.iter().find(|item| item.id() == id)
+    }
+}
+
+/// Whether a section that was asked for covers an item's: `4` covers `4.1` and `4.2`.
+#[must_use]
+pub fn section_matches(asked: &str, section: &str) -> bool {
+    section == asked || section.strip_prefix(asked).is_some_and(|rest| rest.starts_with('.'))
+}
+
+/// Whether an argument names any section at all; a misspelt one must not pass for "nothing to do".
+#[must_use]
+pub fn is_section(asked: &str) -> bool {
+    SECTIONS.iter().any(|section| section_matches(asked, section))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_built_in_plan_is_complete() {
+        let plan = Plan::built_in().unwrap();
+        let count = |kind: &str| plan.items.iter().filter(|i| i.action.kind() == kind).count();
+        assert_eq!(count("widen_numeric"), 4);
+        assert_eq!(count("check_constraint"), 4);
+        assert_eq!(count("materialized_view"), 2);
+        assert_eq!(count("monitoring_view"), 4);
+        assert_eq!(count("partitioned_table"), 2);
+        assert_eq!(count("expression_index"), 1);
+        let planned = plan.items.iter().filter(|i| i.section != "beyond");
+        assert_eq!(planned.filter(|i| i.action.kind().ends_with("index")).count(), 14);
+        for section in SECTIONS {
+            assert!(plan.items.iter().any(|i| i.section == section), "section {section} has no item");
+        }
+    }
+
+    #[test]
+    fn ids_name_section_relation_and_object() {
+        let plan = Plan::built_in().unwrap();
+        assert!(plan.item("1.1.staging.moneylines.data_quality_score").is_some());
+        assert!(plan.item("2.1.staging.games.idx_staging_games_external_validation").is_some());
+        assert!(plan.item("4.1.staging.daily_game_stats").is_some());
+    }
+
+    #[test]
+    fn sections_match_by_component() {
+        assert!(section_matches("4", "4.1"));
+        assert!(section_matches("4.1", "4.1"));
+        assert!(!section_matches("4.", "4.1"));
+        assert!(!section_matches("1", "11.1"));
+        assert!(is_section("beyond") && !is_section("7"));
+    }
+
+    #[test]
+    fn a_plan_with_a_double_id_or_an_unknown_section_is_refused() {
+        let item = |section: &str| {
+            format!("[[items]]\nsection = \"{section}\"\nrelation = \"a.b\"\nkind = \"monitoring_view\"\n")
+        };
+        assert!(Plan::parse(&item("5.2")).is_ok());
+        assert!(Plan::parse(&item("9")).unwrap_err().contains("unknown section"));
+        assert!(Plan::parse(&item("5.2").repeat(2)).unwrap_err().contains("share the id"));
+    }
+}
