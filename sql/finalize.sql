@@ -1,0 +1,26 @@
+-- Grants and comments come before the plan is applied: what is applied then belongs to the user, not to us.
+
+REVOKE ALL ON FUNCTION groundskeeper.plan_status() FROM PUBLIC;
+REVOKE ALL ON FUNCTION groundskeeper.apply_plan(boolean, text[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION groundskeeper.rollback_plan(boolean, text[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION groundskeeper.rollback_script() FROM PUBLIC;
+REVOKE ALL ON FUNCTION groundskeeper.cancel_job(bigint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION groundskeeper.retry_job(bigint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION groundskeeper.resume() FROM PUBLIC;
+
+-- PUBLIC reaches the pure functions; each other function has its own grant.
+GRANT USAGE ON SCHEMA groundskeeper TO PUBLIC;
+GRANT EXECUTE ON FUNCTION groundskeeper.plan_status() TO pg_monitor;
+GRANT EXECUTE ON FUNCTION groundskeeper.rollback_script() TO pg_monitor;
+GRANT SELECT ON groundskeeper.change_log, groundskeeper.jobs, groundskeeper.job_history TO pg_monitor;
+
+COMMENT ON FUNCTION groundskeeper.plan_status() IS 'Each item of the plan: whether it is applied here, and if not, why not and what would do it';
+COMMENT ON FUNCTION groundskeeper.apply_plan(boolean, text[]) IS 'Applies what is pending, in the sections asked for; a dry run only says what it would do';
+COMMENT ON FUNCTION groundskeeper.rollback_plan(boolean, text[]) IS 'Takes back what the change log records, newest first; a dry run only says what it would do';
+COMMENT ON FUNCTION groundskeeper.cancel_job(bigint) IS 'Cancels a job, queued or running, and returns its new state';
+COMMENT ON FUNCTION groundskeeper.retry_job(bigint) IS 'Queues a failed or cancelled job again';
+COMMENT ON FUNCTION groundskeeper.resume() IS 'Lets a restored copy of a database run the jobs that came with it';
+COMMENT ON PROCEDURE groundskeeper.wait_for_job(bigint, interval, text) IS 'Waits until a job has ended, committing between looks; not in a transaction block';
+
+-- The installation itself: all of the plan that is safe in this transaction, the rest as jobs.
+DO $$ BEGIN PERFORM FROM groundskeeper.apply_plan(); END $$;

@@ -1,0 +1,122 @@
+-- What was changed, and what is still to be done. Written by the extension only; restored with the database.
+
+CREATE TABLE groundskeeper.change (
+    change_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    item text NOT NULL,
+    applied_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    applied_by text NOT NULL,
+    forward_sql text NOT NULL,
+    inverse_sql text NOT NULL,
+    prior_definition text,
+    undo jsonb NOT NULL DEFAULT '{}',
+    reverted_at timestamptz
+);
+COMMENT ON TABLE groundskeeper.change IS 'Every change that carried out an item of the plan, recorded in the transaction that made it';
+COMMENT ON COLUMN groundskeeper.change.change_id IS 'In the order in which the changes were made';
+COMMENT ON COLUMN groundskeeper.change.item IS 'The item of the plan';
+COMMENT ON COLUMN groundskeeper.change.applied_at IS 'When';
+COMMENT ON COLUMN groundskeeper.change.applied_by IS 'The role that asked for it';
+COMMENT ON COLUMN groundskeeper.change.forward_sql IS 'The statements that were run';
+COMMENT ON COLUMN groundskeeper.change.inverse_sql IS 'The statements that took it back then; rollback_plan() looks again at what stands on the object by now';
+COMMENT ON COLUMN groundskeeper.change.prior_definition IS 'The definition of each object that was there before; NULL where there was none';
+COMMENT ON COLUMN groundskeeper.change.undo IS 'What rollback_plan() must know that the catalogs no longer tell';
+COMMENT ON COLUMN groundskeeper.change.reverted_at IS 'When it was taken back; NULL while it stands';
+CREATE INDEX ON groundskeeper.change (item) WHERE reverted_at IS NULL;
+
+CREATE VIEW groundskeeper.change_log AS
+SELECT change_id, item, applied_at, applied_by, forward_sql, inverse_sql, prior_definition, reverted_at
+  FROM groundskeeper.change;
+COMMENT ON VIEW groundskeeper.change_log IS 'Every change that carried out an item of the plan, with its inverse and what was there before';
+
+CREATE TABLE groundskeeper.job (
+    job_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    kind text NOT NULL,
+    target text NOT NULL,
+    item text,
+    task jsonb NOT NULL,
+    run_as text NOT NULL,
+    requested_by text NOT NULL,
+    home text NOT NULL,
+    state text NOT NULL DEFAULT 'queued' CHECK (state IN ('queued', 'running', 'succeeded', 'failed', 'cancelled')),
+    phase text,
+    detail text,
+    error text,
+    attempts integer NOT NULL DEFAULT 0,
+    not_before timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    worker_pid integer,
+    queued_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    started_at timestamptz,
+    finished_at timestamptz
+);
+COMMENT ON TABLE groundskeeper.job IS 'Work for background workers; groundskeeper.jobs shows it';
+COMMENT ON COLUMN groundskeeper.job.task IS 'What is to be brought about';
+COMMENT ON COLUMN groundskeeper.job.run_as IS 'The role that the worker connects as';
+COMMENT ON COLUMN groundskeeper.job.home IS 'The cluster and database that the job was queued in; a copy does not run it until groundskeeper.resume()';
+COMMENT ON COLUMN groundskeeper.job.not_before IS 'When the next attempt may start';
+COMMENT ON COLUMN groundskeeper.job.worker_pid IS 'The worker that has it, if that worker still lives';
+CREATE UNIQUE INDEX ON groundskeeper.job (item) WHERE state IN ('queued', 'running');
+CREATE INDEX ON groundskeeper.job (state, not_before);
+
+CREATE TABLE groundskeeper.job_attempt (
+    job_id bigint NOT NULL REFERENCES groundskeeper.job ON DELETE CASCADE,
+    attempt integer NOT NULL,
+    started_at timestamptz NOT NULL,
+    finished_at timestamptz,
+    state text NOT NULL,
+    error text,
+    lock_waits integer NOT NULL DEFAULT 0,
+    rows_done bigint NOT NULL DEFAULT 0,
+    PRIMARY KEY (job_id, attempt)
+);
+COMMENT ON TABLE groundskeeper.job_attempt IS 'One row per attempt at a job';
+
+CREATE VIEW groundskeeper.jobs AS
+SELECT j.job_id, j.kind, j.target,
+       CASE WHEN j.state = 'running' AND a.wait_event_type = 'Lock' THEN 'waiting' ELSE j.state END AS state,
+       CASE j.state
+           WHEN 'succeeded' THEN 1.0
+           WHEN 'running' THEN COALESCE(
+               pg_catalog.round(COALESCE(p.blocks_done, 0)::numeric / NULLIF(p.blocks_total, 0), 3), 0.0)
+           ELSE 0.0
+       END AS progress,
+       CASE WHEN j.state = 'running' THEN COALESCE(p.phase, j.phase) ELSE j.phase END AS phase,
+       CASE WHEN j.state = 'running' AND a.wait_event_type = 'Lock'
+            THEN 'waits for ' || COALESCE(NULLIF(pg_catalog.array_to_string(pg_catalog.pg_blocking_pids(a.pid), ', '), ''), 'a lock')
+            ELSE j.detail
+       END AS detail,
+       j.attempts, j.queued_at, j.started_at, j.finished_at, j.error
+  FROM groundskeeper.job j
+  LEFT JOIN pg_catalog.pg_stat_activity a ON j.state = 'running' AND a.pid = j.worker_pid
+  LEFT JOIN pg_catalog.pg_stat_progress_create_index p ON p.pid = a.pid;
+COMMENT ON VIEW groundskeeper.jobs IS 'Jobs with their state, seen live';
+COMMENT ON COLUMN groundskeeper.jobs.state IS 'queued, running, waiting (for a lock), succeeded, failed or cancelled';
+COMMENT ON COLUMN groundskeeper.jobs.progress IS '0 to 1; from pg_stat_progress_create_index for builds';
+COMMENT ON COLUMN groundskeeper.jobs.detail IS 'For a waiting job the pids that it waits for';
+
+CREATE VIEW groundskeeper.job_history AS
+SELECT job_id, attempt, started_at, finished_at, state, error, lock_waits, rows_done
+  FROM groundskeeper.job_attempt;
+COMMENT ON VIEW groundskeeper.job_history IS 'One row per attempt at a job';
+
+-- Restored with the database. Jobs keep the home they were queued in, so a copy leaves them alone.
+SELECT pg_catalog.pg_extension_config_dump('groundskeeper.change', '');
+SELECT pg_catalog.pg_extension_config_dump('groundskeeper.change_change_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('groundskeeper.job', '');
+SELECT pg_catalog.pg_extension_config_dump('groundskeeper.job_job_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('groundskeeper.job_attempt', '');
+
+-- The whole log as one script, newest change first: the schema as it was before, for a backup or for rehearsal.
+CREATE FUNCTION groundskeeper.rollback_script() RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT COALESCE(string_agg(
+               format(E'-- change %s: %s, applied %s by %s\n%s%s;\n',
+                      change_id, item, to_char(applied_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS"Z"'), applied_by,
+                      COALESCE('-- before: ' || replace(prior_definition, E'\n', E'\n--         ') || E'\n', ''),
+                      inverse_sql),
+               E'\n' ORDER BY change_id DESC), '')
+      FROM groundskeeper.change_log
+     WHERE reverted_at IS NULL;
+END;
+COMMENT ON FUNCTION groundskeeper.rollback_script() IS 'The change log as one script that brings back the schema as it was, with what each object was before';

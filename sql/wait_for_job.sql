@@ -1,0 +1,29 @@
+-- A procedure, since it must not hold a snapshot: the concurrent build that it waits for would wait for it.
+-- One that commits may not pin its search_path, so every name in it is qualified.
+CREATE PROCEDURE groundskeeper.wait_for_job(job_id bigint, timeout interval DEFAULT '1 hour', INOUT state text DEFAULT NULL)
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    give_up timestamptz;
+BEGIN
+    COMMIT; -- in a transaction block: refused here and now
+    IF wait_for_job.job_id IS NULL OR wait_for_job.timeout IS NULL THEN
+        RAISE EXCEPTION 'job_id and timeout must not be null' USING ERRCODE = 'null_value_not_allowed';
+    END IF;
+    give_up := pg_catalog.clock_timestamp() OPERATOR(pg_catalog.+) wait_for_job.timeout;
+    PERFORM groundskeeper.look_after_jobs();
+    LOOP
+        SELECT j.state INTO wait_for_job.state
+          FROM groundskeeper.jobs j WHERE j.job_id OPERATOR(pg_catalog.=) wait_for_job.job_id;
+        IF NOT FOUND THEN
+            RAISE EXCEPTION 'job % does not exist', wait_for_job.job_id
+                USING ERRCODE = 'undefined_object', HINT = 'SELECT * FROM groundskeeper.jobs shows those that do.';
+        END IF;
+        COMMIT;
+        EXIT WHEN wait_for_job.state OPERATOR(pg_catalog.=) ANY (ARRAY['succeeded', 'failed', 'cancelled'])
+               OR pg_catalog.clock_timestamp() OPERATOR(pg_catalog.>=) give_up;
+        PERFORM pg_catalog.pg_sleep(0.05);
+        COMMIT;
+    END LOOP;
+END
+$$;

@@ -1,0 +1,36 @@
+//! `cancel_job`, `retry_job`, `resume`; `wait_for_job` is a procedure and lives in `sql/`.
+
+use super::given;
+use crate::jobs;
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::prelude::*;
+
+extension_sql_file!("../../sql/wait_for_job.sql", name = "wait_for_job", requires = ["journal", look_after_jobs]);
+
+/// Cancels a job and returns its new state; `running` for one that has been told and has not stopped yet.
+#[pg_extern(schema = "groundskeeper", volatile, parallel_unsafe)]
+#[search_path(pg_catalog, pg_temp)]
+fn cancel_job(job_id: Option<i64>) -> std::result::Result<String, ErrorReport> {
+    Ok(jobs::cancel(given(job_id, "job_id")?)?)
+}
+
+/// Queues a failed or cancelled job again; `queued`.
+#[pg_extern(schema = "groundskeeper", volatile, parallel_unsafe)]
+#[search_path(pg_catalog, pg_temp)]
+fn retry_job(job_id: Option<i64>) -> std::result::Result<String, ErrorReport> {
+    Ok(jobs::retry(given(job_id, "job_id")?)?)
+}
+
+/// Lets a restored copy run the jobs that came with it; how many there are.
+#[pg_extern(schema = "groundskeeper", volatile, parallel_unsafe)]
+#[search_path(pg_catalog, pg_temp)]
+fn resume() -> std::result::Result<i64, ErrorReport> {
+    Ok(jobs::resume()?)
+}
+
+/// Starts a worker for jobs that have none, as after a crash without preloading.
+#[pg_extern(schema = "groundskeeper", volatile, parallel_unsafe)]
+#[search_path(pg_catalog, pg_temp)]
+fn look_after_jobs() {
+    jobs::look_after();
+}

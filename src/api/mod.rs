@@ -1,0 +1,18 @@
+//! The functions that SQL calls, one file per capability.
+
+mod jobs;
+mod plan;
+mod quality;
+
+use crate::error::{Failure, Result};
+use pgrx::prelude::*;
+
+/// An argument that must not be NULL.
+fn given<T>(value: Option<T>, argument: &str) -> Result<T> {
+    value.ok_or_else(|| {
+        Failure::new(
+            PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED,
+            format!("{argument} must not be null"),
+        )
+    })
+}

@@ -1,0 +1,69 @@
+//! What stands on a column: views to be saved and recreated, and what cannot be.
+
+use crate::error::Result;
+use crate::sql::{self, required};
+use pgrx::pg_sys::Oid;
+
+/// The views and materialized views on a column, and what rules out changing the column's type.
+#[derive(Debug, Clone, Default)]
+pub struct Dependents {
+    /// DROP statements, the outermost view first.
+    pub drops: Vec<String>,
+    /// The statements that make them again, the innermost view first.
+    pub recreates: Vec<String>,
+    /// Objects that are in the way, as PostgreSQL describes them.
+    pub obstacles: Vec<String>,
+    /// Bytes of populated materialized views, which recreating would compute again.
+    pub refill: Vec<Oid>,
+}
+
+/// Looks up all that depends on a column, directly or through views.
+pub fn dependents_of_column(relation: Oid, attnum: i16) -> Result<Dependents> {
+    let views: Vec<Oid> = sql::rows(
+        include_str!("dependents.sql"),
+        &[relation.into(), i32::from(attnum).into()],
+        |row| required(row, 1),
+    )?;
+    let obstacles = sql::texts(
+        include_str!("obstacles.sql"),
+        &[relation.into(), i32::from(attnum).into(), views.clone().into()],
+    )?;
+    let mut out = Dependents { obstacles, ..Dependents::default() };
+    for view in &views {
+        let Some(found) = super::relation_by_oid(*view)? else { continue };
+        let what = if found.kind == 'm' { "MATERIALIZED VIEW" } else { "VIEW" };
+        out.drops.insert(0, format!("DROP {what} {}", found.quoted));
+        out.recreates.extend(definition(*view)?);
+        if found.kind == 'm' && found.populated {
+            out.refill.push(*view);
+        }
+    }
+    Ok(out)
+}
+
+/// The statements that make a view again exactly as it is.
+pub fn definition(view: Oid) -> Result<Vec<String>> {
+    let creator = creator_without_default_privileges(view)?;
+    sql::texts(include_str!("relation_ddl.sql"), &[view.into(), creator.into()])
+}
+
+/// Who must create the view so that its ACL stays NULL: default privileges of the creating role would fill it.
+/// `None` where the current role will do, or where nobody else may.
+fn creator_without_default_privileges(view: Oid) -> Result<Option<String>> {
+    sql::first(
+        "WITH defaults AS (
+             SELECT d.defaclrole FROM pg_catalog.pg_default_acl d, pg_catalog.pg_class c
+              WHERE c.oid = $1 AND d.defaclobjtype = 'r' AND d.defaclnamespace IN (0, c.relnamespace))
+         SELECT a.rolname::text
+           FROM pg_catalog.pg_class c, pg_catalog.pg_roles a
+          WHERE c.oid = $1 AND c.relacl IS NULL
+            AND EXISTS (SELECT FROM defaults JOIN pg_catalog.pg_roles me ON me.oid = defaclrole
+                         WHERE me.rolname = CURRENT_USER)
+            AND a.oid NOT IN (SELECT defaclrole FROM defaults)
+            AND pg_catalog.pg_has_role(a.oid, 'MEMBER')
+            AND pg_catalog.has_schema_privilege(a.oid, c.relnamespace, 'USAGE, CREATE')
+          ORDER BY a.oid <> c.relowner, a.oid LIMIT 1",
+        &[view.into()],
+        |row| required::<String>(row, 1),
+    )
+}

@@ -1,0 +1,16 @@
+//! The only readers of the system catalogs. They return facts; what facts mean is decided in `groundskeeper-core`.
+
+mod canonical;
+mod constraint;
+mod dependents;
+mod index;
+mod relation;
+mod view;
+
+pub use constraint::{Check, checks, checks_on_column, rows_violating};
+pub use dependents::{Dependents, dependents_of_column};
+pub use index::{Index, index_named, indexes, name_taken_by, statement as index_statement};
+pub use relation::{
+    Relation, column_fact, default_grants, foreign_key_columns, numeric_column, partition_key, relation, relation_bytes, relation_by_oid, rows_beyond,
+};
+pub use view::{views, View};

@@ -1,0 +1,183 @@
+//! Relations, their columns, sizes and privileges.
+
+use crate::error::Result;
+use crate::sql::{self, quote_identifier, required};
+use groundskeeper_core::plan::Qualified;
+use groundskeeper_core::plan::decide::{ColumnFact, Digits};
+use pgrx::pg_sys::Oid;
+
+/// A table, view or materialized view.
+#[derive(Debug, Clone)]
+pub struct Relation {
+    /// Its OID.
+    pub oid: Oid,
+    /// `schema.name`, quoted.
+    pub quoted: String,
+    /// `pg_class.relkind`.
+    pub kind: char,
+    /// The owner's name.
+    pub owner: String,
+    /// Whether a materialized view has been filled.
+    pub populated: bool,
+    /// The extension that it is a member of.
+    pub extension: Option<String>,
+}
+
+const RELATION: &str = "
+    SELECT c.oid, pg_catalog.format('%I.%I', n.nspname, c.relname), c.relkind::text, a.rolname::text,
+           c.relispopulated,
+           (SELECT e.extname::text FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid
+             WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid
+               AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass AND d.deptype = 'e')
+      FROM pg_catalog.pg_class c
+      JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+      JOIN pg_catalog.pg_roles a ON a.oid = c.relowner";
+
+fn read(row: &pgrx::spi::SpiHeapTupleData) -> Result<Relation> {
+    Ok(Relation {
+        oid: required(row, 1)?,
+        quoted: required(row, 2)?,
+        kind: required::<String>(row, 3)?.chars().next().unwrap_or(' '),
+        owner: required(row, 4)?,
+        populated: required(row, 5)?,
+        extension: row.get(6)?,
+    })
+}
+
+/// The relation of that name, if there is one.
+pub fn relation(name: &Qualified) -> Result<Option<Relation>> {
+    let query = format!("{RELATION} WHERE n.nspname = $1 AND c.relname = $2");
+    sql::first(&query, &[name.schema.as_str().into(), name.name.as_str().into()], read)
+}
+
+/// The relation with that OID, if it is still there.
+pub fn relation_by_oid(oid: Oid) -> Result<Option<Relation>> {
+    sql::first(&format!("{RELATION} WHERE c.oid = $1"), &[oid.into()], read)
+}
+
+/// What is known of a column by name.
+pub fn column_fact(relation: &Qualified, column: &str) -> Result<ColumnFact> {
+    let found = sql::first(
+        "SELECT a.attname::text, pg_catalog.format_type(a.atttypid, a.atttypmod), t.typcategory::text
+           FROM pg_catalog.pg_class c
+           JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+           LEFT JOIN pg_catalog.pg_attribute a
+             ON a.attrelid = c.oid AND a.attname = $3 AND a.attnum > 0 AND NOT a.attisdropped
+           LEFT JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
+          WHERE n.nspname = $1 AND c.relname = $2",
+        &[relation.schema.as_str().into(), relation.name.as_str().into(), column.into()],
+        |row| Ok((row.get::<String>(2)?, row.get::<String>(3)?)),
+    )?;
+    Ok(match found {
+        None => ColumnFact::NoRelation,
+        Some((Some(type_name), Some(category))) => {
+            ColumnFact::Type(type_name, category.chars().next().unwrap_or(' '))
+        }
+        Some(_) => ColumnFact::NoColumn,
+    })
+}
+
+/// A numeric column's number and declared digits; `None` where it is absent or of another type.
+pub fn numeric_column(oid: Oid, column: &str) -> Result<Option<(i16, Digits)>> {
+    sql::first(
+        "SELECT a.attnum,
+                CASE WHEN a.atttypmod >= 4 THEN ((a.atttypmod - 4) >> 16) & 65535 END,
+                CASE WHEN a.atttypmod >= 4 THEN (((a.atttypmod - 4) & 2047) # 1024) - 1024 END
+           FROM pg_catalog.pg_attribute a
+          WHERE a.attrelid = $1 AND a.attname = $2 AND a.attnum > 0 AND NOT a.attisdropped
+            AND a.atttypid = 'pg_catalog.numeric'::pg_catalog.regtype",
+        &[oid.into(), column.into()],
+        |row| Ok((required::<i16>(row, 1)?, row.get::<i32>(2)?.zip(row.get::<i32>(3)?))),
+    )
+}
+
+/// Bytes of a relation's main fork, partitions included. Waits for nothing: a relation that is locked away
+/// counts with the pages that the catalog last knew of.
+pub fn relation_bytes(oid: Oid) -> Result<u64> {
+    let bytes = sql::first(
+        "SELECT COALESCE(pg_catalog.sum(
+                    CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_locks l
+                                       WHERE l.relation = c.oid AND l.mode = 'AccessExclusiveLock'
+                                         AND l.database = (SELECT oid FROM pg_catalog.pg_database
+                                                            WHERE datname = pg_catalog.current_database())
+                                         AND l.pid <> pg_catalog.pg_backend_pid())
+                         THEN c.relpages::bigint * pg_catalog.current_setting('block_size')::bigint
+                         ELSE pg_catalog.pg_relation_size(c.oid) END), 0)::bigint
+           FROM pg_catalog.pg_class c
+          WHERE c.oid = $1 OR c.oid IN (SELECT p.relid FROM pg_catalog.pg_partition_tree($1) p WHERE p.isleaf)",
+        &[oid.into()],
+        |row| required::<i64>(row, 1),
+    )?;
+    Ok(bytes.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0))
+}
+
+/// The columns of the foreign key from one relation to another, in key order.
+pub fn foreign_key_columns(from: &Qualified, to: &Qualified) -> Result<Vec<String>> {
+    sql::texts(
+        "SELECT a.attname::text
+           FROM (SELECT con.conrelid, con.conkey FROM pg_catalog.pg_constraint con
+                   JOIN pg_catalog.pg_class f ON f.oid = con.conrelid
+                   JOIN pg_catalog.pg_namespace fn ON fn.oid = f.relnamespace
+                   JOIN pg_catalog.pg_class t ON t.oid = con.confrelid
+                   JOIN pg_catalog.pg_namespace tn ON tn.oid = t.relnamespace
+                  WHERE con.contype = 'f' AND fn.nspname = $1 AND f.relname = $2 AND tn.nspname = $3 AND t.relname = $4
+                  ORDER BY con.conname LIMIT 1) fk
+           CROSS JOIN LATERAL pg_catalog.unnest(fk.conkey) WITH ORDINALITY AS k(attnum, place)
+           JOIN pg_catalog.pg_attribute a ON a.attrelid = fk.conrelid AND a.attnum = k.attnum
+          ORDER BY k.place",
+        &[from.schema.as_str().into(), from.name.as_str().into(), to.schema.as_str().into(), to.name.as_str().into()],
+    )
+}
+
+/// GRANT statements that let those who may read all of `sources` read `quoted` as well.
+pub fn default_grants(quoted: &str, sources: &[Oid]) -> Result<Vec<String>> {
+    let grantees = sql::texts(
+        "WITH readers AS (
+             SELECT DISTINCT c.oid, acl.grantee
+               FROM pg_catalog.pg_class c
+              CROSS JOIN LATERAL pg_catalog.aclexplode(c.relacl) acl
+              WHERE c.oid = ANY ($1) AND acl.privilege_type = 'SELECT' AND acl.grantee <> c.relowner)
+         SELECT COALESCE(a.rolname::text, '')
+           FROM (SELECT DISTINCT grantee FROM readers) g
+           LEFT JOIN pg_catalog.pg_roles a ON a.oid = g.grantee
+          WHERE NOT EXISTS (SELECT FROM pg_catalog.unnest($1) AS s(oid)
+                             WHERE NOT EXISTS (SELECT FROM readers r
+                                                WHERE r.oid = s.oid AND r.grantee IN (0, g.grantee)))
+          ORDER BY 1",
+        &[sources.to_vec().into()],
+    )?;
+    let to = |name: &String| if name.is_empty() { "PUBLIC".to_owned() } else { quote_identifier(name) };
+    Ok(grantees.iter().map(|name| format!("GRANT SELECT ON {quoted} TO {}", to(name))).collect())
+}
+
+/// The key of a table that is partitioned by range over one column; `None` where it is not partitioned.
+pub fn partition_key(relation: &Qualified) -> Result<Option<String>> {
+    sql::first(
+        "SELECT COALESCE(a.attname::text, pg_catalog.pg_get_partkeydef(c.oid))
+           FROM pg_catalog.pg_class c
+           JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+           JOIN pg_catalog.pg_partitioned_table p ON p.partrelid = c.oid
+           LEFT JOIN pg_catalog.pg_attribute a
+             ON a.attrelid = c.oid AND p.partstrat = 'r' AND p.partnatts = 1 AND a.attnum = p.partattrs[0]
+          WHERE n.nspname = $1 AND c.relname = $2",
+        &[relation.schema.as_str().into(), relation.name.as_str().into()],
+        |row| required::<String>(row, 1),
+    )
+}
+
+/// How many rows hold a value that a narrower numeric type cannot. Reads the whole table.
+pub fn rows_beyond(table: &str, column: &str, narrower: &str) -> Result<i64> {
+    let column = quote_identifier(column);
+    let limit = "10::pg_catalog.numeric ^ ($1::integer - $2::integer)";
+    let query = format!(
+        "SELECT pg_catalog.count(*) FROM {table} WHERE pg_catalog.abs(pg_catalog.round({column}, $2)) >= {limit}"
+    );
+    let Some((precision, scale)) = digits_of(narrower) else { return Ok(0) };
+    Ok(sql::first(&query, &[precision.into(), scale.into()], |row| required::<i64>(row, 1))?.unwrap_or(0))
+}
+
+/// The digits of `numeric(p,s)`.
+fn digits_of(type_name: &str) -> Digits {
+    let (precision, scale) = type_name.strip_prefix("numeric(")?.strip_suffix(')')?.split_once(',')?;
+    Some((precision.parse().ok()?, scale.parse().ok()?))
+}

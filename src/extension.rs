@@ -1,0 +1,65 @@
+//! What the extension knows of itself: its owner, its home, and what it must not keep.
+
+use crate::error::{Failure, Result};
+use crate::sql::{self, required};
+use pgrx::pg_sys;
+
+/// Runs `work` with the rights of the extension's owner, for its own tables only: callers need no grants on
+/// them, and cannot write them by themselves.
+pub fn as_owner<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    let owner = owner()?;
+    let (mut caller, mut context) = (pg_sys::InvalidOid, 0);
+    // SAFETY: reads and sets the backend's current user, as a SECURITY DEFINER call does. It is put back below;
+    // if `work` raises an error instead, the abort of the (sub)transaction puts it back.
+    unsafe {
+        pg_sys::GetUserIdAndSecContext(&raw mut caller, &raw mut context);
+        pg_sys::SetUserIdAndSecContext(owner, context | pg_sys::SECURITY_LOCAL_USERID_CHANGE as i32);
+    }
+    let result = work();
+    // SAFETY: as above; these are the values that were current before.
+    unsafe { pg_sys::SetUserIdAndSecContext(caller, context) };
+    result
+}
+
+fn owner() -> Result<pg_sys::Oid> {
+    sql::first(
+        "SELECT extowner FROM pg_catalog.pg_extension WHERE extname = 'pg_groundskeeper'",
+        &[],
+        |row| required(row, 1),
+    )?
+    .ok_or_else(|| Failure::internal("extension pg_groundskeeper is not installed in this database"))
+}
+
+/// Which cluster and database this is. A restored or copied database differs in one of them.
+pub fn home() -> String {
+    // SAFETY: both read what is fixed for the life of the backend.
+    unsafe { format!("{}/{}", pg_sys::GetSystemIdentifier(), u32::from(pg_sys::MyDatabaseId)) }
+}
+
+/// Whether `CREATE EXTENSION` or `ALTER EXTENSION UPDATE` is running its script.
+pub fn being_created() -> bool {
+    // SAFETY: a plain read of the backend's own global.
+    unsafe { pg_sys::creating_extension }
+}
+
+/// What the install script makes or makes again in the user's schemas would be the extension's: not dumped, and
+/// dropped with it. It is the user's. Grants on it have been made by now, so none is left in `pg_init_privs`.
+pub fn give_up_users_relations() -> Result<()> {
+    if !being_created() {
+        return Ok(());
+    }
+    let detach = sql::texts(
+        "SELECT pg_catalog.format('ALTER EXTENSION pg_groundskeeper DROP %s %I.%I',
+                                  CASE c.relkind WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'TABLE' END,
+                                  n.nspname, c.relname)
+           FROM pg_catalog.pg_depend d
+           JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid AND e.extname = 'pg_groundskeeper'
+           JOIN pg_catalog.pg_class c ON c.oid = d.objid
+           JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+          WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
+            AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass AND d.deptype = 'e'
+            AND n.nspname NOT IN ('groundskeeper', 'monitoring')",
+        &[],
+    )?;
+    detach.iter().try_for_each(|statement| sql::run(statement, &[]))
+}

@@ -1,0 +1,265 @@
+//! The dispatcher: one short-lived worker per database that starts a runner for each job whose turn it is, and
+//! leaves when there is nothing left to wait for.
+
+use super::runner;
+use crate::error::{Failure, Result};
+use crate::extension::home;
+use crate::settings;
+use crate::sql::{self, quote_identifier, required};
+use pgrx::bgworkers::{BackgroundWorker, BackgroundWorkerBuilder, BgWorkerStartTime, DynamicBackgroundWorker, SignalWakeFlags};
+use pgrx::prelude::*;
+use pgrx::{IntoDatum, PgXactCallbackEvent, pg_sys, register_xact_callback};
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+/// The first key of our advisory locks; the second is 0 for the dispatcher and the job's number for a runner.
+pub const ADVISORY_CLASS: i32 = 0x676b_6a62;
+
+thread_local! {
+    /// Whether the current transaction will start a dispatcher when it commits.
+    static ARRANGED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Starts a dispatcher when the current transaction commits, so that it finds what was queued.
+pub fn start_at_commit() {
+    if ARRANGED.replace(true) {
+        return;
+    }
+    register_xact_callback(PgXactCallbackEvent::PreCommit, || {
+        ARRANGED.set(false);
+        start();
+    });
+    register_xact_callback(PgXactCallbackEvent::Abort, || ARRANGED.set(false));
+}
+
+fn start() {
+    // SAFETY: both read the state of the backend's own transaction.
+    let (database, xid) = unsafe { (pg_sys::MyDatabaseId, pg_sys::GetTopTransactionIdIfAny()) };
+    let started = BackgroundWorkerBuilder::new("pg_groundskeeper dispatcher")
+        .set_library("pg_groundskeeper")
+        .set_function("groundskeeper_dispatcher")
+        .set_start_time(BgWorkerStartTime::RecoveryFinished)
+        .set_restart_time(None)
+        .enable_spi_access()
+        .set_argument(database.into_datum())
+        .set_extra(&u32::from(xid.into_inner()).to_string())
+        .load_dynamic();
+    if started.is_err() {
+        ereport!(
+            WARNING,
+            PgSqlErrorCode::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
+            "no background worker is free to run groundskeeper's jobs",
+            "They stay queued; raise max_worker_processes, or call groundskeeper.plan_status() when a worker is free."
+        );
+    }
+}
+
+/// The dispatcher's entry point.
+#[pg_guard]
+#[unsafe(no_mangle)]
+pub extern "C-unwind" fn groundskeeper_dispatcher(argument: pg_sys::Datum) {
+    BackgroundWorker::attach_signal_handlers(SignalWakeFlags::SIGHUP | SignalWakeFlags::SIGTERM);
+    // SAFETY: start() passes the database's OID.
+    let database = unsafe { pg_sys::Oid::from_datum(argument, false) };
+    BackgroundWorker::connect_worker_to_spi_by_oid(database, None);
+    wait_for_transaction(BackgroundWorker::get_extra().parse().unwrap_or(0));
+    let mut started = HashMap::new();
+    while transaction(take_the_post) {
+        while let Some(pause) = transaction(|| round(&mut started)) {
+            if !BackgroundWorker::wait_latch(Some(pause)) {
+                return;
+            }
+            if BackgroundWorker::sighup_received() {
+                // SAFETY: between transactions, in a process that may re-read its configuration.
+                unsafe { pg_sys::ProcessConfigFile(pg_sys::GucContext::PGC_SIGHUP) };
+            }
+        }
+        // What was queued between the last look and now found the post taken, and counts on us.
+        if !transaction(leave_the_post) {
+            return;
+        }
+    }
+}
+
+/// Runs one transaction of the dispatcher's, its session set up first.
+fn transaction<T>(work: impl FnOnce() -> Result<T>) -> T {
+    let result = BackgroundWorker::transaction(AssertUnwindSafe(|| {
+        sql::run(
+            "SELECT pg_catalog.set_config(s.name, s.value, true)
+               FROM (VALUES ('search_path', 'pg_catalog, pg_temp'), ('statement_timeout', '0'), ('lock_timeout', '0'),
+                            ('idle_in_transaction_session_timeout', '0')) s(name, value)",
+            &[],
+        )?;
+        work()
+    }));
+    match result {
+        Ok(value) => value,
+        // Nobody to tell but the log; the worker ends, and the next call starts another.
+        Err(failure) => {
+            pg_sys::panic::ErrorReport::from(failure).report(PgLogLevel::ERROR);
+            unreachable!("an ERROR does not return")
+        }
+    }
+}
+
+/// The work was queued in a transaction that may still be on its way to its end.
+fn wait_for_transaction(xid: u32) {
+    if xid == 0 {
+        return;
+    }
+    transaction(|| {
+        // SAFETY: inside a transaction of our own; the transaction waited for is another's.
+        unsafe {
+            pg_sys::XactLockTableWait(
+                pg_sys::TransactionId::from_inner(xid),
+                std::ptr::null_mut(),
+                std::ptr::null_mut(),
+                pg_sys::XLTW_Oper::XLTW_None,
+            );
+        }
+        Ok(())
+    });
+}
+
+fn take_the_post() -> Result<bool> {
+    let installed = "SELECT EXISTS (SELECT FROM pg_catalog.pg_extension WHERE extname = 'pg_groundskeeper')
+                        AND pg_catalog.pg_try_advisory_lock($1, 0)";
+    Ok(sql::first(installed, &[ADVISORY_CLASS.into()], |row| required(row, 1))?.unwrap_or(false))
+}
+
+fn leave_the_post() -> Result<bool> {
+    sql::run("SELECT pg_catalog.pg_advisory_unlock($1, 0)", &[ADVISORY_CLASS.into()])?;
+    let more = "SELECT EXISTS (SELECT FROM groundskeeper.job WHERE state = 'queued' AND home = $1)";
+    Ok(sql::first(more, &[home().into()], |row| required(row, 1))?.unwrap_or(false))
+}
+
+/// One look at the jobs: how long to wait before the next, or `None` when nothing is left to wait for.
+fn round(started: &mut HashMap<i64, DynamicBackgroundWorker>) -> Result<Option<Duration>> {
+    prune()?;
+    give_back_orphans()?;
+    started.retain(|job, worker| keep_waiting(*job, worker).unwrap_or(false));
+    give_up_homeless(started)?;
+    let running = running()?;
+    let free = settings::max_workers().saturating_sub(running + started.len());
+    for (job, role) in due(free, started)? {
+        if let Some(worker) = runner::start(job, role) {
+            started.insert(job, worker);
+        } else {
+            note(job, "no background worker is free: raise max_worker_processes")?;
+        }
+    }
+    if running + started.len() > 0 {
+        return Ok(Some(Duration::from_millis(200)));
+    }
+    let waiting = "SELECT EXISTS (SELECT FROM groundskeeper.job WHERE state = 'queued' AND home = $1)";
+    let waiting: Option<bool> = sql::first(waiting, &[home().into()], |row| required(row, 1))?;
+    Ok((waiting == Some(true)).then_some(Duration::from_millis(500)))
+}
+
+/// Finished jobs are remembered for a while, not for ever.
+fn prune() -> Result<()> {
+    sql::run(
+        "DELETE FROM groundskeeper.job
+          WHERE finished_at < pg_catalog.now() - pg_catalog.make_interval(mins => $1)",
+        &[settings::job_history_minutes().into()],
+    )
+}
+
+/// A runner holds its job's advisory lock while it lives. A job that says `running` without it was left by a
+/// crash: it goes back to the queue, and the attempt does not count.
+fn give_back_orphans() -> Result<()> {
+    sql::run(
+        "WITH orphan AS (
+             UPDATE groundskeeper.job j
+                SET state = CASE WHEN phase = 'cancelling' THEN 'cancelled' ELSE 'queued' END,
+                    finished_at = CASE WHEN phase = 'cancelling' THEN pg_catalog.clock_timestamp() END,
+                    attempts = attempts - 1, worker_pid = NULL, phase = NULL, detail = 'its worker was lost; it goes on'
+              WHERE state = 'running' AND home = $2
+                AND NOT EXISTS (SELECT FROM pg_catalog.pg_locks l
+                                 WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2
+                                   AND l.database = (SELECT oid FROM pg_catalog.pg_database
+                                                      WHERE datname = pg_catalog.current_database())
+                                   AND l.classid::bigint = $1 AND l.objid::bigint = j.job_id)
+             RETURNING job_id)
+         UPDATE groundskeeper.job_attempt a
+            SET state = 'lost', finished_at = pg_catalog.clock_timestamp(), attempt = -attempt
+           FROM orphan WHERE a.job_id = orphan.job_id AND a.state = 'running'",
+        &[ADVISORY_CLASS.into(), home().into()],
+    )
+}
+
+/// Whether a started runner is still on its way; one that ended before it had taken its job could not connect.
+fn keep_waiting(job: i64, worker: &DynamicBackgroundWorker) -> Result<bool> {
+    let queued = "SELECT state = 'queued' AND worker_pid IS NULL FROM groundskeeper.job WHERE job_id = $1";
+    let queued: Option<bool> = sql::first(queued, &[job.into()], |row| required(row, 1))?;
+    let alive = worker.pid().is_ok()
+        || matches!(worker.pid(), Err(pgrx::bgworkers::BackgroundWorkerStatus::NotYetStarted));
+    if queued == Some(true) && !alive {
+        sql::run(
+            "UPDATE groundskeeper.job
+                SET attempts = attempts + 1, not_before = pg_catalog.now() + pg_catalog.make_interval(secs => 1 << LEAST(attempts, 8)),
+                    state = CASE WHEN attempts >= 5 THEN 'failed' ELSE 'queued' END,
+                    finished_at = CASE WHEN attempts >= 5 THEN pg_catalog.clock_timestamp() END,
+                    error = pg_catalog.format('a worker could not connect as role %I; see the server log', run_as)
+              WHERE job_id = $1 AND state = 'queued'",
+            &[job.into()],
+        )?;
+        return Ok(false);
+    }
+    Ok(queued == Some(true))
+}
+
+/// A role that is gone, or may not log in any more, cannot run its jobs.
+fn give_up_homeless(started: &HashMap<i64, DynamicBackgroundWorker>) -> Result<()> {
+    let lost = sql::rows(
+        "SELECT j.job_id, j.run_as, r.oid IS NULL FROM groundskeeper.job j
+           LEFT JOIN pg_catalog.pg_roles r ON r.rolname = j.run_as
+          WHERE j.state = 'queued' AND j.home = $1 AND r.rolcanlogin IS NOT TRUE",
+        &[home().into()],
+        |row| Ok((required::<i64>(row, 1)?, required::<String>(row, 2)?, required::<bool>(row, 3)?)),
+    )?;
+    for (job, role, gone) in lost.into_iter().filter(|(job, ..)| !started.contains_key(job)) {
+        let why = if gone { "does not exist any more" } else { "may not log in any more" };
+        let error = format!("role {} {why}", quote_identifier(&role));
+        sql::run(
+            "UPDATE groundskeeper.job SET state = 'failed', error = $2, finished_at = pg_catalog.clock_timestamp()
+              WHERE job_id = $1 AND state = 'queued'",
+            &[job.into(), error.as_str().into()],
+        )?;
+    }
+    Ok(())
+}
+
+fn running() -> Result<usize> {
+    let count = "SELECT pg_catalog.count(*) FROM groundskeeper.job WHERE state = 'running' AND home = $1";
+    let count: Option<i64> = sql::first(count, &[home().into()], |row| required(row, 1))?;
+    usize::try_from(count.unwrap_or(0)).map_err(|e| Failure::internal(e.to_string()))
+}
+
+/// The jobs whose turn it is, oldest first, at most one per relation, with the OID of the role that runs them.
+fn due(free: usize, started: &HashMap<i64, DynamicBackgroundWorker>) -> Result<Vec<(i64, pg_sys::Oid)>> {
+    let begun: Vec<i64> = started.keys().copied().collect();
+    let free = i64::try_from(free).map_err(|e| Failure::internal(e.to_string()))?;
+    sql::rows(
+        "WITH busy AS (
+             SELECT target FROM groundskeeper.job WHERE state = 'running' OR job_id = ANY ($2)),
+         first AS (
+             SELECT DISTINCT ON (target) job_id, run_as FROM groundskeeper.job
+              WHERE state = 'queued' AND home = $1 AND not_before <= pg_catalog.clock_timestamp()
+                AND target NOT IN (SELECT target FROM busy)
+              ORDER BY target, job_id)
+         SELECT f.job_id, r.oid FROM first f JOIN pg_catalog.pg_roles r ON r.rolname = f.run_as AND r.rolcanlogin
+          ORDER BY f.job_id LIMIT $3",
+        &[home().into(), begun.into(), free.into()],
+        |row| Ok((required(row, 1)?, required(row, 2)?)),
+    )
+}
+
+fn note(job: i64, detail: &str) -> Result<()> {
+    sql::run(
+        "UPDATE groundskeeper.job SET detail = $2 WHERE job_id = $1 AND detail IS DISTINCT FROM $2",
+        &[job.into(), detail.into()],
+    )
+}

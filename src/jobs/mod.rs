@@ -1,0 +1,274 @@
+//! Jobs: queued by any role for what it may do, run by background workers that connect as that role.
+
+mod dispatcher;
+mod runner;
+mod toplevel;
+
+use crate::catalog;
+use crate::error::{Failure, Result};
+use crate::extension::{as_owner, home};
+use crate::plan::JobRequest;
+use crate::sql::{self, qualified, quote_identifier, quote_literal, required};
+use groundskeeper_core::job::Task;
+use groundskeeper_core::plan::Qualified;
+use pgrx::prelude::*;
+use std::collections::HashMap;
+
+/// Queues a job; its worker starts when the transaction commits. Returns the job's number, or that of the job
+/// which has the item already.
+pub fn enqueue(request: &JobRequest) -> Result<i64> {
+    let run_as = worker_role(&request.relation)?;
+    let task = serde_json::to_string(&request.task).map_err(|e| Failure::internal(e.to_string()))?;
+    let caller = sql::texts("SELECT SESSION_USER::text", &[])?.into_iter().next();
+    let target = qualified(&request.relation.schema, &request.relation.name);
+    let id = as_owner(|| {
+        sql::run(
+            "INSERT INTO groundskeeper.job (kind, target, item, task, run_as, requested_by, home)
+             VALUES ($1, $2, $3, $4::pg_catalog.jsonb, $5, $6, $7)
+             ON CONFLICT (item) WHERE state IN ('queued', 'running') DO NOTHING",
+            &[
+                request.task.kind().into(),
+                target.as_str().into(),
+                request.item.clone().into(),
+                task.as_str().into(),
+                run_as.as_str().into(),
+                caller.clone().into(),
+                home().into(),
+            ],
+        )?;
+        sql::first(
+            "SELECT pg_catalog.max(job_id) FROM groundskeeper.job
+              WHERE state IN ('queued', 'running') AND task = $1::pg_catalog.jsonb",
+            &[task.as_str().into()],
+            |row| required::<i64>(row, 1),
+        )
+    })?;
+    dispatcher::start_at_commit();
+    id.ok_or_else(|| Failure::internal("the queued job is not there"))
+}
+
+/// The role that the worker connects as: the caller, or the owner where a superuser works on another's table,
+/// whose triggers and functions must not run with a superuser's rights.
+fn worker_role(relation: &Qualified) -> Result<String> {
+    let owner = catalog::relation(relation)?.map(|r| r.owner);
+    let role = sql::first(
+        "SELECT w.rolname::text, w.rolcanlogin
+           FROM pg_catalog.pg_roles me
+           JOIN pg_catalog.pg_roles w
+             ON w.rolname = CASE WHEN me.rolsuper THEN COALESCE($1, me.rolname) ELSE me.rolname END
+          WHERE me.rolname = CURRENT_USER",
+        &[owner.into()],
+        |row| Ok((required::<String>(row, 1)?, required::<bool>(row, 2)?)),
+    )?;
+    match role {
+        Some((role, true)) => Ok(role),
+        Some((role, false)) => Err(Failure::new(
+            PgSqlErrorCode::ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
+            format!("role {role} cannot run a job"),
+        )
+        .detail(format!("A job on {relation} connects as {role}, who may not log in."))
+        .hint(format!("ALTER ROLE {} LOGIN", quote_identifier(&role)))),
+        None => Err(Failure::internal("the current role does not exist")),
+    }
+}
+
+/// The statements that a job would run, to be rehearsed elsewhere.
+pub fn statements(request: &JobRequest, inline: &[String]) -> Vec<String> {
+    match &request.task {
+        Task::CreateIndex { statement, index } => inline
+            .iter()
+            .filter(|s| s.starts_with("DROP INDEX"))
+            .map(|_| drop_index(index))
+            .chain([statement.clone()])
+            .collect(),
+        Task::DropIndex { index } => vec![drop_index(index)],
+        Task::ValidateConstraint { table, constraint, .. } => vec![validate(table, constraint)],
+        Task::RefreshView { view } => {
+            vec![format!("REFRESH MATERIALIZED VIEW {}", qualified(&view.schema, &view.name))]
+        }
+        Task::Analyze { table, column } => vec![analyze(table, column)],
+        Task::AlterTable { .. } => inline.to_vec(),
+    }
+}
+
+fn drop_index(index: &Qualified) -> String {
+    format!("DROP INDEX CONCURRENTLY {}", qualified(&index.schema, &index.name))
+}
+
+fn validate(table: &Qualified, constraint: &str) -> String {
+    let table = qualified(&table.schema, &table.name);
+    format!("ALTER TABLE {table} VALIDATE CONSTRAINT {}", quote_identifier(constraint))
+}
+
+fn analyze(table: &Qualified, column: &str) -> String {
+    format!("ANALYZE {} ({})", qualified(&table.schema, &table.name), quote_identifier(column))
+}
+
+/// The items that a job has, each with what to say of it.
+pub fn active_by_item() -> Result<HashMap<String, String>> {
+    let rows = as_owner(|| {
+        sql::rows(
+            "SELECT item, pg_catalog.format('job %s is %s%s', job_id, state, ': ' || detail)
+               FROM groundskeeper.job WHERE state IN ('queued', 'running') AND item IS NOT NULL",
+            &[],
+            |row| Ok((required::<String>(row, 1)?, required::<String>(row, 2)?)),
+        )
+    })?;
+    Ok(rows.into_iter().collect())
+}
+
+/// Why the last job on an item failed, if it did.
+pub fn last_error(item: &str) -> Result<Option<String>> {
+    let last = as_owner(|| {
+        sql::first(
+            "SELECT CASE WHEN state = 'failed' THEN pg_catalog.format('job %s failed: %s', job_id, error) END
+               FROM groundskeeper.job WHERE item = $1 ORDER BY job_id DESC LIMIT 1",
+            &[item.into()],
+            |row| Ok(row.get::<String>(1)?),
+        )
+    })?;
+    Ok(last.flatten())
+}
+
+/// Cancels the job that has an item; `false` while it is still running and has only been told.
+pub fn cancel_item(item: &str) -> Result<bool> {
+    let job = as_owner(|| {
+        sql::first(
+            "SELECT job_id FROM groundskeeper.job WHERE item = $1 AND state IN ('queued', 'running')",
+            &[item.into()],
+            |row| required::<i64>(row, 1),
+        )
+    })?;
+    job.map_or(Ok(true), |job| Ok(cancel(job)? == "cancelled"))
+}
+
+/// A job as the caller may see it.
+struct Job {
+    state: String,
+    run_as: String,
+    requested_by: String,
+    worker_pid: Option<i32>,
+}
+
+fn find(job: i64) -> Result<Job> {
+    let found = as_owner(|| {
+        sql::first(
+            "SELECT state, run_as, requested_by, worker_pid FROM groundskeeper.job WHERE job_id = $1 FOR UPDATE",
+            &[job.into()],
+            |row| {
+                Ok(Job {
+                    state: required(row, 1)?,
+                    run_as: required(row, 2)?,
+                    requested_by: required(row, 3)?,
+                    worker_pid: row.get(4)?,
+                })
+            },
+        )
+    })?;
+    let found = found.ok_or_else(|| {
+        Failure::new(PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT, format!("job {job} does not exist"))
+            .hint("SELECT * FROM groundskeeper.jobs shows those that do.")
+    })?;
+    may_manage(job, &found)?;
+    Ok(found)
+}
+
+/// A job is its requester's, and that of members of the role that it runs as.
+fn may_manage(job: i64, found: &Job) -> Result<()> {
+    let allowed = sql::first(
+        "SELECT me.rolsuper OR CURRENT_USER = $1
+             OR EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname = $2 AND pg_catalog.pg_has_role(r.oid, 'USAGE'))
+           FROM pg_catalog.pg_roles me WHERE me.rolname = CURRENT_USER",
+        &[found.requested_by.as_str().into(), found.run_as.as_str().into()],
+        |row| required::<bool>(row, 1),
+    )?;
+    if allowed == Some(true) {
+        return Ok(());
+    }
+    Err(Failure::new(
+        PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
+        format!("permission denied for job {job}"),
+    )
+    .detail(format!("It was requested by {} and runs as {}.", found.requested_by, found.run_as)))
+}
+
+/// Cancels a job and returns its new state. A running one is told to stop, and says `cancelled` when it has.
+pub fn cancel(job: i64) -> Result<String> {
+    let found = find(job)?;
+    match (found.state.as_str(), found.worker_pid) {
+        ("running", Some(pid)) => {
+            as_owner(|| {
+                sql::run(
+                    "UPDATE groundskeeper.job SET phase = 'cancelling' WHERE job_id = $1 AND state = 'running'",
+                    &[job.into()],
+                )
+            })?;
+            sql::run("SELECT pg_catalog.pg_cancel_backend($1)", &[pid.into()])?;
+            Ok("running".to_owned())
+        }
+        ("queued" | "running", _) => {
+            set_state(job, "cancelled")?;
+            Ok("cancelled".to_owned())
+        }
+        (state, _) => Ok(state.to_owned()),
+    }
+}
+
+/// Queues a failed or cancelled job again.
+pub fn retry(job: i64) -> Result<String> {
+    let found = find(job)?;
+    if !matches!(found.state.as_str(), "failed" | "cancelled") {
+        return Err(Failure::new(
+            PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+            format!("job {job} is {}", found.state),
+        )
+        .hint("Only a failed or cancelled job can be tried again."));
+    }
+    as_owner(|| {
+        sql::run(
+            "UPDATE groundskeeper.job
+                SET state = 'queued', attempts = 0, not_before = pg_catalog.now(), finished_at = NULL, error = NULL,
+                    phase = NULL, detail = NULL, worker_pid = NULL
+              WHERE job_id = $1",
+            &[job.into()],
+        )
+    })?;
+    dispatcher::start_at_commit();
+    Ok("queued".to_owned())
+}
+
+fn set_state(job: i64, state: &str) -> Result<()> {
+    as_owner(|| {
+        sql::run(
+            "UPDATE groundskeeper.job
+                SET state = $2, finished_at = pg_catalog.clock_timestamp(), worker_pid = NULL, phase = NULL
+              WHERE job_id = $1",
+            &[job.into(), state.into()],
+        )
+    })
+}
+
+/// Makes a restored copy's jobs this database's own; how many there are.
+pub fn resume() -> Result<i64> {
+    let here = home();
+    let adopted = as_owner(|| {
+        sql::first(
+            &format!(
+                "WITH adopted AS (
+                     UPDATE groundskeeper.job SET home = {here}, state = 'queued', worker_pid = NULL
+                      WHERE state IN ('queued', 'running') AND home <> {here} RETURNING 1)
+                 SELECT pg_catalog.count(*) FROM adopted",
+                here = quote_literal(&here)
+            ),
+            &[],
+            |row| required::<i64>(row, 1),
+        )
+    })?;
+    dispatcher::start_at_commit();
+    Ok(adopted.unwrap_or(0))
+}
+
+/// Starts a dispatcher if there is anything to do: what any look at a job does on the side.
+pub fn look_after() {
+    dispatcher::start_at_commit();
+}

@@ -1,0 +1,298 @@
+//! The runner: one short-lived worker per attempt at a job, connected as the job's role.
+
+use super::dispatcher::ADVISORY_CLASS;
+use super::toplevel;
+use crate::catalog;
+use crate::error::{Failure, Result};
+use crate::extension::as_owner;
+use crate::plan::{self, Undo, Work, journal};
+use crate::settings;
+use crate::sql::{self, qualified, required};
+use groundskeeper_core::job::{self, IndexState, IndexStep, Task};
+use groundskeeper_core::plan::Qualified;
+use pgrx::bgworkers::{BackgroundWorker, BackgroundWorkerBuilder, BgWorkerStartTime, DynamicBackgroundWorker};
+use pgrx::prelude::*;
+use pgrx::{IntoDatum, pg_sys};
+use std::ffi::CString;
+use std::panic::AssertUnwindSafe;
+
+/// Starts a runner for a job; `None` when no background worker is free.
+pub fn start(job: i64, role: pg_sys::Oid) -> Option<DynamicBackgroundWorker> {
+    // SAFETY: plain reads of the backend's own globals.
+    let (database, me) = unsafe { (pg_sys::MyDatabaseId, pg_sys::MyProcPid) };
+    BackgroundWorkerBuilder::new(&format!("pg_groundskeeper job {job}"))
+        .set_type("pg_groundskeeper job")
+        .set_library("pg_groundskeeper")
+        .set_function("groundskeeper_runner")
+        .set_start_time(BgWorkerStartTime::RecoveryFinished)
+        .set_restart_time(None)
+        .enable_spi_access()
+        .set_argument(database.into_datum())
+        .set_extra(&format!("{} {job}", u32::from(role)))
+        .set_notify_pid(me)
+        .load_dynamic()
+        .ok()
+}
+
+/// The runner's entry point.
+#[pg_guard]
+#[unsafe(no_mangle)]
+pub extern "C-unwind" fn groundskeeper_runner(argument: pg_sys::Datum) {
+    // SAFETY: the standard handler of a backend, installed before signals are unblocked: a job ends in the
+    // middle of its statement when the server shuts down.
+    unsafe {
+        set_sigterm_handler();
+        pg_sys::BackgroundWorkerUnblockSignals();
+    }
+    let mut extra = BackgroundWorker::get_extra().split(' ');
+    let mut number = || extra.next().and_then(|n| n.parse::<i64>().ok()).unwrap_or(0);
+    let (role, job) = (number(), number());
+    // SAFETY: start() passes the database's OID.
+    let database = unsafe { pg_sys::Oid::from_datum(argument, false) };
+    let role = pg_sys::Oid::from(u32::try_from(role).unwrap_or(0));
+    if role == pg_sys::InvalidOid {
+        return; // without a role the connection would be a superuser's
+    }
+    BackgroundWorker::connect_worker_to_spi_by_oid(database, Some(role));
+    own_session();
+    let Ok(Some(task)) = transaction(|| claim(job)) else { return };
+    let result = carry_out(&task);
+    let _ = transaction(|| finish(job, result.as_ref().err()));
+}
+
+/// # Safety
+/// Only at the start of a background worker.
+unsafe fn set_sigterm_handler() {
+    // SAFETY: a handler that does what PostgreSQL's own for backends does.
+    unsafe {
+        #[cfg(not(feature = "pg18"))]
+        pg_sys::pqsignal(pg_sys::SIGTERM as i32, Some(on_sigterm));
+        #[cfg(feature = "pg18")]
+        pg_sys::pqsignal_be(pg_sys::SIGTERM as i32, Some(on_sigterm));
+    }
+}
+
+/// Ends the worker at its next safe point, in the middle of a statement too.
+#[pg_guard]
+extern "C-unwind" fn on_sigterm(signal: core::ffi::c_int) {
+    // SAFETY: `die` is made to be called from a signal handler: it sets flags and a latch.
+    unsafe { pg_sys::die(signal) };
+}
+
+/// What `ALTER ROLE ... SET` gave the role does not hold for maintenance: each of these has stopped or bent a
+/// build on a real server.
+fn own_session() {
+    let zone = settings::timezone();
+    let settings = [
+        ("role", "none"),
+        ("search_path", ""),
+        ("statement_timeout", "0"),
+        ("lock_timeout", "0"),
+        ("idle_in_transaction_session_timeout", "0"),
+        ("default_transaction_read_only", "off"),
+        ("default_transaction_isolation", "read committed"),
+        ("default_transaction_deferrable", "off"),
+        ("row_security", "off"),
+        ("timezone", zone.as_str()),
+    ];
+    for (name, value) in settings {
+        let (Ok(name), Ok(value)) = (CString::new(name), CString::new(value)) else { continue };
+        // SAFETY: between transactions, with NUL-terminated strings, as the SET of a session would.
+        unsafe {
+            pg_sys::StartTransactionCommand();
+            pg_sys::SetConfigOption(
+                name.as_ptr(),
+                value.as_ptr(),
+                pg_sys::GucContext::PGC_USERSET,
+                pg_sys::GucSource::PGC_S_SESSION,
+            );
+            pg_sys::CommitTransactionCommand();
+        }
+    }
+}
+
+/// Runs one transaction; a failure in it is rolled back and returned.
+fn transaction<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    let attempt = pg_sys::PgTryBuilder::new(AssertUnwindSafe(|| {
+        BackgroundWorker::transaction(AssertUnwindSafe(|| crate::subtransaction::isolated(work)))
+    }))
+    .catch_others(|caught| Err(Failure::from_caught(caught)))
+    .catch_rust_panic(|caught| caught.rethrow());
+    let result = attempt.execute();
+    // SAFETY: after an error that left the transaction open, aborting it is what the main loop of a backend
+    // does; outside of a transaction there is nothing to abort.
+    unsafe {
+        if result.is_err() && pg_sys::IsTransactionState() {
+            pg_sys::AbortCurrentTransaction();
+        }
+    }
+    result
+}
+
+/// Takes the job: the advisory lock says that its worker lives, for as long as it does.
+fn claim(job: i64) -> Result<Option<Task>> {
+    let lock = "SELECT pg_catalog.pg_try_advisory_lock($1, $2::integer)";
+    let key = i32::try_from(job).map_err(|e| Failure::internal(e.to_string()))?;
+    if sql::first(lock, &[ADVISORY_CLASS.into(), key.into()], |row| required::<bool>(row, 1))? != Some(true) {
+        return Ok(None);
+    }
+    let me = sql::texts("SELECT SESSION_USER::text", &[])?;
+    as_owner(|| {
+        sql::run(
+            "UPDATE groundskeeper.job
+                SET state = 'running', attempts = attempts + 1, worker_pid = pg_catalog.pg_backend_pid(),
+                    started_at = COALESCE(started_at, pg_catalog.clock_timestamp()), detail = NULL, error = NULL
+              WHERE job_id = $1 AND state = 'queued' AND run_as = $2",
+            &[job.into(), me.first().cloned().into()],
+        )?;
+        sql::run(
+            "INSERT INTO groundskeeper.job_attempt (job_id, attempt, started_at, state)
+             SELECT job_id, attempts, pg_catalog.clock_timestamp(), 'running' FROM groundskeeper.job
+              WHERE job_id = $1 AND worker_pid = pg_catalog.pg_backend_pid()
+                 ON CONFLICT (job_id, attempt) DO UPDATE SET started_at = excluded.started_at, state = 'running',
+                                                             finished_at = NULL, error = NULL",
+            &[job.into()],
+        )?;
+        let task = "SELECT task::text FROM groundskeeper.job
+                     WHERE job_id = $1 AND state = 'running' AND worker_pid = pg_catalog.pg_backend_pid()";
+        let task = sql::first(task, &[job.into()], |row| required::<String>(row, 1))?;
+        task.map(|t| serde_json::from_str(&t).map_err(|e| Failure::internal(e.to_string()))).transpose()
+    })
+}
+
+fn carry_out(task: &Task) -> Result<()> {
+    match task {
+        Task::CreateIndex { index, statement } => {
+            index_steps(index, job::towards_index, Some(statement))?;
+            transaction(|| record_index(index))
+        }
+        Task::DropIndex { index } => {
+            index_steps(index, job::towards_no_index, None)?;
+            transaction(|| record_dropped(index))
+        }
+        Task::ValidateConstraint { table, constraint, expression } => validate(table, constraint, expression),
+        Task::RefreshView { view } => {
+            let quoted = qualified(&view.schema, &view.name);
+            toplevel::run(&format!("REFRESH MATERIALIZED VIEW {quoted}"))?;
+            toplevel::run(&format!("ANALYZE {quoted}"))
+        }
+        Task::Analyze { table, column } => toplevel::run(&super::analyze(table, column)),
+        Task::AlterTable { item } => transaction(|| plan::apply_item(item).map(|_| ())),
+    }
+}
+
+/// Goes on towards an index, or its absence, from whatever is there.
+fn index_steps(index: &Qualified, towards: fn(IndexState) -> IndexStep, build: Option<&str>) -> Result<()> {
+    loop {
+        let state = transaction(|| {
+            Ok(match catalog::index_named(&index.schema, &index.name)? {
+                None => IndexState::Absent,
+                Some((_, false)) => IndexState::Invalid,
+                Some((_, true)) => IndexState::Valid,
+            })
+        })?;
+        match (towards(state), build) {
+            (IndexStep::Done, _) | (IndexStep::Build, None) => return Ok(()),
+            (IndexStep::Build, Some(statement)) => toplevel::run(statement)?,
+            (IndexStep::Drop, _) => toplevel::run(&super::drop_index(index))?,
+        }
+    }
+}
+
+/// The item of the plan that an index carries out, if it is one of the plan's.
+fn item_of(index: &Qualified) -> Result<Option<&'static groundskeeper_core::plan::Item>> {
+    let is_it = |item: &&groundskeeper_core::plan::Item| {
+        item.relation.schema == index.schema
+            && item.action.kind().ends_with("index")
+            && item.action.object() == Some(&index.name)
+    };
+    Ok(plan::plan()?.items.iter().find(is_it))
+}
+
+fn record_index(index: &Qualified) -> Result<()> {
+    let Some(item) = item_of(index)? else { return Ok(()) };
+    let quoted = qualified(&index.schema, &index.name);
+    let definition = sql::texts("SELECT pg_catalog.pg_get_indexdef($1::pg_catalog.regclass)", &[quoted.as_str().into()])?;
+    let work = Work { inverse: vec![format!("DROP INDEX {quoted}")], ..Work::default() };
+    journal::record(item, &work, &definition)
+}
+
+fn record_dropped(index: &Qualified) -> Result<()> {
+    let Some(item) = item_of(index)? else { return Ok(()) };
+    journal::standing()?.iter().filter(|c| c.item == item.id()).try_for_each(|c| journal::mark_reverted(c.id))
+}
+
+/// Validates a constraint; one that rows violate says how many.
+fn validate(table: &Qualified, constraint: &str, expression: &str) -> Result<()> {
+    let result = toplevel::run(&super::validate(table, constraint));
+    match result {
+        Err(failure) if failure.code == PgSqlErrorCode::ERRCODE_CHECK_VIOLATION => {
+            let quoted = qualified(&table.schema, &table.name);
+            let violating = transaction(|| catalog::rows_violating(&quoted, expression))?;
+            Err(Failure::new(failure.code, plan::rows_in_the_way(constraint, violating, expression)))
+        }
+        Err(failure) => Err(failure),
+        Ok(()) => transaction(|| record_validated(table, constraint, expression)),
+    }
+}
+
+/// A constraint that was the user's, and NOT VALID, must become so again when the plan is taken back.
+fn record_validated(table: &Qualified, constraint: &str, expression: &str) -> Result<()> {
+    let is_it = |item: &&groundskeeper_core::plan::Item| {
+        item.relation == *table
+            && matches!(&item.action, groundskeeper_core::plan::Action::CheckConstraint { expression: e, .. } if e == expression)
+    };
+    let Some(item) = plan::plan()?.items.iter().find(is_it) else { return Ok(()) };
+    let statement = super::validate(table, constraint);
+    let quoted = qualified(&table.schema, &table.name);
+    let name = sql::quote_identifier(constraint);
+    let work = Work {
+        inverse: vec![
+            format!("ALTER TABLE {quoted} DROP CONSTRAINT {name}"),
+            format!("ALTER TABLE {quoted} ADD CONSTRAINT {name} CHECK ({expression}) NOT VALID"),
+        ],
+        undo: Undo { was_not_valid: Some(constraint.to_owned()), ..Undo::default() },
+        ..Work::default()
+    };
+    journal::record(item, &work, &[statement])
+}
+
+/// Writes down how the attempt ended, and whether there will be another.
+fn finish(job: i64, failure: Option<&Failure>) -> Result<()> {
+    let attempts = as_owner(|| {
+        sql::first("SELECT attempts FROM groundskeeper.job WHERE job_id = $1", &[job.into()], |row| required::<i32>(row, 1))
+    })?
+    .unwrap_or(0);
+    let attempt = u32::try_from(attempts).unwrap_or(0);
+    let (state, pause) = match failure {
+        None => ("succeeded", 0.0),
+        Some(f) if f.code == PgSqlErrorCode::ERRCODE_QUERY_CANCELED => ("cancelled", 0.0),
+        Some(f) if job::is_passing(&crate::error::sqlstate(f.code)) && attempt < job::MAX_ATTEMPTS => {
+            ("queued", job::backoff(attempt, jitter()).as_secs_f64())
+        }
+        Some(_) => ("failed", 0.0),
+    };
+    let error = failure.map(Failure::one_line);
+    as_owner(|| {
+        sql::run(
+            "UPDATE groundskeeper.job
+                SET state = $2, error = $3, not_before = pg_catalog.now() + pg_catalog.make_interval(secs => $4),
+                    finished_at = CASE WHEN $2 <> 'queued' THEN pg_catalog.clock_timestamp() END,
+                    detail = CASE WHEN $2 = 'queued' THEN 'to be tried again' END, worker_pid = NULL, phase = NULL
+              WHERE job_id = $1",
+            &[job.into(), state.into(), error.clone().into(), pause.into()],
+        )?;
+        sql::run(
+            "UPDATE groundskeeper.job_attempt
+                SET state = CASE WHEN $2 = 'queued' THEN 'failed' ELSE $2 END, error = $3,
+                    finished_at = pg_catalog.clock_timestamp()
+              WHERE job_id = $1 AND attempt = $4",
+            &[job.into(), state.into(), error.into(), attempts.into()],
+        )
+    })
+}
+
+/// A number in `0.0..1.0` that rivals do not share.
+fn jitter() -> f64 {
+    sql::first("SELECT pg_catalog.random()", &[], |row| required::<f64>(row, 1)).ok().flatten().unwrap_or(0.5)
+}

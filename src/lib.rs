@@ -1,0 +1,36 @@
+//! `pg_groundskeeper` carries out a betting database's optimization plan, and keeps it carried out.
+//!
+//! This package is the glue: it looks facts up, asks `groundskeeper-core` what they mean, and does what follows.
+//! `api/` holds the functions that SQL calls, one file per capability.
+#![deny(ffi_unwind_calls)]
+
+mod api;
+mod catalog;
+mod error;
+mod extension;
+mod jobs;
+mod parse;
+mod plan;
+mod settings;
+mod sql;
+mod subtransaction;
+
+use pgrx::prelude::*;
+
+::pgrx::pg_module_magic!(name, version);
+
+extension_sql_file!("../sql/bootstrap.sql", name = "bootstrap", bootstrap);
+extension_sql_file!("../sql/journal.sql", name = "journal", requires = ["bootstrap"]);
+extension_sql_file!("../sql/monitoring.sql", name = "monitoring", requires = ["bootstrap"]);
+extension_sql_file!("../sql/prerequisites.sql", name = "prerequisites", requires = ["bootstrap"]);
+extension_sql_file!("../sql/finalize.sql", name = "finalize", finalize);
+
+/// Lets functions be declared in the schema, which `bootstrap.sql` has made by then.
+#[pg_schema]
+mod groundskeeper {}
+
+/// Called by PostgreSQL when the library is loaded: by the first call in a session, or at server start.
+#[pg_guard]
+pub extern "C-unwind" fn _PG_init() {
+    settings::define();
+}

@@ -1,0 +1,108 @@
+//! `check_constraint`: enforced for new rows at once, for old ones after they have been looked at.
+
+use super::{After, Context, JobRequest, Undo, Work};
+use crate::catalog::{self, Relation};
+use crate::error::Result;
+use crate::settings;
+use crate::sql::quote_identifier;
+use groundskeeper_core::job::Task;
+use groundskeeper_core::plan::Item;
+use groundskeeper_core::plan::decide::{CheckProgress, State, Verdict, check};
+
+/// How a constraint stands.
+pub fn look_at(
+    item: &'static Item,
+    name: &str,
+    expression: &str,
+    context: &Context,
+) -> Result<(Verdict, Option<Work>)> {
+    let Some(table) = catalog::relation(&item.relation)? else {
+        let reason = format!("relation {} does not exist", item.relation);
+        return Ok((Verdict::because(State::Blocked, reason), None));
+    };
+    match check(name, &catalog::checks(table.oid, &table.quoted, expression)?) {
+        CheckProgress::Settled(verdict) => Ok((verdict, None)),
+        CheckProgress::Absent => {
+            let work = absent(item, &table, name, expression)?;
+            Ok((Verdict::plain(State::Pending), Some(work)))
+        }
+        CheckProgress::NotValid(found) => not_valid(item, &table, &found, expression, context),
+    }
+}
+
+fn absent(item: &Item, table: &Relation, name: &str, expression: &str) -> Result<Work> {
+    let constraint = quote_identifier(name);
+    let quoted = &table.quoted;
+    Ok(Work {
+        inline: vec![format!("ALTER TABLE {quoted} ADD CONSTRAINT {constraint} CHECK ({expression}) NOT VALID")],
+        job: Some(JobRequest {
+            item: Some(item.id()),
+            relation: item.relation.clone(),
+            task: Task::AlterTable { item: item.id() },
+        }),
+        after: vec![validation(item, table, name, expression)?],
+        inverse: vec![format!("ALTER TABLE {quoted} DROP CONSTRAINT {constraint}")],
+        ..Work::default()
+    })
+}
+
+/// A constraint that was left NOT VALID: rows are in the way, or nobody has looked yet.
+fn not_valid(
+    item: &'static Item,
+    table: &Relation,
+    name: &str,
+    expression: &str,
+    context: &Context,
+) -> Result<(Verdict, Option<Work>)> {
+    let validation = validation(item, table, name, expression)?;
+    // A big table is looked at by a job; only a small one here and now.
+    if !context.jobs.contains_key(&item.id()) && validation.bytes <= settings::inline_build_limit_bytes() {
+        let violating = catalog::rows_violating(&table.quoted, expression)?;
+        if violating > 0 {
+            return Ok((Verdict::because(State::Blocked, rows_in_the_way(name, violating, expression)), None));
+        }
+    } else if let Some(error) = crate::jobs::last_error(&item.id())? {
+        return Ok((Verdict::because(State::Blocked, error), None));
+    }
+    let constraint = quote_identifier(name);
+    let quoted = &table.quoted;
+    let inverse = vec![
+        format!("ALTER TABLE {quoted} DROP CONSTRAINT {constraint}"),
+        format!("ALTER TABLE {quoted} ADD CONSTRAINT {constraint} CHECK ({expression}) NOT VALID"),
+    ];
+    let work = Work {
+        after: vec![validation],
+        inverse,
+        prior_definition: Some(format!("CONSTRAINT {constraint} CHECK ({expression}) NOT VALID")),
+        undo: Undo { was_not_valid: Some(name.to_owned()), ..Undo::default() },
+        ..Work::default()
+    };
+    Ok((Verdict::because(State::Pending, "enforced for new rows, not yet validated for the old ones"), Some(work)))
+}
+
+/// What a person must know to mend the rows.
+pub fn rows_in_the_way(constraint: &str, violating: i64, expression: &str) -> String {
+    format!(
+        "{constraint} is NOT VALID: it holds for new rows, but {violating} existing row{} violate{} it; \
+         correct those with NOT ({expression}), then call groundskeeper.apply_plan() again",
+        if violating == 1 { "" } else { "s" },
+        if violating == 1 { "s" } else { "" },
+    )
+}
+
+fn validation(item: &Item, table: &Relation, name: &str, expression: &str) -> Result<After> {
+    Ok(After {
+        statement: format!("ALTER TABLE {} VALIDATE CONSTRAINT {}", table.quoted, quote_identifier(name)),
+        bytes: catalog::relation_bytes(table.oid)?,
+        only_if_all: Some((table.quoted.clone(), expression.to_owned())),
+        job: JobRequest {
+            item: Some(item.id()),
+            relation: item.relation.clone(),
+            task: Task::ValidateConstraint {
+                table: item.relation.clone(),
+                constraint: name.to_owned(),
+                expression: expression.to_owned(),
+            },
+        },
+    })
+}

@@ -1,0 +1,78 @@
+//! The change log: written in the transaction that made the change, as the extension's owner.
+
+use super::{Undo, Work, script};
+use crate::error::{Failure, Result};
+use crate::extension::as_owner;
+use crate::sql::{self, required};
+use groundskeeper_core::plan::Item;
+
+/// A change that still stands.
+pub struct Change {
+    /// Its number.
+    pub id: i64,
+    /// Its item.
+    pub item: String,
+    /// What the catalogs no longer tell.
+    pub undo: Undo,
+    /// The statements that took it back then.
+    pub inverse_sql: String,
+}
+
+/// Records that an item was carried out, unless a change of it stands already.
+pub fn record(item: &Item, work: &Work, statements: &[String]) -> Result<()> {
+    if work.undo.data_only || standing()?.iter().any(|change| change.item == item.id()) {
+        return Ok(());
+    }
+    let undo = serde_json::to_string(&work.undo).map_err(|e| Failure::internal(e.to_string()))?;
+    let caller = caller()?;
+    as_owner(|| {
+        sql::run(
+            "INSERT INTO groundskeeper.change
+                    (item, applied_by, forward_sql, inverse_sql, prior_definition, undo)
+             VALUES ($1, $2, $3, $4, $5, $6::pg_catalog.jsonb)",
+            &[
+                item.id().into(),
+                caller.as_str().into(),
+                script(statements).into(),
+                script(&work.inverse).into(),
+                work.prior_definition.clone().into(),
+                undo.as_str().into(),
+            ],
+        )
+    })
+}
+
+/// The changes that have not been taken back, newest first.
+pub fn standing() -> Result<Vec<Change>> {
+    as_owner(|| {
+        sql::rows(
+            "SELECT change_id, item, undo::text, inverse_sql FROM groundskeeper.change
+              WHERE reverted_at IS NULL ORDER BY change_id DESC",
+            &[],
+            |row| {
+                let undo: String = required(row, 3)?;
+                Ok(Change {
+                    id: required(row, 1)?,
+                    item: required(row, 2)?,
+                    undo: serde_json::from_str(&undo).map_err(|e| Failure::internal(e.to_string()))?,
+                    inverse_sql: required(row, 4)?,
+                })
+            },
+        )
+    })
+}
+
+/// Marks a change as taken back.
+pub fn mark_reverted(change: i64) -> Result<()> {
+    as_owner(|| {
+        sql::run(
+            "UPDATE groundskeeper.change SET reverted_at = pg_catalog.clock_timestamp() WHERE change_id = $1",
+            &[change.into()],
+        )
+    })
+}
+
+/// The role that asks.
+fn caller() -> Result<String> {
+    Ok(sql::texts("SELECT SESSION_USER::text", &[])?.into_iter().next().unwrap_or_default())
+}

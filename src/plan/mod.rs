@@ -1,0 +1,181 @@
+//! The plan engine: what each item needs, looked up and done. One file per kind of item; [`apply`] and
+//! [`rollback`] drive them all.
+
+mod apply;
+mod check;
+mod index;
+pub mod journal;
+mod other;
+mod rollback;
+mod view;
+mod widen;
+
+pub use apply::{Outcome, apply_item, apply_plan};
+pub use check::rows_in_the_way;
+pub use rollback::{revert_sql, rollback_plan};
+
+use crate::catalog;
+use crate::error::{Failure, Result};
+use crate::jobs;
+use groundskeeper_core::job::Task;
+use groundskeeper_core::plan::decide::{self, ColumnFact, State, Verdict};
+use groundskeeper_core::plan::{Action, Item, Plan, Qualified};
+use std::collections::{HashMap, HashSet};
+use std::sync::OnceLock;
+
+/// How an item stands, and what would change that.
+pub struct Assessment {
+    /// How it stands.
+    pub verdict: Verdict,
+    /// What applying it takes, where that is possible.
+    pub work: Option<Work>,
+}
+
+/// What applying an item takes.
+#[derive(Debug, Clone, Default)]
+pub struct Work {
+    /// Statements for one transaction, under locks that block writers.
+    pub inline: Vec<String>,
+    /// Bytes of relations that these read.
+    pub bytes: u64,
+    /// The same as a job, for when that is too much or a lock is not to be had.
+    pub job: Option<JobRequest>,
+    /// Work that may follow in the same transaction if the budget allows, else as a job.
+    pub after: Vec<After>,
+    /// The statements that take it back.
+    pub inverse: Vec<String>,
+    /// What was there before.
+    pub prior_definition: Option<String>,
+    /// What the catalogs will no longer tell.
+    pub undo: Undo,
+}
+
+/// Work that follows a change and only reads.
+#[derive(Debug, Clone)]
+pub struct After {
+    /// The statement.
+    pub statement: String,
+    /// Bytes of relations that it reads.
+    pub bytes: u64,
+    /// A table and an expression that every row must satisfy, else the statement is left out.
+    pub only_if_all: Option<(String, String)>,
+    /// The same as a job.
+    pub job: JobRequest,
+}
+
+/// What rollback must know that the catalogs no longer tell.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct Undo {
+    /// The type that a column had.
+    pub column_type: Option<String>,
+    /// A constraint that was there, but not validated.
+    pub was_not_valid: Option<String>,
+    /// Nothing to take back: only data was computed.
+    pub data_only: bool,
+}
+
+/// A job to be queued.
+#[derive(Debug, Clone)]
+pub struct JobRequest {
+    /// The item that it carries out.
+    pub item: Option<String>,
+    /// The relation it works on.
+    pub relation: Qualified,
+    /// What it is to bring about.
+    pub task: Task,
+}
+
+/// What is true of the plan as a whole while its items are assessed.
+pub struct Context {
+    /// Items that a job has, with what the job says of itself.
+    pub jobs: HashMap<String, String>,
+    /// Relations that do not exist yet but that a pending item makes.
+    pub to_be_made: HashSet<Qualified>,
+}
+
+impl Context {
+    /// Looks up what concerns all items.
+    pub fn new() -> Result<Self> {
+        Ok(Self { jobs: jobs::active_by_item()?, to_be_made: HashSet::new() })
+    }
+}
+
+/// The built-in plan, read once per process.
+pub fn plan() -> Result<&'static Plan> {
+    static PLAN: OnceLock<std::result::Result<Plan, String>> = OnceLock::new();
+    PLAN.get_or_init(Plan::built_in).as_ref().map_err(|e| Failure::internal(e.clone()))
+}
+
+/// How an item stands. A lookup that fails makes the item `blocked`, never the caller fail.
+pub fn assess(item: &'static Item, context: &mut Context) -> Assessment {
+    let assessed = crate::subtransaction::isolated(|| look_at(item, context));
+    let (mut verdict, mut work) = assessed.unwrap_or_else(|failure| {
+        (Verdict::because(State::Blocked, format!("could not be looked at: {}", failure.one_line())), None)
+    });
+    if verdict.state == State::Pending {
+        if let Some(job) = context.jobs.get(&item.id()) {
+            verdict = Verdict::because(State::Queued, job.clone());
+            work = None;
+        } else if item.action.makes_relation() {
+            context.to_be_made.insert(item.relation.clone());
+        }
+    }
+    Assessment { verdict, work }
+}
+
+fn look_at(item: &'static Item, context: &Context) -> Result<(Verdict, Option<Work>)> {
+    if let Some(reason) = unmet(item, context)? {
+        return Ok((Verdict::because(State::Blocked, reason), None));
+    }
+    match &item.action {
+        Action::WidenNumeric { column, precision, scale } => widen::look_at(item, column, *precision, *scale),
+        Action::CheckConstraint { name, expression } => check::look_at(item, name, expression, context),
+        Action::Index(index) | Action::ExpressionIndex(index) => index::look_at(item, index, context),
+        Action::View { query, options, accepts } => view::look_at_view(item, query, options.as_deref(), accepts),
+        Action::MaterializedView { query, accepts } => view::look_at_materialized(item, query, accepts),
+        Action::MonitoringView => other::monitoring_view(item),
+        Action::RoleSetting => other::role_setting(),
+        Action::PartitionedTable { key, .. } => other::partitioned_table(item, key),
+    }
+}
+
+/// Why what an item needs is not there, if so.
+fn unmet(item: &Item, context: &Context) -> Result<Option<String>> {
+    let mut reasons = Vec::new();
+    for need in &item.needs {
+        let relation = need.relation.as_ref().unwrap_or(&item.relation);
+        let fact = catalog::column_fact(relation, &need.column)?;
+        if fact == ColumnFact::NoRelation && context.to_be_made.contains(relation) {
+            continue;
+        }
+        if let Some(reason) = decide::unmet_need(need, &item.relation, &fact)
+            && !reasons.contains(&reason)
+        {
+            reasons.push(reason);
+        }
+    }
+    if reasons.is_empty() && !item.action.makes_relation() && item.needs.is_empty() {
+        let absent = catalog::relation(&item.relation)?.is_none();
+        let own = !matches!(item.action, Action::RoleSetting);
+        if absent && own {
+            reasons.push(format!("relation {} does not exist", item.relation));
+        }
+    }
+    Ok((!reasons.is_empty()).then(|| reasons.join("; ")))
+}
+
+/// Statements as one script.
+pub fn script(statements: &[String]) -> String {
+    statements.iter().map(|s| format!("{s};")).collect::<Vec<_>>().join("\n")
+}
+
+/// What would apply an item now: as a job's statements where it is too big for one transaction.
+pub fn apply_sql(work: &Work) -> String {
+    let mut statements = match &work.job {
+        Some(job) if work.bytes > crate::settings::inline_build_limit_bytes() => jobs::statements(job, &work.inline),
+        _ => work.inline.clone(),
+    };
+    statements.extend(work.after.iter().map(|after| after.statement.clone()));
+    script(&statements)
+}

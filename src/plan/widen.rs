@@ -1,0 +1,134 @@
+//! `widen_numeric`: more digits for a column without rewriting the table, its views saved and recreated.
+
+use super::{After, JobRequest, Undo, Work, script};
+use crate::catalog::{self, Check, Dependents, Relation};
+use crate::error::Result;
+use crate::settings;
+use crate::sql::quote_identifier;
+use groundskeeper_core::job::Task;
+use groundskeeper_core::plan::Item;
+use groundskeeper_core::plan::decide::{State, Verdict, widening};
+
+/// How a column stands.
+pub fn look_at(item: &'static Item, column: &str, precision: i32, scale: i32) -> Result<(Verdict, Option<Work>)> {
+    let blocked = |detail: String| Ok((Verdict::because(State::Blocked, detail), None));
+    let Some(table) = catalog::relation(&item.relation)? else {
+        return blocked(format!("relation {} does not exist", item.relation));
+    };
+    let Some((attnum, digits)) = catalog::numeric_column(table.oid, column)? else {
+        return blocked(format!("relation {} has no column {column} of type numeric", item.relation));
+    };
+    let verdict = widening(digits, precision, scale);
+    if verdict.state != State::Pending {
+        return Ok((verdict, None));
+    }
+    let change = Change::new(item, &table, column, attnum)?;
+    if let Some(reason) = change.obstacle()? {
+        return blocked(reason);
+    }
+    let before = digits.map(|(p, s)| format!("numeric({p},{s})"));
+    let wanted = format!("numeric({precision},{scale})");
+    let work = Work {
+        inline: change.statements(&wanted),
+        bytes: change.refill_bytes()?,
+        job: Some(change.job(Task::AlterTable { item: item.id() })),
+        after: change.after()?,
+        inverse: change.statements(before.as_deref().unwrap_or("numeric")),
+        prior_definition: Some(change.prior_definition(before.as_deref())),
+        undo: Undo { column_type: before, ..Undo::default() },
+    };
+    Ok((verdict, Some(work)))
+}
+
+/// A change of a column's type, and all that it drags along.
+pub struct Change<'a> {
+    item: &'a Item,
+    table: &'a Relation,
+    column: &'a str,
+    dependents: Dependents,
+    checks: Vec<Check>,
+}
+
+impl<'a> Change<'a> {
+    /// Looks up what stands on the column.
+    pub fn new(item: &'a Item, table: &'a Relation, column: &'a str, attnum: i16) -> Result<Self> {
+        let dependents = catalog::dependents_of_column(table.oid, attnum)?;
+        let checks = catalog::checks_on_column(table.oid, attnum)?;
+        Ok(Self { item, table, column, dependents, checks })
+    }
+
+    /// What rules the change out, if anything does.
+    pub fn obstacle(&self) -> Result<Option<String>> {
+        if !self.dependents.obstacles.is_empty() {
+            let list = self.dependents.obstacles.join(", ");
+            return Ok(Some(format!(
+                "the type of column {} cannot be changed under: {list}; drop these, apply the item, and create them again",
+                self.column
+            )));
+        }
+        let bytes = self.refill_bytes()?;
+        let limit = settings::inline_build_limit_bytes();
+        Ok((bytes > limit).then(|| {
+            format!(
+                "materialized views on the column hold {} MB, which would be computed again under ACCESS EXCLUSIVE; \
+                 set groundskeeper.inline_build_limit above that in a maintenance window",
+                bytes.div_ceil(1024 * 1024)
+            )
+        }))
+    }
+
+    /// Bytes of the materialized views that are filled again.
+    pub fn refill_bytes(&self) -> Result<u64> {
+        self.dependents.refill.iter().map(|view| catalog::relation_bytes(*view)).sum()
+    }
+
+    /// The change itself. CHECK constraints on the column are taken off and put back NOT VALID, since
+    /// PostgreSQL would otherwise read the whole table to verify them under ACCESS EXCLUSIVE.
+    pub fn statements(&self, to: &str) -> Vec<String> {
+        let table = &self.table.quoted;
+        let mut out = self.dependents.drops.clone();
+        let (off, on): (Vec<_>, Vec<_>) = self.checks.iter().map(|check| check.off_and_on(table)).unzip();
+        out.extend(off);
+        out.push(format!("ALTER TABLE {table} ALTER COLUMN {} TYPE {to}", quote_identifier(self.column)));
+        out.extend(on.into_iter().flatten());
+        out.extend(self.dependents.recreates.iter().cloned());
+        out
+    }
+
+    /// What follows: constraints that were valid become valid again, and the column's statistics, which the
+    /// change emptied, are gathered.
+    pub fn after(&self) -> Result<Vec<After>> {
+        let bytes = catalog::relation_bytes(self.table.oid)?;
+        let validations = self.checks.iter().filter(|check| check.validated).map(|check| After {
+            statement: check.validate(&self.table.quoted),
+            bytes,
+            only_if_all: None,
+            job: self.job(Task::ValidateConstraint {
+                table: self.item.relation.clone(),
+                constraint: check.name.clone(),
+                expression: check.expression.clone(),
+            }),
+        });
+        let analyze = After {
+            statement: format!("ANALYZE {} ({})", self.table.quoted, quote_identifier(self.column)),
+            bytes,
+            only_if_all: None,
+            job: self.job(Task::Analyze { table: self.item.relation.clone(), column: self.column.to_owned() }),
+        };
+        Ok(validations.chain([analyze]).collect())
+    }
+
+    fn job(&self, task: Task) -> JobRequest {
+        let item = matches!(task, Task::AlterTable { .. }).then(|| self.item.id());
+        JobRequest { item, relation: self.item.relation.clone(), task }
+    }
+
+    fn prior_definition(&self, before: Option<&str>) -> String {
+        let mut out = vec![format!("{} {}", quote_identifier(self.column), before.unwrap_or("numeric"))];
+        out.extend(self.checks.iter().map(|check| format!("CONSTRAINT {} {}", check.quoted, check.definition)));
+        if !self.dependents.recreates.is_empty() {
+            out.push(script(&self.dependents.recreates));
+        }
+        out.join("\n")
+    }
+}

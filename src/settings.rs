@@ -1,0 +1,124 @@
+//! The settings `groundskeeper.*`: private statics, typed getters.
+
+use pgrx::prelude::*;
+use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting, pg_sys};
+use std::ffi::CString;
+
+static LOCK_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(300);
+static INLINE_BUILD_LIMIT: GucSetting<i32> = GucSetting::<i32>::new(64 * 1024);
+static MAX_WORKERS: GucSetting<i32> = GucSetting::<i32>::new(2);
+static TIMEZONE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c"America/New_York"));
+static JOB_HISTORY: GucSetting<i32> = GucSetting::<i32>::new(90 * 24 * 60);
+static INDEX_OBSERVATION: GucSetting<i32> = GucSetting::<i32>::new(7 * 24 * 60);
+
+/// How long writers may queue behind one of our locks, in milliseconds.
+pub fn lock_timeout_ms() -> i32 {
+    LOCK_TIMEOUT.get()
+}
+
+/// How many bytes of relations may be read while an installation or `apply_plan()` holds its locks.
+pub fn inline_build_limit_bytes() -> u64 {
+    u64::from(INLINE_BUILD_LIMIT.get().unsigned_abs()) * 1024
+}
+
+/// How many jobs of a database may run at once.
+pub fn max_workers() -> usize {
+    usize::try_from(MAX_WORKERS.get()).unwrap_or(1)
+}
+
+/// The time zone of the plan's days and months.
+pub fn timezone() -> String {
+    TIMEZONE.get().map_or_else(|| "UTC".to_owned(), |zone| zone.to_string_lossy().into_owned())
+}
+
+/// How long finished jobs are remembered, in minutes.
+pub fn job_history_minutes() -> i32 {
+    JOB_HISTORY.get()
+}
+
+/// Defines the settings and reserves their prefix, so that a misspelt one is an error.
+pub fn define() {
+    GucRegistry::define_int_guc(
+        c"groundskeeper.lock_timeout",
+        c"How long writers may queue behind a lock that groundskeeper waits for.",
+        c"A deadline over all locks of one step; the step is retried later when it passes.",
+        &LOCK_TIMEOUT,
+        1,
+        60_000,
+        GucContext::Userset,
+        GucFlags::UNIT_MS,
+    );
+    GucRegistry::define_int_guc(
+        c"groundskeeper.inline_build_limit",
+        c"How much of the user's relations one installation or apply_plan() may read while it holds locks.",
+        c"Bounds all inline work together; what does not fit is queued as a job.",
+        &INLINE_BUILD_LIMIT,
+        0,
+        i32::MAX,
+        GucContext::Userset,
+        GucFlags::UNIT_KB,
+    );
+    GucRegistry::define_int_guc(
+        c"groundskeeper.max_workers",
+        c"How many jobs of a database may run at once.",
+        c"Each takes one of max_worker_processes, and the dispatcher another.",
+        &MAX_WORKERS,
+        1,
+        64,
+        GucContext::Sighup,
+        GucFlags::default(),
+    );
+    define_timezone();
+    GucRegistry::define_int_guc(
+        c"groundskeeper.job_history",
+        c"How long finished jobs are remembered.",
+        c"Older ones are pruned whenever jobs are looked after.",
+        &JOB_HISTORY,
+        1,
+        i32::MAX,
+        GucContext::Sighup,
+        GucFlags::UNIT_MIN,
+    );
+    GucRegistry::define_int_guc(
+        c"groundskeeper.index_observation",
+        c"How long an index must have been observed before it may be called unused.",
+        c"Until then monitoring.unused_indexes says too_early.",
+        &INDEX_OBSERVATION,
+        1,
+        i32::MAX,
+        GucContext::Userset,
+        GucFlags::UNIT_MIN,
+    );
+    // SAFETY: called once, from _PG_init, after our own variables are defined; the name is a static C string.
+    unsafe { pg_sys::MarkGUCPrefixReserved(c"groundskeeper".as_ptr()) };
+}
+
+fn define_timezone() {
+    // SAFETY: the hook has the signature that PostgreSQL calls, and lives as long as the library.
+    unsafe {
+        GucRegistry::define_string_guc_with_hooks(
+            c"groundskeeper.timezone",
+            c"The time zone of the plan's days and months.",
+            c"Used for the bounds of partitions and the date windows of views.",
+            &TIMEZONE,
+            GucContext::Userset,
+            GucFlags::default(),
+            Some(check_timezone),
+            None,
+            None,
+        );
+    }
+}
+
+/// Refuses a time zone that PostgreSQL does not know.
+#[pg_guard]
+extern "C-unwind" fn check_timezone(
+    new_value: *mut *mut core::ffi::c_char,
+    _extra: *mut *mut core::ffi::c_void,
+    _source: pg_sys::GucSource::Type,
+) -> bool {
+    // SAFETY: PostgreSQL passes a valid pointer to the new value, which may itself be NULL.
+    let name = unsafe { *new_value };
+    // SAFETY: `name` is a NUL-terminated string when not NULL; pg_tzset copies nothing out of it that we keep.
+    !name.is_null() && !unsafe { pg_sys::pg_tzset(name) }.is_null()
+}

@@ -1,0 +1,72 @@
+//! Statements through SPI: read with parameters, run as text that PostgreSQL quoted.
+
+use crate::error::{Failure, Result};
+use pgrx::datum::DatumWithOid;
+use pgrx::pg_sys;
+use pgrx::prelude::*;
+use pgrx::spi::SpiHeapTupleData;
+
+pub use pgrx::spi::{quote_identifier, quote_literal, quote_qualified_identifier};
+
+/// Reads rows; each is turned into a value before the next is looked at.
+pub fn rows<T>(
+    query: &str,
+    args: &[DatumWithOid],
+    mut read: impl FnMut(&SpiHeapTupleData) -> Result<T>,
+) -> Result<Vec<T>> {
+    with_own_changes_seen(|| {
+        Spi::connect(|client| {
+            let mut out = Vec::new();
+            for row in client.select(query, None, args)? {
+                out.push(read(&row)?);
+            }
+            Ok(out)
+        })
+    })
+}
+
+/// Lets reading queries see what this command has done so far. A select through pgrx uses the active snapshot
+/// wherever the innermost subtransaction has changed nothing, and ours look things up in subtransactions.
+fn with_own_changes_seen<T>(read: impl FnOnce() -> T) -> T {
+    // SAFETY: inside a transaction. The snapshot is popped below, or by the abort of the (sub)transaction.
+    unsafe {
+        pg_sys::CommandCounterIncrement();
+        pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot());
+    }
+    let result = read();
+    // SAFETY: the snapshot pushed above is on top again.
+    unsafe { pg_sys::PopActiveSnapshot() };
+    result
+}
+
+/// Reads the first row, if there is one.
+pub fn first<T>(
+    query: &str,
+    args: &[DatumWithOid],
+    read: impl FnMut(&SpiHeapTupleData) -> Result<T>,
+) -> Result<Option<T>> {
+    Ok(rows(query, args, read)?.into_iter().next())
+}
+
+/// Reads one column of text, NULLs left out.
+pub fn texts(query: &str, args: &[DatumWithOid]) -> Result<Vec<String>> {
+    Ok(rows(query, args, |row| Ok(row.get::<String>(1)?))?.into_iter().flatten().collect())
+}
+
+/// Runs one statement that changes something.
+pub fn run(statement: &str, args: &[DatumWithOid]) -> Result<()> {
+    Spi::connect_mut(|client| {
+        client.update(statement, None, args)?;
+        Ok(())
+    })
+}
+
+/// A column that cannot be NULL by the query's construction.
+pub fn required<T: FromDatum + IntoDatum>(row: &SpiHeapTupleData, column: usize) -> Result<T> {
+    row.get::<T>(column)?.ok_or_else(|| Failure::internal(format!("column {column} of an internal query is NULL")))
+}
+
+/// `schema.name`, quoted.
+pub fn qualified(schema: &str, name: &str) -> String {
+    quote_qualified_identifier(schema, name)
+}

@@ -1,0 +1,59 @@
+//! Isolation: a failure inside is an ordinary value outside, and leaves nothing behind.
+
+use crate::error::{Failure, Result};
+use pgrx::pg_sys;
+use pgrx::pg_sys::PgTryBuilder;
+use std::panic::AssertUnwindSafe;
+
+/// What becomes of the work after it succeeded.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Keep,
+    Undo,
+}
+
+/// Runs `work` in a subtransaction that is rolled back if it fails, by our error or PostgreSQL's.
+///
+/// A request to cancel or shut down is passed on, never turned into a value.
+pub fn isolated<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    run(Outcome::Keep, work)
+}
+
+/// Runs `work` in a subtransaction that is rolled back in any case, with the locks that it took.
+pub fn looked_at<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    run(Outcome::Undo, work)
+}
+
+fn run<T>(on_success: Outcome, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    // SAFETY: plain reads of the backend's own globals, restored below as the documented protocol of an
+    // internal subtransaction demands.
+    let (context, owner) = unsafe { (pg_sys::CurrentMemoryContext, pg_sys::CurrentResourceOwner) };
+    // SAFETY: we are inside a transaction (every caller is an SQL function or a worker's transaction).
+    // The work runs in the caller's memory context, so what it returns outlives the subtransaction.
+    unsafe {
+        pg_sys::BeginInternalSubTransaction(std::ptr::null());
+        pg_sys::MemoryContextSwitchTo(context);
+    }
+    let result = PgTryBuilder::new(AssertUnwindSafe(work))
+        .catch_others(|caught| Err(Failure::from_caught(caught)))
+        .catch_rust_panic(|caught| caught.rethrow())
+        .execute();
+    // SAFETY: the subtransaction begun above is the innermost one: whatever was begun inside has ended, by
+    // itself or with the error. Context and owner are those of the enclosing transaction.
+    unsafe {
+        if result.is_ok() && on_success == Outcome::Keep {
+            pg_sys::ReleaseCurrentSubTransaction();
+        } else {
+            pg_sys::RollbackAndReleaseCurrentSubTransaction();
+        }
+        pg_sys::MemoryContextSwitchTo(context);
+        pg_sys::CurrentResourceOwner = owner;
+    }
+    match result {
+        Err(failure) if failure.is_stop_request() => {
+            pgrx::pg_sys::panic::ErrorReport::from(failure.clone()).report(pgrx::PgLogLevel::ERROR);
+            Err(failure)
+        }
+        other => other,
+    }
+}
