@@ -144,7 +144,11 @@ fn say_what_was_done(outcomes: &[Outcome]) {
         Some(detail) => format!("{} {}: {detail}", o.item.id(), o.state.as_str()),
         None => format!("{} {}", o.item.id(), o.state.as_str()),
     };
-    let lines: Vec<String> = outcomes.iter().map(line).collect();
+    let lines: Vec<String> = if outcomes.iter().any(|o| o.state == State::Applied && !o.item.action.is_member()) {
+        outcomes.iter().map(line).collect()
+    } else {
+        vec!["Nothing of the plan's database is here yet; call groundskeeper.apply_plan() when it is.".to_owned()]
+    };
     // A script's notices are held back; what an installation did is asked for.
     ereport!(
         INFO,

@@ -3,6 +3,7 @@
 use super::canonical::{canonical_query, same_query};
 use crate::error::Result;
 use crate::sql::{self, required};
+use groundskeeper_core::deparsed::read_back_same;
 use groundskeeper_core::plan::decide::CheckFact;
 use pgrx::pg_sys::Oid;
 
@@ -59,7 +60,7 @@ pub fn checks_on_column(oid: Oid, attnum: i16) -> Result<Vec<Check>> {
         |row| {
             Ok(Check {
                 quoted: required(row, 1)?,
-                definition: required(row, 2)?,
+                definition: read_back_same(&required::<String>(row, 2)?),
                 comment: row.get(3)?,
                 validated: required(row, 4)?,
                 name: required(row, 5)?,

@@ -2,6 +2,7 @@
 
 use crate::error::Result;
 use crate::sql::{self, required};
+use groundskeeper_core::deparsed::read_back_same;
 use pgrx::pg_sys::Oid;
 
 /// The views and materialized views on a column, and what rules out changing the column's type.
@@ -44,7 +45,8 @@ pub fn dependents_of_column(relation: Oid, attnum: i16) -> Result<Dependents> {
 /// The statements that make a view again exactly as it is.
 pub fn definition(view: Oid) -> Result<Vec<String>> {
     let creator = creator_without_default_privileges(view)?;
-    sql::texts(include_str!("relation_ddl.sql"), &[view.into(), creator.into()])
+    let statements = sql::texts(include_str!("relation_ddl.sql"), &[view.into(), creator.into()])?;
+    Ok(statements.iter().map(|statement| read_back_same(statement)).collect())
 }
 
 /// Who must create the view so that its ACL stays NULL: default privileges of the creating role would fill it.

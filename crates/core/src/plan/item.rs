@@ -248,6 +248,12 @@ impl Action {
         }
     }
 
+    /// Whether what it makes is a member of the extension, and comes and goes with it.
+    #[must_use]
+    pub fn is_member(&self) -> bool {
+        matches!(self, Self::MonitoringView)
+    }
+
     /// Whether the item makes the relation that it names.
     #[must_use]
     pub fn makes_relation(&self) -> bool {
