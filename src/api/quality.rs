@@ -1,0 +1,214 @@
+//! The quality functions: scores, issues, status, and the rules behind them.
+//!
+//! They run once per row of tables with many millions of rows, so they borrow their arguments and keep what
+//! they can between calls. What they decide is `groundskeeper_core::quality`'s.
+
+mod arguments;
+mod call_site;
+mod rules;
+
+use groundskeeper_core::quality::{Bet, Issue, Record, base_factor, status};
+use pgrx::prelude::*;
+
+use arguments::{Measure, RawData, RulesArgument, Text};
+use call_site::{CallSite, KeptNumeric};
+
+/// A word of ours as SQL sees it.
+type Code = &'static str;
+
+extension_sql_file!(
+    "../../sql/quality_rules.sql",
+    name = "quality_rules",
+    requires = [
+        moneyline_quality_score,
+        spread_quality_score,
+        total_quality_score,
+        moneyline_quality_issues,
+        spread_quality_issues,
+        total_quality_issues,
+        validation_status,
+        base_quality_factor,
+        rules::default_quality_rules,
+        rules::check_quality_rules
+    ]
+);
+
+#[pg_extern(schema = "groundskeeper", immutable, parallel_safe)]
+#[expect(clippy::too_many_arguments, reason = "the columns of a raw record")]
+fn moneyline_quality_score(
+    sportsbook_name: Text<'_>,
+    game_external_id: Text<'_>,
+    home_odds: Option<i32>,
+    away_odds: Option<i32>,
+    source: Text<'_>,
+    raw_data: RawData,
+    collected_at: Option<TimestampWithTimeZone>,
+    created_at: Option<TimestampWithTimeZone>,
+    rules: default!(RulesArgument<'_>, "NULL"),
+    fcinfo: pg_sys::FunctionCallInfo,
+) -> KeptNumeric {
+    let bet = Bet::Moneyline { home_odds, away_odds };
+    let record = record(sportsbook_name, game_external_id, source, raw_data, collected_at, created_at, bet);
+    score(fcinfo, rules, &record)
+}
+
+#[pg_extern(schema = "groundskeeper", immutable, parallel_safe)]
+#[expect(clippy::too_many_arguments, reason = "the columns of a raw record")]
+fn spread_quality_score(
+    sportsbook_name: Text<'_>,
+    game_external_id: Text<'_>,
+    spread_value: Measure,
+    spread_odds: Option<i32>,
+    source: Text<'_>,
+    raw_data: RawData,
+    collected_at: Option<TimestampWithTimeZone>,
+    created_at: Option<TimestampWithTimeZone>,
+    rules: default!(RulesArgument<'_>, "NULL"),
+    fcinfo: pg_sys::FunctionCallInfo,
+) -> KeptNumeric {
+    let bet = Bet::Spread { has_value: spread_value.is_finite(), odds: spread_odds };
+    let record = record(sportsbook_name, game_external_id, source, raw_data, collected_at, created_at, bet);
+    score(fcinfo, rules, &record)
+}
+
+#[pg_extern(schema = "groundskeeper", immutable, parallel_safe)]
+#[expect(clippy::too_many_arguments, reason = "the columns of a raw record")]
+fn total_quality_score(
+    sportsbook_name: Text<'_>,
+    game_external_id: Text<'_>,
+    total_points: Measure,
+    over_odds: Option<i32>,
+    under_odds: Option<i32>,
+    source: Text<'_>,
+    raw_data: RawData,
+    collected_at: Option<TimestampWithTimeZone>,
+    created_at: Option<TimestampWithTimeZone>,
+    rules: default!(RulesArgument<'_>, "NULL"),
+    fcinfo: pg_sys::FunctionCallInfo,
+) -> KeptNumeric {
+    let bet = Bet::Total { has_points: total_points.is_finite(), over_odds, under_odds };
+    let record = record(sportsbook_name, game_external_id, source, raw_data, collected_at, created_at, bet);
+    score(fcinfo, rules, &record)
+}
+
+#[pg_extern(schema = "groundskeeper", immutable, parallel_safe)]
+#[expect(clippy::too_many_arguments, reason = "the columns of a raw record")]
+fn moneyline_quality_issues(
+    sportsbook_name: Text<'_>,
+    game_external_id: Text<'_>,
+    home_odds: Option<i32>,
+    away_odds: Option<i32>,
+    source: Text<'_>,
+    raw_data: RawData,
+    collected_at: Option<TimestampWithTimeZone>,
+    created_at: Option<TimestampWithTimeZone>,
+    rules: default!(RulesArgument<'_>, "NULL"),
+    fcinfo: pg_sys::FunctionCallInfo,
+) -> Vec<Code> {
+    let bet = Bet::Moneyline { home_odds, away_odds };
+    let record = record(sportsbook_name, game_external_id, source, raw_data, collected_at, created_at, bet);
+    issues(fcinfo, rules, &record)
+}
+
+#[pg_extern(schema = "groundskeeper", immutable, parallel_safe)]
+#[expect(clippy::too_many_arguments, reason = "the columns of a raw record")]
+fn spread_quality_issues(
+    sportsbook_name: Text<'_>,
+    game_external_id: Text<'_>,
+    spread_value: Measure,
+    spread_odds: Option<i32>,
+    source: Text<'_>,
+    raw_data: RawData,
+    collected_at: Option<TimestampWithTimeZone>,
+    created_at: Option<TimestampWithTimeZone>,
+    rules: default!(RulesArgument<'_>, "NULL"),
+    fcinfo: pg_sys::FunctionCallInfo,
+) -> Vec<Code> {
+    let bet = Bet::Spread { has_value: spread_value.is_finite(), odds: spread_odds };
+    let record = record(sportsbook_name, game_external_id, source, raw_data, collected_at, created_at, bet);
+    issues(fcinfo, rules, &record)
+}
+
+#[pg_extern(schema = "groundskeeper", immutable, parallel_safe)]
+#[expect(clippy::too_many_arguments, reason = "the columns of a raw record")]
+fn total_quality_issues(
+    sportsbook_name: Text<'_>,
+    game_external_id: Text<'_>,
+    total_points: Measure,
+    over_odds: Option<i32>,
+    under_odds: Option<i32>,
+    source: Text<'_>,
+    raw_data: RawData,
+    collected_at: Option<TimestampWithTimeZone>,
+    created_at: Option<TimestampWithTimeZone>,
+    rules: default!(RulesArgument<'_>, "NULL"),
+    fcinfo: pg_sys::FunctionCallInfo,
+) -> Vec<Code> {
+    let bet = Bet::Total { has_points: total_points.is_finite(), over_odds, under_odds };
+    let record = record(sportsbook_name, game_external_id, source, raw_data, collected_at, created_at, bet);
+    issues(fcinfo, rules, &record)
+}
+
+/// NULL for a NULL score: what was not scored has no status. NaN is no score and so `invalid`.
+#[pg_extern(schema = "groundskeeper", immutable, parallel_safe)]
+fn validation_status(
+    score: Option<AnyNumeric>,
+    issues: default!(Option<Array<'_, &str>>, "'{}'"),
+    rules: default!(RulesArgument<'_>, "NULL"),
+    fcinfo: pg_sys::FunctionCallInfo,
+) -> Option<Code> {
+    // SAFETY: the function manager called us with it, and nothing else in this call asks for its call site.
+    let rules = unsafe { CallSite::of(fcinfo) }.rules(rules);
+    let score = score?;
+    let issues = issues.iter().flat_map(|codes| codes.iter().flatten());
+    Some(status(whole_hundredths(score), issues, rules).code())
+}
+
+#[pg_extern(schema = "groundskeeper", immutable, parallel_safe)]
+fn base_quality_factor(home_odds: Option<i32>, away_odds: Option<i32>, sportsbook_name: Text<'_>) -> i32 {
+    base_factor(home_odds, away_odds, sportsbook_name.bytes().is_some())
+}
+
+fn record<'a>(
+    sportsbook_name: Text<'a>,
+    game_external_id: Text<'a>,
+    source: Text<'a>,
+    raw_data: RawData,
+    collected_at: Option<TimestampWithTimeZone>,
+    created_at: Option<TimestampWithTimeZone>,
+    bet: Bet,
+) -> Record<'a> {
+    Record {
+        sportsbook_name: sportsbook_name.bytes(),
+        game_external_id: game_external_id.bytes(),
+        source: source.bytes(),
+        raw_data_is_object: raw_data.is_object(),
+        collected_at: collected_at.map(Into::into),
+        created_at: created_at.map(Into::into),
+        bet,
+    }
+}
+
+fn score(fcinfo: pg_sys::FunctionCallInfo, rules: RulesArgument<'_>, record: &Record<'_>) -> KeptNumeric {
+    // SAFETY: the function manager called us with it, and nothing else in this call asks for its call site.
+    let site = unsafe { CallSite::of(fcinfo) };
+    let score = record.score(site.rules(rules));
+    site.numeric(score)
+}
+
+/// No issue depends on the rules, but rules that a score would refuse are refused here too.
+fn issues(fcinfo: pg_sys::FunctionCallInfo, rules: RulesArgument<'_>, record: &Record<'_>) -> Vec<Code> {
+    // SAFETY: the function manager called us with it, and nothing else in this call asks for its call site.
+    unsafe { CallSite::of(fcinfo) }.rules(rules);
+    record.issues().iter().map(Issue::code).collect()
+}
+
+/// A number's whole hundredths, rounded down: thresholds are hundredths, so no comparison changes by it.
+fn whole_hundredths(score: AnyNumeric) -> i64 {
+    if score.is_nan() {
+        return i64::MIN;
+    }
+    let beyond = if score < AnyNumeric::from(0) { i64::MIN } else { i64::MAX };
+    let hundredths: AnyNumeric = score * AnyNumeric::from(100);
+    i64::try_from(hundredths.floor()).unwrap_or(beyond)
+}

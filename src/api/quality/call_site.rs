@@ -1,0 +1,86 @@
+//! What a function keeps from one call to the next at the same place of the same statement.
+
+use groundskeeper_core::quality::{Rules, Score};
+use pgrx::PgMemoryContexts;
+use pgrx::callconv::{BoxRet, FcInfo};
+use pgrx::pg_sys::Datum;
+use pgrx::prelude::*;
+
+use super::arguments::RulesArgument;
+use super::rules;
+
+/// Prime, and so without a collision among scores that differ by whole points.
+const KEPT_NUMERICS: usize = 127;
+
+/// The rules last read and the results last made: a table has few distinct scores, and making a `numeric` costs
+/// more than deciding it.
+pub struct CallSite {
+    context: pg_sys::MemoryContext,
+    rules: Option<(Box<[u8]>, Rules)>,
+    numerics: [Option<(Score, Datum)>; KEPT_NUMERICS],
+}
+
+/// A `numeric` that may be handed out again.
+///
+/// PostgreSQL never changes or frees a function's result in place, since it could as well be an argument.
+pub struct KeptNumeric(Datum);
+
+pgrx::impl_sql_translatable!(KeptNumeric, "numeric");
+
+// SAFETY: the datum is a numeric that lives at least as long as the row's memory context.
+unsafe impl BoxRet for KeptNumeric {
+    unsafe fn box_into<'fcx>(self, fcinfo: &mut FcInfo<'fcx>) -> pgrx::datum::Datum<'fcx> {
+        // SAFETY: as above, and it is never NULL.
+        unsafe { fcinfo.return_raw_datum(self.0) }
+    }
+}
+
+impl CallSite {
+    /// What was kept at this place; nothing at first.
+    ///
+    /// # Safety
+    /// `fcinfo` is what the function manager called us with, and nothing else of this call holds its call site.
+    pub unsafe fn of<'a>(fcinfo: pg_sys::FunctionCallInfo) -> &'a mut Self {
+        // SAFETY: the function manager always passes a valid FmgrInfo. Its `fn_extra` is ours alone, and the
+        // memory context that frees what we store there is the one in which the FmgrInfo itself lives.
+        unsafe {
+            let place = &mut *(*fcinfo).flinfo;
+            if place.fn_extra.is_null() {
+                let new = Self { context: place.fn_mcxt, rules: None, numerics: [None; KEPT_NUMERICS] };
+                place.fn_extra = PgMemoryContexts::For(place.fn_mcxt).leak_and_drop_on_delete(new).cast();
+            }
+            &mut *place.fn_extra.cast()
+        }
+    }
+
+    /// The rules to apply: the built-in ones for NULL. Raises an error for what is no set of rules.
+    pub fn rules(&mut self, argument: RulesArgument<'_>) -> &Rules {
+        let Some(image) = argument.image() else { return &Rules::DEFAULT };
+        if self.rules.as_ref().is_none_or(|(kept, _)| **kept != *image) {
+            self.rules = Some((image.into(), rules::read_or_raise(image)));
+        }
+        self.rules.as_ref().map_or(&Rules::DEFAULT, |(_, rules)| rules)
+    }
+
+    /// The score as a `numeric` with two decimals.
+    pub fn numeric(&mut self, score: Score) -> KeptNumeric {
+        let make = || numeric_from_hundredths(score.hundredths().into());
+        let slot = &mut self.numerics[usize::from(score.hundredths()) % KEPT_NUMERICS];
+        KeptNumeric(match slot {
+            Some((kept, datum)) if *kept == score => *datum,
+            Some(_) => make(),
+            None => {
+                // SAFETY: the context belongs to the FmgrInfo that we were called with, so it is alive.
+                let datum = unsafe { PgMemoryContexts::For(self.context).switch_to(|_| make()) };
+                *slot = Some((score, datum));
+                datum
+            }
+        })
+    }
+}
+
+/// A new `numeric` in the current memory context.
+pub fn numeric_from_hundredths(hundredths: i64) -> Datum {
+    // SAFETY: no argument can make it fail; it allocates its result.
+    unsafe { pg_sys::int64_div_fast_to_numeric(hundredths, 2) }.into()
+}
