@@ -1,0 +1,543 @@
+//! The monitoring views and `prerequisites()`, each against what is known to mislead such views.
+
+use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use groundskeeper_sandbox::server::{Options, SUPERUSER, Server, quote_ident};
+use groundskeeper_tests::{Template, TestDb};
+use postgres::Client;
+
+/// Every view and function of this capability, for tests that only ask whether they answer.
+const REPORTS: [&str; 5] = [
+    "monitoring.connection_stats",
+    "monitoring.slow_queries",
+    "monitoring.table_bloat",
+    "monitoring.unused_indexes",
+    "groundskeeper.prerequisites()",
+];
+
+/// The first column of a query, as text.
+fn column(client: &mut Client, sql: &str) -> Vec<Option<String>> {
+    let rows = client.query(&format!("SELECT q.column::text FROM ({sql}) q (\"column\")"), &[]).unwrap();
+    rows.iter().map(|row| row.get(0)).collect()
+}
+
+/// The one value that a query returns, as text; empty for NULL.
+fn value(client: &mut Client, sql: &str) -> String {
+    let rows = column(client, sql);
+    assert_eq!(rows.len(), 1, "{sql}");
+    rows.into_iter().next().flatten().unwrap_or_default()
+}
+
+fn run_sql(client: &mut Client, sql: &str) {
+    client.batch_execute(sql).unwrap_or_else(|error| panic!("{error:?}: {sql}"));
+}
+
+/// Runs a program to its end; what it starts keeps no pipe of ours open.
+fn succeed(command: &mut Command) {
+    let status = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap();
+    assert!(status.success(), "{command:?}: {status}");
+}
+
+fn is_available(client: &mut Client, extension: &str) -> bool {
+    !client.query("SELECT FROM pg_available_extensions WHERE name = $1", &[&extension]).unwrap().is_empty()
+}
+
+/// A server of the test's own and a database on it with the extension.
+///
+/// The database comes last, so that it is dropped while its server still runs.
+fn private(options: Options) -> (Server, TestDb) {
+    let server = options.start().unwrap();
+    let db = TestDb::on(Server::attach(server.base()).unwrap(), Template::Empty).unwrap();
+    db.install().unwrap();
+    (server, db)
+}
+
+fn monitor(db: &mut TestDb) -> String {
+    let role = db.role("monitor").unwrap();
+    run_sql(&mut db.client().unwrap(), &format!("GRANT pg_monitor TO {}", quote_ident(&role)));
+    role
+}
+
+#[test]
+fn a_member_of_pg_monitor_reads_everything_and_others_nothing() {
+    let mut db = TestDb::installed(Template::Empty).unwrap();
+    let reader = monitor(&mut db);
+    let stranger = db.role("stranger").unwrap();
+    let mut reader = db.client_as(&reader).unwrap();
+    let mut stranger = db.client_as(&stranger).unwrap();
+    for report in REPORTS {
+        let sql = format!("SELECT count(*) FROM {report}");
+        reader.query(&sql, &[]).unwrap_or_else(|error| panic!("{report}: {error}"));
+        let refused = stranger.query(&sql, &[]).unwrap_err();
+        assert_eq!(refused.code().unwrap().code(), "42501", "{report}");
+    }
+}
+
+#[test]
+fn connections_are_those_of_clients_against_the_slots_they_can_use() {
+    let db = TestDb::installed(Template::Empty).unwrap();
+    let mut idle = db.client().unwrap();
+    run_sql(&mut idle, "BEGIN");
+    let mut client = db.client().unwrap();
+    // One transaction sees one state of pg_stat_activity.
+    run_sql(&mut client, "BEGIN");
+    let states =
+        column(&mut client, "SELECT state || connection_count FROM monitoring.connection_stats ORDER BY 1");
+    assert_eq!(states.into_iter().flatten().collect::<Vec<_>>(), ["active1", "idle in transaction1"]);
+    let agrees = "SELECT bool_and(
+            server_connections = (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend')
+            AND usable_slots = current_setting('max_connections')::int
+                - current_setting('superuser_reserved_connections')::int
+                - coalesce(current_setting('reserved_connections', true)::int, 0)
+            AND utilization_percent = round(100.0 * server_connections / usable_slots, 1)
+            AND avg_duration_seconds BETWEEN 0 AND max_duration_seconds)
+        FROM monitoring.connection_stats";
+    assert_eq!(value(&mut client, agrees), "true");
+}
+
+#[test]
+fn a_reader_who_cannot_see_all_sessions_gets_no_utilization() {
+    let mut db = TestDb::installed(Template::Empty).unwrap();
+    let role = db.role("reader").unwrap();
+    let grant = format!(
+        "GRANT USAGE ON SCHEMA monitoring TO {0}; GRANT SELECT ON monitoring.connection_stats TO {0}",
+        quote_ident(&role)
+    );
+    run_sql(&mut db.client().unwrap(), &grant);
+    let mut client = db.client_as(&role).unwrap();
+    let own = "SELECT format('%s %s %s', connection_count, server_connections, utilization_percent)
+               FROM monitoring.connection_stats";
+    assert_eq!(value(&mut client, own), "1  ");
+}
+
+#[test]
+fn slow_queries_is_empty_without_its_source() {
+    let db = TestDb::installed(Template::Empty).unwrap();
+    let mut client = db.client().unwrap();
+    let count = "SELECT count(*) FROM monitoring.slow_queries";
+    assert_eq!(value(&mut client, count), "0");
+    if is_available(&mut client, "pg_stat_statements") {
+        // Created but not preloaded, its own view fails.
+        run_sql(&mut client, "CREATE EXTENSION pg_stat_statements");
+        let preloaded = value(&mut client, "SELECT current_setting('shared_preload_libraries')");
+        if !preloaded.contains("pg_stat_statements") {
+            assert_eq!(value(&mut client, count), "0");
+        }
+    }
+}
+
+#[test]
+fn slow_queries_reads_any_version_and_lets_it_be_updated() {
+    let (_server, mut db) = private(Options::default().preload("pg_stat_statements"));
+    let reader = monitor(&mut db);
+    let mut client = db.client().unwrap();
+    let mut reader = db.client_as(&reader).unwrap();
+    run_sql(
+        &mut client,
+        "CREATE SCHEMA \"we\"\"ird.Schema\"; GRANT USAGE ON SCHEMA \"we\"\"ird.Schema\" TO PUBLIC",
+    );
+    run_sql(&mut client, "SELECT pg_sleep(1.1)");
+    let slow = "SELECT format('%s: %s, %s', query, calls, mean_time BETWEEN 1000 AND 60000 AND total_time = mean_time)
+                FROM monitoring.slow_queries WHERE query ~ 'pg_sleep'";
+    let expected = "SELECT pg_sleep($1): 1, t";
+    for version in ["1.4", "1.5", "1.6", "1.7", "1.8", "1.9", "1.10"] {
+        let create =
+            format!("CREATE EXTENSION pg_stat_statements SCHEMA \"we\"\"ird.Schema\" VERSION '{version}'");
+        run_sql(&mut client, &create);
+        assert_eq!(value(&mut reader, slow), expected, "version {version}");
+        let state = "SELECT state FROM groundskeeper.prerequisites() WHERE component = 'pg_stat_statements'";
+        let old = matches!(version, "1.4" | "1.5" | "1.6" | "1.7" | "1.8");
+        assert_eq!(value(&mut reader, state), if old { "partial" } else { "ok" }, "version {version}");
+        // With a view of ours on it, this would be refused.
+        run_sql(&mut client, "ALTER EXTENSION pg_stat_statements UPDATE");
+        assert_eq!(value(&mut reader, slow), expected, "version {version}, updated");
+        run_sql(&mut client, "DROP EXTENSION pg_stat_statements");
+    }
+}
+
+#[test]
+fn slow_queries_shows_top_level_statements_of_this_database_and_hides_others_text() {
+    let options = Options::default().preload("pg_stat_statements").set("pg_stat_statements.track", "all");
+    let (server, mut db) = private(options);
+    let mut client = db.client().unwrap();
+    run_sql(&mut client, "CREATE EXTENSION pg_stat_statements");
+    run_sql(&mut client, "DO $$ BEGIN PERFORM pg_sleep(1.1) AS nested_only; END $$");
+    let mut elsewhere = server.connect("postgres", SUPERUSER).unwrap();
+    run_sql(&mut elsewhere, "SELECT pg_sleep(1.1) AS elsewhere");
+    let known =
+        "SELECT count(*) FROM pg_stat_statements WHERE query ~ 'nested_only|elsewhere' AND query !~ '^DO'";
+    assert_eq!(value(&mut client, known), "2", "the source has both");
+    let texts = column(&mut client, "SELECT query FROM monitoring.slow_queries");
+    assert_eq!(texts.len(), 1, "{texts:?}");
+    assert!(texts[0].as_ref().unwrap().starts_with("DO "), "{texts:?}");
+
+    let role = db.role("reader").unwrap();
+    let grant = format!(
+        "GRANT USAGE ON SCHEMA monitoring TO {0}; GRANT SELECT ON monitoring.slow_queries TO {0};
+         GRANT EXECUTE ON FUNCTION groundskeeper.statement_statistics() TO {0}",
+        quote_ident(&role)
+    );
+    run_sql(&mut client, &grant);
+    let mut reader = db.client_as(&role).unwrap();
+    assert_eq!(value(&mut reader, "SELECT query FROM monitoring.slow_queries"), "<insufficient privilege>");
+}
+
+/// Tables and indexes for the verdicts; `venue` is what only the plain index covers.
+const INDEXED: &str = r#"
+    CREATE SCHEMA league;
+    SET search_path = league;
+    CREATE TABLE game (
+        id integer PRIMARY KEY, external_id text UNIQUE, played int4range, season integer NOT NULL, week integer,
+        venue text, score integer, EXCLUDE USING gist (played WITH &&));
+    CREATE UNIQUE INDEX game_season ON game (season);
+    ALTER TABLE game REPLICA IDENTITY USING INDEX game_season;
+    CREATE INDEX game_week ON game (week);
+    ALTER TABLE game CLUSTER ON game_week;
+    CREATE INDEX game_expression ON game (lower(venue));
+    CREATE INDEX game_score ON game (score);
+    CREATE INDEX "game ""venue"".x" ON game (venue);
+    CREATE TABLE bet (id integer, game_id integer REFERENCES game, odds integer);
+    CREATE INDEX bet_game ON bet (game_id, odds);
+    CREATE INDEX bet_odds ON bet (odds, game_id);
+    CREATE TABLE quote (id integer, day date, book integer) PARTITION BY RANGE (day);
+    CREATE INDEX quote_day ON quote (day);
+    CREATE INDEX quote_book ON quote (book);
+    CREATE TABLE quote_2025_01 PARTITION OF quote FOR VALUES FROM ('2025-01-01') TO ('2025-02-01');
+    CREATE TABLE quote_2025_02 PARTITION OF quote FOR VALUES FROM ('2025-02-01') TO ('2025-03-01');
+    INSERT INTO game SELECT n, n, int4range(n, n + 1), n, n, n, n FROM generate_series(1, 1000) n;
+    ANALYZE game;
+    SET enable_seqscan = off;
+    SET enable_bitmapscan = off;
+    DO $$
+    BEGIN
+        FOR n IN 1 .. 5000 LOOP
+            PERFORM FROM league.game WHERE score = -n;
+        END LOOP;
+        PERFORM FROM league.quote WHERE day = '2025-01-15';
+    END $$;
+    SELECT pg_stat_force_next_flush();
+"#;
+
+#[test]
+fn an_index_is_unused_only_when_nothing_speaks_for_it() {
+    let db = TestDb::installed(Template::Empty).unwrap();
+    run_sql(&mut db.client().unwrap(), INDEXED);
+    let mut client = db.client().unwrap();
+    let verdict = |client: &mut Client, index: &str| {
+        let sql = "SELECT verdict || ': ' || evidence FROM monitoring.unused_indexes
+                   WHERE schemaname = 'league' AND indexname = $1";
+        client
+            .query_one(sql, &[&index])
+            .unwrap_or_else(|error| panic!("{index}: {error}"))
+            .get::<_, String>(0)
+    };
+
+    let plain = "game \"venue\".x";
+    assert!(verdict(&mut client, plain).starts_with("too_early: "));
+    let offered = "SELECT drop_sql FROM monitoring.unused_indexes WHERE drop_sql IS NOT NULL";
+    assert!(column(&mut client, offered).is_empty());
+
+    run_sql(&mut client, "SET groundskeeper.index_observation = '0'");
+    for (index, reason) in [
+        ("game_pkey", "primary key"),
+        ("game_external_id_key", "enforces uniqueness"),
+        ("game_played_excl", "exclusion constraint"),
+        ("game_season", "replica identity"),
+        ("game_week", "clustered"),
+        ("game_expression", "statistics of its expression"),
+        ("game_score", ": 5000"),
+        ("bet_game", "foreign key bet_game_id_fkey"),
+        ("quote_day", ": 1"),
+    ] {
+        let found = verdict(&mut client, index);
+        assert!(found.starts_with("needed: ") && found.contains(reason), "{index}: {found}");
+    }
+    let read = "SELECT idx_tup_read FROM monitoring.unused_indexes WHERE indexname = 'game_score'";
+    assert_eq!(value(&mut client, read), "0", "what the plan's view would have gone by");
+    let own = "SELECT indexname FROM monitoring.unused_indexes
+               WHERE schemaname = 'groundskeeper' AND verdict <> 'needed'";
+    assert!(column(&mut client, own).is_empty());
+
+    let drops: Vec<_> = column(&mut client, &format!("{offered} ORDER BY 1")).into_iter().flatten().collect();
+    let expected = [
+        "DROP INDEX CONCURRENTLY league.\"game \"\"venue\"\".x\"",
+        "DROP INDEX CONCURRENTLY league.bet_odds",
+        "DROP INDEX league.quote_book",
+    ];
+    assert_eq!(drops.len(), expected.len(), "{drops:?}");
+    for drop in expected {
+        assert!(drops.iter().any(|offered| offered == drop), "{drop} is not in {drops:?}");
+        run_sql(&mut client, drop);
+    }
+    assert!(column(&mut client, offered).is_empty());
+}
+
+#[test]
+fn an_invalid_index_and_one_that_is_not_counted_are_not_judged() {
+    let db = TestDb::installed(Template::Empty).unwrap();
+    let mut client = db.client().unwrap();
+    run_sql(&mut client, "CREATE TABLE quote (id integer, day date) PARTITION BY RANGE (day)");
+    run_sql(
+        &mut client,
+        "CREATE TABLE quote_2025 PARTITION OF quote FOR VALUES FROM ('2025-01-01') TO ('2026-01-01')",
+    );
+    run_sql(&mut client, "CREATE INDEX incomplete ON ONLY quote (id); CREATE INDEX whole ON quote (day)");
+    run_sql(&mut client, "SET groundskeeper.index_observation = '0'");
+    let verdicts = "SELECT indexname || ' ' || verdict FROM monitoring.unused_indexes
+                    WHERE schemaname = 'public' ORDER BY 1";
+    let found: Vec<_> = column(&mut client, verdicts).into_iter().flatten().collect();
+    assert_eq!(found, ["incomplete too_early", "whole unused"]);
+    run_sql(&mut client, "SET track_counts = off");
+    let found: Vec<_> = column(&mut client, verdicts).into_iter().flatten().collect();
+    assert_eq!(found, ["incomplete too_early", "whole too_early"]);
+}
+
+#[test]
+fn observation_starts_anew_when_a_crash_has_dropped_the_counters() {
+    let (server, db) = private(Options::default());
+    let mut client = db.client().unwrap();
+    run_sql(&mut client, "CREATE TABLE game (id integer); CREATE INDEX game_id ON game (id)");
+    let since = "SELECT observed_since FROM monitoring.unused_indexes WHERE indexname = 'game_id'";
+    let before = value(&mut client, since);
+    let started = value(&mut client, "SELECT pg_postmaster_start_time()");
+    // A backend that is killed takes the others with it, but not the postmaster.
+    let pid = value(&mut client, "SELECT pg_backend_pid()");
+    succeed(Command::new("kill").args(["-9", &pid]));
+    drop(client);
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let mut client = loop {
+        // Until then a new session would be ended with the others.
+        if server.log().contains("reinitializing")
+            && let Ok(client) = db.client()
+        {
+            break client;
+        }
+        assert!(Instant::now() < deadline, "{}", server.log());
+        sleep(Duration::from_millis(50));
+    };
+    assert_eq!(value(&mut client, "SELECT pg_postmaster_start_time()"), started);
+    assert_ne!(value(&mut client, since), before);
+}
+
+#[test]
+fn a_locked_table_stalls_nobody() {
+    let db = TestDb::installed(Template::Empty).unwrap();
+    let mut client = db.client().unwrap();
+    let mut holder = db.client().unwrap();
+    run_sql(
+        &mut client,
+        "CREATE SCHEMA staging;
+         CREATE TABLE staging.free AS SELECT n FROM generate_series(1, 10000) n;
+         CREATE TABLE staging.locked AS SELECT n FROM generate_series(1, 10000) n;
+         CREATE TABLE staging.never_analyzed (id integer PRIMARY KEY) WITH (autovacuum_enabled = off);
+         CREATE TABLE staging.quote (id integer, day date) PARTITION BY RANGE (day);
+         CREATE TABLE staging.quote_2025 PARTITION OF staging.quote FOR VALUES FROM ('2025-01-01') TO ('2026-01-01');
+         CREATE INDEX free_n ON staging.free (n)",
+    );
+    run_sql(&mut client, "VACUUM ANALYZE staging.free, staging.locked");
+    let size = value(&mut client, "SELECT pg_relation_size('staging.locked')");
+    run_sql(
+        &mut holder,
+        "BEGIN; LOCK staging.locked, staging.never_analyzed, staging.quote_2025 IN ACCESS EXCLUSIVE MODE;
+         REINDEX INDEX staging.free_n",
+    );
+    run_sql(&mut client, "SET statement_timeout = '10s'");
+    for report in REPORTS {
+        client
+            .query(&format!("SELECT * FROM {report}"), &[])
+            .unwrap_or_else(|error| panic!("{report}: {error}"));
+    }
+    let found = "SELECT format('%s: %s, %s', tablename, table_bytes, size_reason) FROM monitoring.table_bloat
+                 WHERE size_reason IS NOT NULL ORDER BY tablename";
+    let found: Vec<_> = column(&mut client, found).into_iter().flatten().collect();
+    let dated = "as of the last VACUUM or ANALYZE: locked by another session";
+    let unknown = "unknown, for want of a VACUUM or ANALYZE: locked by another session";
+    assert_eq!(found.len(), 5, "{found:?}");
+    assert!(
+        found[0].starts_with("free: ") && found[0].ends_with(dated),
+        "only its index is locked: {found:?}"
+    );
+    assert_eq!(found[1], format!("locked: {size}, {dated}"));
+    assert_eq!(found[2], format!("never_analyzed: , {unknown}"));
+    assert_eq!(found[3], format!("quote: , {unknown}"));
+    assert_eq!(found[4], format!("quote_2025: , {unknown}"));
+    let index = "SELECT size_reason FROM monitoring.unused_indexes WHERE indexname = 'free_n'";
+    assert_eq!(value(&mut client, index), dated);
+    run_sql(&mut holder, "ROLLBACK");
+    assert!(
+        column(&mut client, "SELECT 1 FROM monitoring.table_bloat WHERE size_reason IS NOT NULL").is_empty()
+    );
+}
+
+#[test]
+fn sizes_add_up_whatever_the_names() {
+    let db = TestDb::installed(Template::Empty).unwrap();
+    let mut client = db.client().unwrap();
+    run_sql(
+        &mut client,
+        r#"CREATE SCHEMA raw_data; CREATE SCHEMA elsewhere;
+           CREATE TABLE raw_data."we""ird.Name" (id integer PRIMARY KEY, payload text);
+           ALTER TABLE raw_data."we""ird.Name" ALTER payload SET STORAGE EXTERNAL;
+           INSERT INTO raw_data."we""ird.Name" SELECT n, repeat('x', 5000) FROM generate_series(1, 100) n;
+           CREATE TABLE raw_data.quote (id integer, day date) PARTITION BY RANGE (day);
+           CREATE INDEX ON raw_data.quote (id);
+           CREATE TABLE raw_data.quote_2025 PARTITION OF raw_data.quote FOR VALUES FROM ('2025-01-01') TO ('2026-01-01');
+           CREATE TABLE raw_data.quote_2026 PARTITION OF raw_data.quote FOR VALUES FROM ('2026-01-01') TO ('2027-01-01')
+               PARTITION BY RANGE (id);
+           CREATE TABLE elsewhere.leaf PARTITION OF raw_data.quote_2026 FOR VALUES FROM (0) TO (100000);
+           INSERT INTO raw_data.quote SELECT n, date '2025-01-01' + n % 700 FROM generate_series(1, 20000) n;
+           CREATE TABLE raw_data.hollow (id integer) PARTITION BY LIST (id)"#,
+    );
+    let odd = r#"SELECT size_bytes = pg_total_relation_size('raw_data."we""ird.Name"') AND table_bytes > 500000
+                        AND index_bytes = pg_indexes_size('raw_data."we""ird.Name"')
+                        AND size = pg_size_pretty(size_bytes)
+                 FROM monitoring.table_bloat WHERE tablename = 'we"ird.Name'"#;
+    assert_eq!(value(&mut client, odd), "true");
+    let parent = "SELECT size_bytes = pg_total_relation_size('raw_data.quote_2025')
+                                    + pg_total_relation_size('elsewhere.leaf') AND index_bytes > 0
+                  FROM monitoring.table_bloat WHERE tablename = 'quote'";
+    assert_eq!(value(&mut client, parent), "true");
+    let parts = "SELECT tablename || ' of ' || partition_of FROM monitoring.table_bloat ORDER BY tablename";
+    let parts: Vec<_> = column(&mut client, parts).into_iter().flatten().collect();
+    assert_eq!(parts, ["quote_2025 of raw_data.quote", "quote_2026 of raw_data.quote"]);
+    assert_eq!(
+        value(&mut client, "SELECT size_bytes FROM monitoring.table_bloat WHERE tablename = 'hollow'"),
+        "0"
+    );
+}
+
+#[test]
+fn bloat_is_measured_or_null_with_a_reason() {
+    let db = TestDb::installed(Template::Empty).unwrap();
+    let mut client = db.client().unwrap();
+    run_sql(
+        &mut client,
+        "CREATE SCHEMA curated;
+         CREATE TABLE curated.half WITH (autovacuum_enabled = off) AS
+             SELECT n, repeat('x', 100) AS filler FROM generate_series(1, 20000) n;
+         DELETE FROM curated.half WHERE n % 2 = 0;
+         CREATE TABLE curated.stale WITH (autovacuum_enabled = off) AS SELECT * FROM curated.half;
+         ANALYZE curated.stale;
+         INSERT INTO curated.stale SELECT half.* FROM curated.half, generate_series(1, 3);
+         CREATE TABLE curated.reserved WITH (fillfactor = 50, autovacuum_enabled = off) AS SELECT * FROM curated.half;
+         CREATE TABLE curated.tiny AS SELECT 1 AS n",
+    );
+    let guessed = "SELECT tablename FROM monitoring.table_bloat
+                   WHERE (bloat_percent IS NULL) <> (bloat_reason IS NOT NULL)
+                      OR (bloat_percent IS NULL) <> (bloat_method IS NULL)";
+    let reasons = "SELECT DISTINCT bloat_reason FROM monitoring.table_bloat";
+    assert!(value(&mut client, reasons).contains("CREATE EXTENSION pgstattuple"));
+    assert!(column(&mut client, guessed).is_empty());
+    if !is_available(&mut client, "pgstattuple") {
+        return;
+    }
+    run_sql(&mut client, "CREATE EXTENSION pgstattuple");
+    let figures = "SELECT tablename || ': ' || coalesce(bloat_percent::text, bloat_reason)
+                   FROM monitoring.table_bloat ORDER BY tablename";
+    let figures: Vec<_> = column(&mut client, figures).into_iter().flatten().collect();
+    assert!(figures[0].starts_with("half: 4"), "{figures:?}");
+    assert_eq!(figures[1], "reserved: not measured: fillfactor 50 keeps space free on purpose");
+    assert!(figures[3].starts_with("tiny: too small to judge"), "{figures:?}");
+    let off = "SELECT b.tablename FROM monitoring.table_bloat b,
+                      LATERAL pgstattuple(format('%I.%I', schemaname, tablename)::regclass) t
+               WHERE abs(b.bloat_percent - (t.dead_tuple_percent + t.free_percent)) > 5";
+    assert!(column(&mut client, off).is_empty());
+    assert!(column(&mut client, guessed).is_empty());
+}
+
+#[test]
+fn the_line_for_preloading_keeps_what_is_preloaded() {
+    let (_server, db) = private(Options::default().preload("auto_explain").preload("pg_stat_statements"));
+    let mut client = db.client().unwrap();
+    let remedy = "SELECT remedy FROM groundskeeper.prerequisites() WHERE component = 'pg_groundskeeper'";
+    let remedy = value(&mut client, remedy);
+    run_sql(&mut client, &remedy);
+    let written = "SELECT setting FROM pg_file_settings WHERE name = 'shared_preload_libraries'
+                   ORDER BY seqno DESC LIMIT 1";
+    let written = value(&mut client, written);
+    let libraries: Vec<_> = written.split(", ").collect();
+    assert_eq!(libraries[..2], ["auto_explain", "pg_stat_statements"], "{remedy} wrote {written}");
+    assert!(libraries[2..].contains(&"pg_groundskeeper"), "{remedy} wrote {written}");
+}
+
+#[test]
+fn what_prerequisites_says_fixes_what_it_names() {
+    let mut db = TestDb::installed(Template::Empty).unwrap();
+    let owner = db.role("ow\"ner").unwrap();
+    let mut client = db.client().unwrap();
+    let quoted = quote_ident(&owner);
+    run_sql(&mut client, &format!("ALTER ROLE {quoted} NOLOGIN; CREATE SCHEMA staging"));
+    run_sql(
+        &mut client,
+        &format!("CREATE TABLE staging.game (); ALTER TABLE staging.game OWNER TO {quoted}"),
+    );
+    let login = format!("login of {quoted}");
+    let look = "SELECT state, remedy FROM groundskeeper.prerequisites() WHERE component = $1";
+    for component in [login.as_str(), "pgstattuple"] {
+        let row = client.query_one(look, &[&component]).unwrap();
+        assert_eq!(row.get::<_, &str>(0), "missing", "{component}");
+        let remedy: String = row.get(1);
+        if remedy.starts_with("apt ") {
+            continue;
+        }
+        run_sql(&mut client, &remedy);
+        let row = client.query_one(look, &[&component]).unwrap();
+        assert_eq!((row.get::<_, &str>(0), row.get::<_, Option<&str>>(1)), ("ok", None), "{component}");
+    }
+}
+
+#[test]
+fn a_schema_of_the_users_gets_no_grant_from_the_install() {
+    let db = TestDb::new(Template::Empty).unwrap();
+    let mut client = db.client().unwrap();
+    run_sql(&mut client, "CREATE SCHEMA monitoring");
+    db.install().unwrap();
+    // Such a grant would be taken for the extension's own and vanish from dumps.
+    let recorded = "SELECT 1 FROM pg_init_privs
+                    WHERE classoid = 'pg_namespace'::regclass AND objoid = 'monitoring'::regnamespace";
+    assert!(column(&mut client, recorded).is_empty());
+    let look = "SELECT remedy FROM groundskeeper.prerequisites() WHERE component = 'access of pg_monitor'";
+    let remedy = value(&mut client, look);
+    run_sql(&mut client, &remedy);
+    assert_eq!(value(&mut client, look), "");
+}
+
+#[test]
+fn reports_run_on_a_hot_standby() {
+    let (server, mut db) = private(Options::default().preload("pg_stat_statements"));
+    let reader = monitor(&mut db);
+    run_sql(
+        &mut db.client().unwrap(),
+        "CREATE EXTENSION pg_stat_statements;
+         CREATE SCHEMA staging;
+         CREATE TABLE staging.game AS SELECT n FROM generate_series(1, 10000) n;
+         CREATE UNLOGGED TABLE staging.scratch AS SELECT n FROM generate_series(1, 10000) n;
+         CREATE INDEX game_n ON staging.game (n)",
+    );
+    // Beside the primary's own directories, and its socket in there too, so that the port may be the same.
+    let base = server.base().join("standby");
+    let mut backup = server.installation().server_program("pg_basebackup").unwrap();
+    backup.arg("--host").arg(server.socket_dir()).args(["--port", &server.port().to_string()]);
+    backup.args(["--username", SUPERUSER, "--write-recovery-conf", "--checkpoint=fast", "--no-sync"]);
+    succeed(backup.arg("--pgdata").arg(base.join("data")));
+    let mut start = server.installation().server_program("pg_ctl").unwrap();
+    start.args(["start", "--silent", "--wait"]).arg("--pgdata").arg(base.join("data"));
+    start.arg("--log").arg(base.join("log")).arg("--options").arg(format!("-k {}", base.display()));
+    succeed(&mut start);
+    let standby = Server::attach(&base).unwrap();
+
+    let mut client = standby.connect(db.name(), &reader).unwrap();
+    assert_eq!(value(&mut client, "SELECT pg_is_in_recovery()"), "true");
+    for report in REPORTS {
+        client
+            .query(&format!("SELECT * FROM {report}"), &[])
+            .unwrap_or_else(|error| panic!("{report}: {error}"));
+    }
+    run_sql(&mut client, "SET groundskeeper.index_observation = '0'");
+    let verdict = "SELECT verdict FROM monitoring.unused_indexes WHERE indexname = 'game_n'";
+    assert_eq!(value(&mut client, verdict), "too_early", "the primary may be using it");
+    drop(client);
+    standby.destroy();
+}
