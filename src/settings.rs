@@ -84,7 +84,7 @@ pub fn define() {
         c"How long an index must have been observed before it may be called unused.",
         c"Until then monitoring.unused_indexes says too_early.",
         &INDEX_OBSERVATION,
-        1,
+        0,
         i32::MAX,
         GucContext::Userset,
         GucFlags::UNIT_MIN,

@@ -14,8 +14,10 @@ pub struct Dependents {
     pub recreates: Vec<String>,
     /// Objects that are in the way, as PostgreSQL describes them.
     pub obstacles: Vec<String>,
-    /// Bytes of populated materialized views, which recreating would compute again.
+    /// Populated materialized views, which recreating would compute again.
     pub refill: Vec<Oid>,
+    /// Partial and expression indexes, which PostgreSQL builds again when the type changes.
+    pub rebuilt: Vec<String>,
 }
 
 /// Looks up all that depends on a column, directly or through views.
@@ -29,7 +31,17 @@ pub fn dependents_of_column(relation: Oid, attnum: i16) -> Result<Dependents> {
         include_str!("obstacles.sql"),
         &[relation.into(), i32::from(attnum).into(), views.clone().into()],
     )?;
-    let mut out = Dependents { obstacles, ..Dependents::default() };
+    let rebuilt = sql::texts(
+        "SELECT c.relname::text FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
+          WHERE i.indrelid = $1 AND (i.indpred IS NOT NULL OR i.indexprs IS NOT NULL)
+            AND EXISTS (SELECT FROM pg_catalog.pg_depend d
+                         WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = i.indexrelid
+                           AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
+                           AND d.refobjid = $1 AND d.refobjsubid = $2)
+          ORDER BY 1",
+        &[relation.into(), i32::from(attnum).into()],
+    )?;
+    let mut out = Dependents { obstacles, rebuilt, ..Dependents::default() };
     for view in &views {
         let Some(found) = super::relation_by_oid(*view)? else { continue };
         let what = if found.kind == 'm' { "MATERIALIZED VIEW" } else { "VIEW" };

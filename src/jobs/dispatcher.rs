@@ -24,7 +24,9 @@ thread_local! {
 
 /// Starts a dispatcher when the current transaction commits, so that it finds what was queued.
 pub fn start_at_commit() {
-    if ARRANGED.replace(true) {
+    // SAFETY: a plain look at the server's state.
+    let standby = unsafe { pg_sys::RecoveryInProgress() };
+    if standby || ARRANGED.replace(true) {
         return;
     }
     register_xact_callback(PgXactCallbackEvent::PreCommit, || {

@@ -20,7 +20,7 @@ use std::panic::AssertUnwindSafe;
 pub fn start(job: i64, role: pg_sys::Oid) -> Option<DynamicBackgroundWorker> {
     // SAFETY: plain reads of the backend's own globals.
     let (database, me) = unsafe { (pg_sys::MyDatabaseId, pg_sys::MyProcPid) };
-    BackgroundWorkerBuilder::new(&format!("pg_groundskeeper job {job}"))
+    let builder = BackgroundWorkerBuilder::new(&format!("pg_groundskeeper job {job}"))
         .set_type("pg_groundskeeper job")
         .set_library("pg_groundskeeper")
         .set_function("groundskeeper_runner")
@@ -29,9 +29,13 @@ pub fn start(job: i64, role: pg_sys::Oid) -> Option<DynamicBackgroundWorker> {
         .enable_spi_access()
         .set_argument(database.into_datum())
         .set_extra(&format!("{} {job}", u32::from(role)))
-        .set_notify_pid(me)
-        .load_dynamic()
-        .ok()
+        .set_notify_pid(me);
+    // SAFETY: the handle must outlive this transaction, in whose memory PostgreSQL would otherwise allocate it.
+    let context = unsafe { pg_sys::MemoryContextSwitchTo(pg_sys::TopMemoryContext) };
+    let worker = builder.load_dynamic();
+    // SAFETY: the context that was current before.
+    unsafe { pg_sys::MemoryContextSwitchTo(context) };
+    worker.ok()
 }
 
 /// The runner's entry point.

@@ -1,6 +1,7 @@
 //! `apply_plan()`: all that fits into this transaction, the rest as jobs.
 
-use super::{After, Assessment, Context, JobRequest, Work, assess, journal, plan, script};
+use super::check::rows_in_the_way;
+use super::{After, Assessment, Context, Work, assess, journal, plan, script};
 use crate::catalog;
 use crate::error::{Failure, Result};
 use crate::settings;
@@ -38,14 +39,29 @@ pub fn apply_plan(dry_run: bool, sections: Option<&[String]>) -> Result<Vec<Outc
     items.sort_by_key(|item| stage(item));
     let mut context = Context::new()?;
     let mut budget = Budget::new(settings::inline_build_limit_bytes());
-    let mut outcomes = Vec::with_capacity(items.len());
-    for item in items {
-        outcomes.push(apply_one(item, &mut context, &mut budget, dry_run)?);
+    // All that can be looked up beforehand is, while no lock is held yet that a writer would wait for.
+    let assessed: Vec<_> = items
+        .into_iter()
+        .map(|item| (item, (!depends_on_others(item)).then(|| assess(item, &mut context))))
+        .collect();
+    let mut outcomes = Vec::with_capacity(assessed.len());
+    for (item, assessment) in assessed {
+        let Assessment { verdict, work } = assessment.unwrap_or_else(|| assess(item, &mut context));
+        outcomes.push(match work {
+            None => skip(item, verdict.state, verdict.detail),
+            Some(work) if dry_run => rehearse(item, &work, verdict.detail, &mut budget),
+            Some(work) => carry_out(item, &work, &mut context, &mut budget)?,
+        });
     }
     if !dry_run {
         extension::give_up_users_relations()?;
     }
     Ok(outcomes)
+}
+
+/// Whether an index of another item may make this one needless.
+fn depends_on_others(item: &Item) -> bool {
+    matches!(&item.action, Action::Index(index) | Action::ExpressionIndex(index) if index.prefix_will_do())
 }
 
 /// Applies one item on its own: what a worker does once the locks are to be had.
@@ -77,15 +93,6 @@ fn stage(item: &Item) -> u8 {
     }
 }
 
-fn apply_one(item: &'static Item, context: &mut Context, budget: &mut Budget, dry_run: bool) -> Result<Outcome> {
-    let Assessment { verdict, work } = assess(item, context);
-    let Some(work) = work else { return Ok(skip(item, verdict.state, verdict.detail)) };
-    if dry_run {
-        return Ok(rehearse(item, &work, verdict.detail, budget));
-    }
-    carry_out(item, &work, context, budget)
-}
-
 fn skip(item: &'static Item, state: State, detail: Option<String>) -> Outcome {
     Outcome { item, action: "skip", state, detail, sql: None }
 }
@@ -107,43 +114,73 @@ fn rehearse(item: &'static Item, work: &Work, detail: Option<String>, budget: &m
 }
 
 fn carry_out(item: &'static Item, work: &Work, context: &mut Context, budget: &mut Budget) -> Result<Outcome> {
-    let mut queued = Vec::new();
-    let mut done: Vec<String> = Vec::new();
+    let mut progress = Progress::default();
     if !work.inline.is_empty() {
         match inline(item, work, budget) {
-            Ok(true) => done.extend(work.inline.iter().cloned()),
-            Ok(false) => queued.extend(work.job.clone()),
+            Ok(true) => progress.done.extend(work.inline.iter().cloned()),
+            Ok(false) => match work.job.as_ref().map(|job| isolated(|| jobs::enqueue(job))) {
+                Some(Ok(job)) => progress.queued = Some(job),
+                Some(Err(failure)) => return Ok(skip(item, State::Blocked, Some(failure.one_line()))),
+                None => return Ok(skip(item, State::Pending, Some("a lock was not to be had at once".to_owned()))),
+            },
             Err(failure) => return Ok(skip(item, State::Blocked, Some(failure.one_line()))),
         }
     }
-    if queued.is_empty() {
+    if progress.queued.is_none() {
         for after in &work.after {
-            if follow(after, budget)? {
-                done.push(after.statement.clone());
+            progress.add(after, follow(after, budget)?);
+        }
+    }
+    if work.inline.is_empty() && !progress.done.is_empty() {
+        journal::record(item, work, &progress.done)?;
+    }
+    progress.outcome(item, work, context)
+}
+
+/// How far an item has come in this transaction.
+#[derive(Default)]
+struct Progress {
+    done: Vec<String>,
+    queued: Option<i64>,
+    left_out: Option<String>,
+}
+
+/// What became of work that follows a change.
+enum Followed {
+    Done,
+    Queued(i64),
+    LeftOut(String),
+}
+
+impl Progress {
+    fn add(&mut self, after: &After, followed: Followed) {
+        match followed {
+            Followed::Done => self.done.push(after.statement.clone()),
+            // a job that no item waits for leaves the item as it is
+            Followed::Queued(job) => self.queued = self.queued.or(after.job.item.is_some().then_some(job)),
+            Followed::LeftOut(reason) => self.left_out = Some(reason),
+        }
+    }
+
+    fn outcome(self, item: &'static Item, work: &Work, context: &mut Context) -> Result<Outcome> {
+        let action = if self.done.is_empty() { "queue" } else { "apply" };
+        let sql = if self.done.is_empty() {
+            work.job.as_ref().map(|request| script(&jobs::statements(request, &work.inline)))
+        } else {
+            Some(script(&self.done))
+        };
+        let (action, state, detail) = match (self.queued, self.left_out) {
+            (Some(job), _) => {
+                let detail = format!("job {job} is queued");
+                context.jobs.insert(item.id(), detail.clone());
+                (action, State::Queued, Some(detail))
             }
-        }
+            (None, Some(reason)) if self.done.is_empty() => ("skip", State::Blocked, Some(reason)),
+            (None, Some(reason)) => (action, State::Blocked, Some(reason)),
+            (None, None) => ("apply", State::Applied, None),
+        };
+        Ok(Outcome { item, action, state, detail, sql })
     }
-    for request in &queued {
-        if let Err(failure) = isolated(|| jobs::enqueue(request)) {
-            return Ok(skip(item, State::Blocked, Some(failure.one_line())));
-        }
-    }
-    if work.inline.is_empty() && !done.is_empty() {
-        journal::record(item, work, &done)?;
-    }
-    let sql = if done.is_empty() {
-        queued.first().map(|request| script(&jobs::statements(request, &work.inline)))
-    } else {
-        Some(script(&done))
-    };
-    context.jobs = jobs::active_by_item()?;
-    let after = assess(item, context);
-    let action = match (done.is_empty(), after.verdict.state) {
-        (false, _) => "apply",
-        (true, State::Queued) => "queue",
-        (true, _) => "skip",
-    };
-    Ok(Outcome { item, action, state: after.verdict.state, detail: after.verdict.detail, sql })
 }
 
 /// Runs an item's statements if the budget allows and no lock is waited for; `false` means a job must.
@@ -161,26 +198,30 @@ fn inline(item: &Item, work: &Work, budget: &mut Budget) -> Result<bool> {
     }
 }
 
-/// Runs what follows a change, or queues it; whether it was run. It is left out where rows are in the way.
-fn follow(after: &After, budget: &mut Budget) -> Result<bool> {
-    let queue = |request: &JobRequest| isolated(|| jobs::enqueue(request)).map_or(Ok(false), |_| Ok(false));
+/// Runs what follows a change, or queues it. It is left out where rows are in the way.
+fn follow(after: &After, budget: &mut Budget) -> Result<Followed> {
+    let queue = || match isolated(|| jobs::enqueue(&after.job)) {
+        Ok(job) => Ok(Followed::Queued(job)),
+        Err(failure) => Ok(Followed::LeftOut(failure.one_line())),
+    };
     if !budget.take(after.bytes) {
-        return queue(&after.job);
+        return queue();
     }
     let attempt = isolated(|| {
         with_lock_timeout(MOMENT_MS, || {
-            if let Some((table, expression)) = &after.only_if_all
-                && catalog::rows_violating(table, expression)? > 0
+            if let Some(check) = &after.only_if_all
+                && let violating @ 1.. = catalog::rows_violating(&check.table, &check.expression)?
             {
-                return Ok(false);
+                return Ok(Followed::LeftOut(rows_in_the_way(&check.constraint, violating, &check.expression)));
             }
             run(std::slice::from_ref(&after.statement))?;
-            Ok(true)
+            Ok(Followed::Done)
         })
     });
     match attempt {
-        Err(failure) if failure.is_lock_not_available() => queue(&after.job),
-        other => other,
+        Ok(followed) => Ok(followed),
+        Err(failure) if failure.is_lock_not_available() => queue(),
+        Err(failure) => Ok(Followed::LeftOut(failure.one_line())),
     }
 }
 

@@ -1,6 +1,6 @@
 //! `check_constraint`: enforced for new rows at once, for old ones after they have been looked at.
 
-use super::{After, Context, JobRequest, Undo, Work};
+use super::{After, Context, EveryRow, JobRequest, Undo, Work};
 use crate::catalog::{self, Relation};
 use crate::error::Result;
 use crate::settings;
@@ -94,7 +94,11 @@ fn validation(item: &Item, table: &Relation, name: &str, expression: &str) -> Re
     Ok(After {
         statement: format!("ALTER TABLE {} VALIDATE CONSTRAINT {}", table.quoted, quote_identifier(name)),
         bytes: catalog::relation_bytes(table.oid)?,
-        only_if_all: Some((table.quoted.clone(), expression.to_owned())),
+        only_if_all: Some(EveryRow {
+            table: table.quoted.clone(),
+            constraint: name.to_owned(),
+            expression: expression.to_owned(),
+        }),
         job: JobRequest {
             item: Some(item.id()),
             relation: item.relation.clone(),

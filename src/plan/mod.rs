@@ -57,10 +57,21 @@ pub struct After {
     pub statement: String,
     /// Bytes of relations that it reads.
     pub bytes: u64,
-    /// A table and an expression that every row must satisfy, else the statement is left out.
-    pub only_if_all: Option<(String, String)>,
+    /// What every row must satisfy, else the statement is left out.
+    pub only_if_all: Option<EveryRow>,
     /// The same as a job.
     pub job: JobRequest,
+}
+
+/// A constraint that every row of a table must satisfy before it can be validated.
+#[derive(Debug, Clone)]
+pub struct EveryRow {
+    /// The table, quoted.
+    pub table: String,
+    /// The constraint's name.
+    pub constraint: String,
+    /// Its expression.
+    pub expression: String,
 }
 
 /// What rollback must know that the catalogs no longer tell.
@@ -97,7 +108,11 @@ pub struct Context {
 impl Context {
     /// Looks up what concerns all items.
     pub fn new() -> Result<Self> {
-        Ok(Self { jobs: jobs::active_by_item()?, to_be_made: HashSet::new() })
+        let jobs = jobs::active_by_item()?;
+        if !jobs.is_empty() {
+            jobs::look_after();
+        }
+        Ok(Self { jobs, to_be_made: HashSet::new() })
     }
 }
 

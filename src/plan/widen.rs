@@ -30,7 +30,7 @@ pub fn look_at(item: &'static Item, column: &str, precision: i32, scale: i32) ->
     let wanted = format!("numeric({precision},{scale})");
     let work = Work {
         inline: change.statements(&wanted),
-        bytes: change.refill_bytes()?,
+        bytes: change.bytes()?,
         job: Some(change.job(Task::AlterTable { item: item.id() })),
         after: change.after()?,
         inverse: change.statements(before.as_deref().unwrap_or("numeric")),
@@ -66,20 +66,29 @@ impl<'a> Change<'a> {
                 self.column
             )));
         }
-        let bytes = self.refill_bytes()?;
+        let bytes = self.bytes()?;
         let limit = settings::inline_build_limit_bytes();
         Ok((bytes > limit).then(|| {
+            let indexes = self.dependents.rebuilt.iter().map(|name| format!("index {name} would be built again"));
+            let views = (!self.dependents.refill.is_empty()).then(|| "materialized views would be filled again".to_owned());
             format!(
-                "materialized views on the column hold {} MB, which would be computed again under ACCESS EXCLUSIVE; \
-                 set groundskeeper.inline_build_limit above that in a maintenance window",
+                "{}, reading {} MB under ACCESS EXCLUSIVE; drop these, apply the item and create them again, or set \
+                 groundskeeper.inline_build_limit above that in a maintenance window",
+                indexes.chain(views).collect::<Vec<_>>().join(", "),
                 bytes.div_ceil(1024 * 1024)
             )
         }))
     }
 
-    /// Bytes of the materialized views that are filled again.
-    pub fn refill_bytes(&self) -> Result<u64> {
-        self.dependents.refill.iter().map(|view| catalog::relation_bytes(*view)).sum()
+    /// Bytes that the change reads: partial and expression indexes on the column are built again from the
+    /// table, and the materialized views on it are filled again.
+    pub fn bytes(&self) -> Result<u64> {
+        let views: u64 = self.dependents.refill.iter().map(|view| catalog::relation_bytes(*view)).sum::<Result<_>>()?;
+        if self.dependents.rebuilt.is_empty() {
+            return Ok(views);
+        }
+        let indexes = u64::try_from(self.dependents.rebuilt.len()).unwrap_or(u64::MAX);
+        Ok(views.saturating_add(catalog::relation_bytes(self.table.oid)?.saturating_mul(indexes)))
     }
 
     /// The change itself. CHECK constraints on the column are taken off and put back NOT VALID, since
