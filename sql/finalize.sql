@@ -7,12 +7,17 @@ REVOKE ALL ON FUNCTION groundskeeper.rollback_script() FROM PUBLIC;
 REVOKE ALL ON FUNCTION groundskeeper.cancel_job(bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION groundskeeper.retry_job(bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION groundskeeper.resume() FROM PUBLIC;
+REVOKE ALL ON FUNCTION groundskeeper.look_after_jobs() FROM PUBLIC;
+REVOKE ALL ON PROCEDURE groundskeeper.wait_for_job(bigint, interval, text) FROM PUBLIC;
 
 -- PUBLIC reaches the pure functions; each other function has its own grant.
 GRANT USAGE ON SCHEMA groundskeeper TO PUBLIC;
 GRANT EXECUTE ON FUNCTION groundskeeper.plan_status() TO pg_monitor;
 GRANT EXECUTE ON FUNCTION groundskeeper.rollback_script() TO pg_monitor;
-GRANT SELECT ON groundskeeper.change_log, groundskeeper.jobs, groundskeeper.job_history TO pg_monitor;
+GRANT EXECUTE ON FUNCTION groundskeeper.look_after_jobs() TO pg_monitor;
+GRANT EXECUTE ON PROCEDURE groundskeeper.wait_for_job(bigint, interval, text) TO pg_monitor;
+GRANT SELECT ON groundskeeper.change_log TO pg_monitor;
+GRANT SELECT ON groundskeeper.jobs, groundskeeper.job_history TO PUBLIC;
 
 COMMENT ON FUNCTION groundskeeper.plan_status() IS 'Each item of the plan: whether it is applied here, and if not, why not and what would do it';
 COMMENT ON FUNCTION groundskeeper.apply_plan(boolean, text[]) IS 'Applies what is pending, in the sections asked for; a dry run only says what it would do';
@@ -20,6 +25,7 @@ COMMENT ON FUNCTION groundskeeper.rollback_plan(boolean, text[]) IS 'Takes back 
 COMMENT ON FUNCTION groundskeeper.cancel_job(bigint) IS 'Cancels a job, queued or running, and returns its new state';
 COMMENT ON FUNCTION groundskeeper.retry_job(bigint) IS 'Queues a failed or cancelled job again';
 COMMENT ON FUNCTION groundskeeper.resume() IS 'Lets a restored copy of a database run the jobs that came with it';
+COMMENT ON FUNCTION groundskeeper.look_after_jobs() IS 'Starts a worker for jobs that have none, as after a crash where the library is not preloaded';
 COMMENT ON PROCEDURE groundskeeper.wait_for_job(bigint, interval, text) IS 'Waits until a job has ended, committing between looks; not in a transaction block';
 
 -- The installation itself: all of the plan that is safe in this transaction, the rest as jobs.

@@ -70,7 +70,8 @@ CREATE TABLE groundskeeper.job_attempt (
 );
 COMMENT ON TABLE groundskeeper.job_attempt IS 'One row per attempt at a job';
 
-CREATE VIEW groundskeeper.jobs AS
+-- Everybody sees their own jobs, members of pg_monitor all.
+CREATE VIEW groundskeeper.jobs WITH (security_barrier = true) AS
 SELECT j.job_id, j.kind, j.target,
        CASE WHEN j.state = 'running' AND a.wait_event_type = 'Lock' THEN 'waiting' ELSE j.state END AS state,
        CASE j.state
@@ -87,15 +88,20 @@ SELECT j.job_id, j.kind, j.target,
        j.attempts, j.queued_at, j.started_at, j.finished_at, j.error
   FROM groundskeeper.job j
   LEFT JOIN pg_catalog.pg_stat_activity a ON j.state = 'running' AND a.pid = j.worker_pid
-  LEFT JOIN pg_catalog.pg_stat_progress_create_index p ON p.pid = a.pid;
+  LEFT JOIN pg_catalog.pg_stat_progress_create_index p ON p.pid = a.pid
+ WHERE pg_catalog.pg_has_role('pg_monitor', 'USAGE') OR j.requested_by = SESSION_USER
+    OR j.run_as = SESSION_USER;
 COMMENT ON VIEW groundskeeper.jobs IS 'Jobs with their state, seen live';
 COMMENT ON COLUMN groundskeeper.jobs.state IS 'queued, running, waiting (for a lock), succeeded, failed or cancelled';
 COMMENT ON COLUMN groundskeeper.jobs.progress IS '0 to 1; from pg_stat_progress_create_index for builds';
 COMMENT ON COLUMN groundskeeper.jobs.detail IS 'For a waiting job the pids that it waits for';
 
-CREATE VIEW groundskeeper.job_history AS
-SELECT job_id, attempt, started_at, finished_at, state, error, lock_waits, rows_done
-  FROM groundskeeper.job_attempt;
+CREATE VIEW groundskeeper.job_history WITH (security_barrier = true) AS
+SELECT h.job_id, h.attempt, h.started_at, h.finished_at, h.state, h.error, h.lock_waits, h.rows_done
+  FROM groundskeeper.job_attempt h
+  JOIN groundskeeper.job j USING (job_id)
+ WHERE pg_catalog.pg_has_role('pg_monitor', 'USAGE') OR j.requested_by = SESSION_USER
+    OR j.run_as = SESSION_USER;
 COMMENT ON VIEW groundskeeper.job_history IS 'One row per attempt at a job';
 
 -- Restored with the database. Jobs keep the home they were queued in, so a copy leaves them alone.

@@ -33,4 +33,5 @@ mod groundskeeper {}
 #[pg_guard]
 pub extern "C-unwind" fn _PG_init() {
     settings::define();
+    jobs::register_launcher();
 }

@@ -63,7 +63,8 @@ pub fn run(statement: &str, args: &[DatumWithOid]) -> Result<()> {
 
 /// A column that cannot be NULL by the query's construction.
 pub fn required<T: FromDatum + IntoDatum>(row: &SpiHeapTupleData, column: usize) -> Result<T> {
-    row.get::<T>(column)?.ok_or_else(|| Failure::internal(format!("column {column} of an internal query is NULL")))
+    row.get::<T>(column)?
+        .ok_or_else(|| Failure::internal(format!("column {column} of an internal query is NULL")))
 }
 
 /// `schema.name`, quoted.

@@ -5,7 +5,11 @@ use crate::jobs;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
-extension_sql_file!("../../sql/wait_for_job.sql", name = "wait_for_job", requires = ["journal", look_after_jobs]);
+extension_sql_file!(
+    "../../sql/wait_for_job.sql",
+    name = "wait_for_job",
+    requires = ["journal", look_after_jobs]
+);
 
 /// Cancels a job and returns its new state; `running` for one that has been told and has not stopped yet.
 #[pg_extern(schema = "groundskeeper", volatile, parallel_unsafe)]

@@ -10,9 +10,6 @@ use pgrx::prelude::*;
 /// An argument that must not be NULL.
 fn given<T>(value: Option<T>, argument: &str) -> Result<T> {
     value.ok_or_else(|| {
-        Failure::new(
-            PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED,
-            format!("{argument} must not be null"),
-        )
+        Failure::new(PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED, format!("{argument} must not be null"))
     })
 }

@@ -37,7 +37,9 @@ fn plan_status() -> Result<
         let assessed = assess(item, &mut context);
         let revert = match standing.iter().find(|change| change.item == item.id()) {
             Some(change) => plan::revert_sql(item, change),
-            None => assessed.work.as_ref().map(|work| plan::script(&work.inverse)).filter(|sql| !sql.is_empty()),
+            None => {
+                assessed.work.as_ref().map(|work| plan::script(&work.inverse)).filter(|sql| !sql.is_empty())
+            }
         };
         rows.push((
             item.id(),
@@ -144,11 +146,15 @@ fn say_what_was_done(outcomes: &[Outcome]) {
         Some(detail) => format!("{} {}: {detail}", o.item.id(), o.state.as_str()),
         None => format!("{} {}", o.item.id(), o.state.as_str()),
     };
-    let lines: Vec<String> = if outcomes.iter().any(|o| o.state == State::Applied && !o.item.action.is_member()) {
-        outcomes.iter().map(line).collect()
-    } else {
-        vec!["Nothing of the plan's database is here yet; call groundskeeper.apply_plan() when it is.".to_owned()]
-    };
+    let lines: Vec<String> =
+        if outcomes.iter().any(|o| o.state == State::Applied && !o.item.action.is_member()) {
+            outcomes.iter().map(line).collect()
+        } else {
+            vec![
+                "Nothing of the plan's database is here yet; call groundskeeper.apply_plan() when it is."
+                    .to_owned(),
+            ]
+        };
     // A script's notices are held back; what an installation did is asked for.
     ereport!(
         INFO,

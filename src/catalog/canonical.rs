@@ -32,8 +32,13 @@ fn deparsed(query: &str) -> Result<String> {
     // the enclosing subtransaction outlives. Errors arrive as panics through pgrx's guards and are caught there.
     unsafe {
         let statement = one_statement(&text)?;
-        let analyzed =
-            pg_sys::parse_analyze_fixedparams(statement, text.as_ptr(), std::ptr::null(), 0, std::ptr::null_mut());
+        let analyzed = pg_sys::parse_analyze_fixedparams(
+            statement,
+            text.as_ptr(),
+            std::ptr::null(),
+            0,
+            std::ptr::null_mut(),
+        );
         let deparsed = pg_sys::pg_get_querydef(analyzed, false);
         Ok(CStr::from_ptr(deparsed).to_string_lossy().into_owned())
     }

@@ -80,7 +80,8 @@ impl Check {
     /// Statements that take the constraint off, and put it back without looking at the rows.
     pub fn off_and_on(&self, table: &str) -> (String, Vec<String>) {
         let off = format!("ALTER TABLE {table} DROP CONSTRAINT {}", self.quoted);
-        let mut on = vec![format!("ALTER TABLE {table} ADD CONSTRAINT {} {} NOT VALID", self.quoted, self.definition)];
+        let mut on =
+            vec![format!("ALTER TABLE {table} ADD CONSTRAINT {} {} NOT VALID", self.quoted, self.definition)];
         if let Some(comment) = &self.comment {
             let comment = sql::quote_literal(comment);
             on.push(format!("COMMENT ON CONSTRAINT {} ON {table} IS {comment}", self.quoted));

@@ -22,11 +22,10 @@ pub struct Dependents {
 
 /// Looks up all that depends on a column, directly or through views.
 pub fn dependents_of_column(relation: Oid, attnum: i16) -> Result<Dependents> {
-    let views: Vec<Oid> = sql::rows(
-        include_str!("dependents.sql"),
-        &[relation.into(), i32::from(attnum).into()],
-        |row| required(row, 1),
-    )?;
+    let views: Vec<Oid> =
+        sql::rows(include_str!("dependents.sql"), &[relation.into(), i32::from(attnum).into()], |row| {
+            required(row, 1)
+        })?;
     let obstacles = sql::texts(
         include_str!("obstacles.sql"),
         &[relation.into(), i32::from(attnum).into(), views.clone().into()],

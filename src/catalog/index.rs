@@ -3,6 +3,7 @@
 use super::canonical::canonical_query;
 use crate::error::Result;
 use crate::sql::{self, quote_identifier, required};
+use groundskeeper_core::plan::Qualified;
 use groundskeeper_core::plan::decide::IndexFact;
 use pgrx::pg_sys::Oid;
 
@@ -21,13 +22,25 @@ pub struct Index<'a> {
     pub unique: bool,
 }
 
+/// How an index is built.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Build {
+    /// Under a lock that blocks writers.
+    Plain,
+    /// Without blocking writers, outside of a transaction.
+    Concurrent,
+    /// On a partitioned table alone: not valid until an index of each partition is attached.
+    OnlyParent,
+}
+
 /// The statement that builds an index.
-pub fn statement(index: &Index, concurrently: bool) -> String {
+pub fn statement(index: &Index, build: Build) -> String {
     let unique = if index.unique { "UNIQUE " } else { "" };
-    let concurrently = if concurrently { "CONCURRENTLY " } else { "" };
+    let concurrently = if build == Build::Concurrent { "CONCURRENTLY " } else { "" };
+    let only = if build == Build::OnlyParent { "ONLY " } else { "" };
     let predicate = index.predicate.map(|p| format!(" WHERE {p}")).unwrap_or_default();
     format!(
-        "CREATE {unique}INDEX {concurrently}{} ON {} USING btree ({}){predicate}",
+        "CREATE {unique}INDEX {concurrently}{} ON {only}{} USING btree ({}){predicate}",
         quote_identifier(index.name),
         index.relation,
         index.keys.join(", "),
@@ -141,3 +154,29 @@ pub fn index_named(schema: &str, name: &str) -> Result<Option<(u64, bool)>> {
     found.map(|(oid, valid)| Ok((super::relation_bytes(oid)?, valid))).transpose()
 }
 
+/// The partitions of a table that have no index attached to one of the parent's, the oldest first.
+pub fn partitions_without(table: &Qualified, index: &Qualified) -> Result<Vec<Qualified>> {
+    sql::rows(
+        "SELECT pn.nspname::text, p.relname::text
+           FROM pg_catalog.pg_inherits i
+           JOIN pg_catalog.pg_class p ON p.oid = i.inhrelid
+           JOIN pg_catalog.pg_namespace pn ON pn.oid = p.relnamespace
+           JOIN pg_catalog.pg_class t ON t.oid = i.inhparent
+           JOIN pg_catalog.pg_namespace tn ON tn.oid = t.relnamespace
+          WHERE tn.nspname = $1 AND t.relname = $2
+            AND NOT EXISTS (
+                SELECT FROM pg_catalog.pg_index x
+                  JOIN pg_catalog.pg_inherits a ON a.inhrelid = x.indexrelid
+                  JOIN pg_catalog.pg_class pi ON pi.oid = a.inhparent
+                  JOIN pg_catalog.pg_namespace n ON n.oid = pi.relnamespace
+                 WHERE x.indrelid = p.oid AND n.nspname = $3 AND pi.relname = $4)
+          ORDER BY p.oid",
+        &[
+            table.schema.as_str().into(),
+            table.name.as_str().into(),
+            index.schema.as_str().into(),
+            index.name.as_str().into(),
+        ],
+        |row| Ok(Qualified { schema: required(row, 1)?, name: required(row, 2)? }),
+    )
+}

@@ -9,8 +9,11 @@ mod view;
 
 pub use constraint::{Check, checks, checks_on_column, rows_violating};
 pub use dependents::{Dependents, dependents_of_column};
-pub use index::{Index, index_named, indexes, name_taken_by, statement as index_statement};
-pub use relation::{
-    Relation, column_fact, default_grants, foreign_key_columns, numeric_column, partition_key, relation, relation_bytes, relation_by_oid, rows_beyond,
+pub use index::{
+    Build, Index, index_named, indexes, name_taken_by, partitions_without, statement as index_statement,
 };
-pub use view::{views, View};
+pub use relation::{
+    Relation, column_fact, default_grants, foreign_key_columns, numeric_column, partition_key, relation,
+    relation_by_oid, relation_bytes, rows_beyond,
+};
+pub use view::{View, views};

@@ -44,7 +44,8 @@ pub fn views(wanted: &View, sources: &[Oid]) -> Result<Vec<ViewFact>> {
             Ok(ViewFact {
                 name: required(row, 1)?,
                 what: noun(&required::<String>(row, 2)?),
-                same_definition: definition.is_some_and(|d| canonical_query(&d).is_ok_and(|d| canonical.contains(&d))),
+                same_definition: definition
+                    .is_some_and(|d| canonical_query(&d).is_ok_and(|d| canonical.contains(&d))),
             })
         },
     )

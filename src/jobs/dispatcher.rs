@@ -6,7 +6,9 @@ use crate::error::{Failure, Result};
 use crate::extension::home;
 use crate::settings;
 use crate::sql::{self, quote_identifier, required};
-use pgrx::bgworkers::{BackgroundWorker, BackgroundWorkerBuilder, BgWorkerStartTime, DynamicBackgroundWorker, SignalWakeFlags};
+use pgrx::bgworkers::{
+    BackgroundWorker, BackgroundWorkerBuilder, BgWorkerStartTime, DynamicBackgroundWorker, SignalWakeFlags,
+};
 use pgrx::prelude::*;
 use pgrx::{IntoDatum, PgXactCallbackEvent, pg_sys, register_xact_callback};
 use std::cell::Cell;
@@ -39,16 +41,7 @@ pub fn start_at_commit() {
 fn start() {
     // SAFETY: both read the state of the backend's own transaction.
     let (database, xid) = unsafe { (pg_sys::MyDatabaseId, pg_sys::GetTopTransactionIdIfAny()) };
-    let started = BackgroundWorkerBuilder::new("pg_groundskeeper dispatcher")
-        .set_library("pg_groundskeeper")
-        .set_function("groundskeeper_dispatcher")
-        .set_start_time(BgWorkerStartTime::RecoveryFinished)
-        .set_restart_time(None)
-        .enable_spi_access()
-        .set_argument(database.into_datum())
-        .set_extra(&u32::from(xid.into_inner()).to_string())
-        .load_dynamic();
-    if started.is_err() {
+    if !register(database, u32::from(xid.into_inner())) {
         ereport!(
             WARNING,
             PgSqlErrorCode::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
@@ -56,6 +49,24 @@ fn start() {
             "They stay queued; raise max_worker_processes, or call groundskeeper.plan_status() when a worker is free."
         );
     }
+}
+
+/// Starts a dispatcher in a database; `false` when no background worker is free.
+pub fn start_in(database: pg_sys::Oid) -> bool {
+    register(database, 0)
+}
+
+fn register(database: pg_sys::Oid, wait_for: u32) -> bool {
+    BackgroundWorkerBuilder::new("pg_groundskeeper dispatcher")
+        .set_library("pg_groundskeeper")
+        .set_function("groundskeeper_dispatcher")
+        .set_start_time(BgWorkerStartTime::RecoveryFinished)
+        .set_restart_time(None)
+        .enable_spi_access()
+        .set_argument(database.into_datum())
+        .set_extra(&wait_for.to_string())
+        .load_dynamic()
+        .is_ok()
 }
 
 /// The dispatcher's entry point.

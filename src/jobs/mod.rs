@@ -1,10 +1,14 @@
 //! Jobs: queued by any role for what it may do, run by background workers that connect as that role.
 
+mod build_index;
 mod dispatcher;
+mod launcher;
 mod runner;
 mod toplevel;
 
-use crate::catalog;
+pub use launcher::register as register_launcher;
+
+use crate::catalog::{self, Build};
 use crate::error::{Failure, Result};
 use crate::extension::{as_owner, home};
 use crate::plan::JobRequest;
@@ -75,12 +79,11 @@ fn worker_role(relation: &Qualified) -> Result<String> {
 /// The statements that a job would run, to be rehearsed elsewhere.
 pub fn statements(request: &JobRequest, inline: &[String]) -> Vec<String> {
     match &request.task {
-        Task::CreateIndex { statement, index } => inline
-            .iter()
-            .filter(|s| s.starts_with("DROP INDEX"))
-            .map(|_| drop_index(index))
-            .chain([statement.clone()])
-            .collect(),
+        Task::CreateIndex { index, .. } => {
+            let leftover = inline.iter().any(|s| s.starts_with("DROP INDEX"));
+            let build = build_index::statement(&request.task, Build::Concurrent);
+            leftover.then(|| drop_index(index)).into_iter().chain(build).collect()
+        }
         Task::DropIndex { index } => vec![drop_index(index)],
         Task::ValidateConstraint { table, constraint, .. } => vec![validate(table, constraint)],
         Task::RefreshView { view } => {

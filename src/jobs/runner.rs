@@ -1,16 +1,18 @@
 //! The runner: one short-lived worker per attempt at a job, connected as the job's role.
 
 use super::dispatcher::ADVISORY_CLASS;
-use super::toplevel;
+use super::{build_index, toplevel};
 use crate::catalog;
 use crate::error::{Failure, Result};
 use crate::extension::as_owner;
 use crate::plan::{self, Undo, Work, journal};
 use crate::settings;
 use crate::sql::{self, qualified, required};
-use groundskeeper_core::job::{self, IndexState, IndexStep, Task};
+use groundskeeper_core::job::{self, Task};
 use groundskeeper_core::plan::Qualified;
-use pgrx::bgworkers::{BackgroundWorker, BackgroundWorkerBuilder, BgWorkerStartTime, DynamicBackgroundWorker};
+use pgrx::bgworkers::{
+    BackgroundWorker, BackgroundWorkerBuilder, BgWorkerStartTime, DynamicBackgroundWorker,
+};
 use pgrx::prelude::*;
 use pgrx::{IntoDatum, pg_sys};
 use std::ffi::CString;
@@ -116,7 +118,7 @@ fn own_session() {
 }
 
 /// Runs one transaction; a failure in it is rolled back and returned.
-fn transaction<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+pub fn transaction<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     let attempt = pg_sys::PgTryBuilder::new(AssertUnwindSafe(|| {
         BackgroundWorker::transaction(AssertUnwindSafe(|| crate::subtransaction::isolated(work)))
     }))
@@ -166,12 +168,12 @@ fn claim(job: i64) -> Result<Option<Task>> {
 
 fn carry_out(task: &Task) -> Result<()> {
     match task {
-        Task::CreateIndex { index, statement } => {
-            index_steps(index, job::towards_index, Some(statement))?;
+        Task::CreateIndex { index, .. } => {
+            build_index::towards(task)?;
             transaction(|| record_index(index))
         }
         Task::DropIndex { index } => {
-            index_steps(index, job::towards_no_index, None)?;
+            build_index::away(index)?;
             transaction(|| record_dropped(index))
         }
         Task::ValidateConstraint { table, constraint, expression } => validate(table, constraint, expression),
@@ -182,24 +184,6 @@ fn carry_out(task: &Task) -> Result<()> {
         }
         Task::Analyze { table, column } => toplevel::run(&super::analyze(table, column)),
         Task::AlterTable { item } => transaction(|| plan::apply_item(item).map(|_| ())),
-    }
-}
-
-/// Goes on towards an index, or its absence, from whatever is there.
-fn index_steps(index: &Qualified, towards: fn(IndexState) -> IndexStep, build: Option<&str>) -> Result<()> {
-    loop {
-        let state = transaction(|| {
-            Ok(match catalog::index_named(&index.schema, &index.name)? {
-                None => IndexState::Absent,
-                Some((_, false)) => IndexState::Invalid,
-                Some((_, true)) => IndexState::Valid,
-            })
-        })?;
-        match (towards(state), build) {
-            (IndexStep::Done, _) | (IndexStep::Build, None) => return Ok(()),
-            (IndexStep::Build, Some(statement)) => toplevel::run(statement)?,
-            (IndexStep::Drop, _) => toplevel::run(&super::drop_index(index))?,
-        }
     }
 }
 
@@ -216,7 +200,8 @@ fn item_of(index: &Qualified) -> Result<Option<&'static groundskeeper_core::plan
 fn record_index(index: &Qualified) -> Result<()> {
     let Some(item) = item_of(index)? else { return Ok(()) };
     let quoted = qualified(&index.schema, &index.name);
-    let definition = sql::texts("SELECT pg_catalog.pg_get_indexdef($1::pg_catalog.regclass)", &[quoted.as_str().into()])?;
+    let definition =
+        sql::texts("SELECT pg_catalog.pg_get_indexdef($1::pg_catalog.regclass)", &[quoted.as_str().into()])?;
     let work = Work { inverse: vec![format!("DROP INDEX {quoted}")], ..Work::default() };
     journal::record(item, &work, &definition)
 }
@@ -264,7 +249,9 @@ fn record_validated(table: &Qualified, constraint: &str, expression: &str) -> Re
 /// Writes down how the attempt ended, and whether there will be another.
 fn finish(job: i64, failure: Option<&Failure>) -> Result<()> {
     let attempts = as_owner(|| {
-        sql::first("SELECT attempts FROM groundskeeper.job WHERE job_id = $1", &[job.into()], |row| required::<i32>(row, 1))
+        sql::first("SELECT attempts FROM groundskeeper.job WHERE job_id = $1", &[job.into()], |row| {
+            required::<i32>(row, 1)
+        })
     })?
     .unwrap_or(0);
     let attempt = u32::try_from(attempts).unwrap_or(0);

@@ -58,7 +58,14 @@ unsafe fn in_portal(text: &CStr) -> Result<()> {
         let planned = pg_sys::pg_plan_queries(rewritten, text.as_ptr(), 0, std::ptr::null_mut());
         let portal = pg_sys::CreatePortal(c"".as_ptr(), true, true);
         (*portal).visible = false;
-        pg_sys::PortalDefineQuery(portal, std::ptr::null(), text.as_ptr(), tag, planned, std::ptr::null_mut());
+        pg_sys::PortalDefineQuery(
+            portal,
+            std::ptr::null(),
+            text.as_ptr(),
+            tag,
+            planned,
+            std::ptr::null_mut(),
+        );
         pg_sys::PortalStart(portal, std::ptr::null_mut(), 0, std::ptr::null_mut());
         let nowhere = pg_sys::CreateDestReceiver(pg_sys::CommandDest::DestNone);
         pg_sys::MemoryContextSwitchTo(transaction);

@@ -10,6 +10,7 @@ use crate::subtransaction::isolated;
 use crate::{extension, jobs};
 use groundskeeper_core::plan::decide::{Budget, State};
 use groundskeeper_core::plan::{Action, Item, section_matches};
+use std::time::{Duration, Instant};
 
 /// How long one lock may be waited for while others are held: long enough for an ordinary statement to end,
 /// far too short for a writer to notice.
@@ -72,12 +73,18 @@ pub fn apply_item(id: &str) -> Result<Outcome> {
     let mut budget = Budget::new(settings::inline_build_limit_bytes());
     let Assessment { verdict, work } = assess(item, &mut context);
     let Some(work) = work else { return Ok(skip(item, verdict.state, verdict.detail)) };
-    with_lock_timeout(settings::lock_timeout_ms(), || run(&work.inline))?;
+    run_before_deadline(settings::lock_timeout_ms(), &work.inline)?;
     journal::record(item, &work, &work.inline)?;
     for after in &work.after {
         follow(after, &mut budget)?;
     }
-    Ok(Outcome { item, action: "apply", state: State::Applied, detail: None, sql: Some(script(&work.inline)) })
+    Ok(Outcome {
+        item,
+        action: "apply",
+        state: State::Applied,
+        detail: None,
+        sql: Some(script(&work.inline)),
+    })
 }
 
 /// What blocks writers comes as late as it can: views first, then short exclusive locks, then builds.
@@ -113,7 +120,12 @@ fn rehearse(item: &'static Item, work: &Work, detail: Option<String>, budget: &m
     Outcome { item, action, state: State::Pending, detail, sql: Some(script(&statements)) }
 }
 
-fn carry_out(item: &'static Item, work: &Work, context: &mut Context, budget: &mut Budget) -> Result<Outcome> {
+fn carry_out(
+    item: &'static Item,
+    work: &Work,
+    context: &mut Context,
+    budget: &mut Budget,
+) -> Result<Outcome> {
     let mut progress = Progress::default();
     if !work.inline.is_empty() {
         match inline(item, work, budget) {
@@ -121,7 +133,13 @@ fn carry_out(item: &'static Item, work: &Work, context: &mut Context, budget: &m
             Ok(false) => match work.job.as_ref().map(|job| isolated(|| jobs::enqueue(job))) {
                 Some(Ok(job)) => progress.queued = Some(job),
                 Some(Err(failure)) => return Ok(skip(item, State::Blocked, Some(failure.one_line()))),
-                None => return Ok(skip(item, State::Pending, Some("a lock was not to be had at once".to_owned()))),
+                None => {
+                    return Ok(skip(
+                        item,
+                        State::Pending,
+                        Some("a lock was not to be had at once".to_owned()),
+                    ));
+                }
             },
             Err(failure) => return Ok(skip(item, State::Blocked, Some(failure.one_line()))),
         }
@@ -189,7 +207,7 @@ fn inline(item: &Item, work: &Work, budget: &mut Budget) -> Result<bool> {
         return Ok(false);
     }
     let attempt = isolated(|| {
-        with_lock_timeout(MOMENT_MS, || run(&work.inline))?;
+        run_before_deadline(MOMENT_MS, &work.inline)?;
         journal::record(item, work, &work.inline)
     });
     match attempt {
@@ -212,9 +230,13 @@ fn follow(after: &After, budget: &mut Budget) -> Result<Followed> {
             if let Some(check) = &after.only_if_all
                 && let violating @ 1.. = catalog::rows_violating(&check.table, &check.expression)?
             {
-                return Ok(Followed::LeftOut(rows_in_the_way(&check.constraint, violating, &check.expression)));
+                return Ok(Followed::LeftOut(rows_in_the_way(
+                    &check.constraint,
+                    violating,
+                    &check.expression,
+                )));
             }
-            run(std::slice::from_ref(&after.statement))?;
+            sql::run(&after.statement, &[])?;
             Ok(Followed::Done)
         })
     });
@@ -225,15 +247,22 @@ fn follow(after: &After, budget: &mut Budget) -> Result<Followed> {
     }
 }
 
-/// Runs statements in order.
-pub fn run(statements: &[String]) -> Result<()> {
-    statements.iter().try_for_each(|statement| sql::run(statement, &[]))
+/// Runs statements in order, waiting for locks no longer than that in all: `lock_timeout` alone is per lock, and
+/// writers queue behind us until we have the last one. Once the time is up, a lock is had at once or not at all.
+pub fn run_before_deadline(milliseconds: i32, statements: &[String]) -> Result<()> {
+    let deadline = Instant::now() + Duration::from_millis(u64::try_from(milliseconds).unwrap_or(0));
+    statements.iter().try_for_each(|statement| {
+        let left = deadline.saturating_duration_since(Instant::now()).as_millis();
+        let left = i32::try_from(left).unwrap_or(milliseconds).max(1);
+        with_lock_timeout(left, || sql::run(statement, &[]))
+    })
 }
 
 /// Runs `work` with another `lock_timeout`, and brings the caller's back. A failure undoes it by itself, with
 /// the subtransaction that it fails.
-pub fn with_lock_timeout<T>(milliseconds: i32, work: impl FnOnce() -> Result<T>) -> Result<T> {
-    let set = |value: &str| sql::run("SELECT pg_catalog.set_config('lock_timeout', $1, true)", &[value.into()]);
+fn with_lock_timeout<T>(milliseconds: i32, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    let set =
+        |value: &str| sql::run("SELECT pg_catalog.set_config('lock_timeout', $1, true)", &[value.into()]);
     let before = sql::texts("SELECT pg_catalog.current_setting('lock_timeout')", &[])?;
     set(&format!("{milliseconds}ms"))?;
     let result = work()?;

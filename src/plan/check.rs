@@ -34,7 +34,9 @@ fn absent(item: &Item, table: &Relation, name: &str, expression: &str) -> Result
     let constraint = quote_identifier(name);
     let quoted = &table.quoted;
     Ok(Work {
-        inline: vec![format!("ALTER TABLE {quoted} ADD CONSTRAINT {constraint} CHECK ({expression}) NOT VALID")],
+        inline: vec![format!(
+            "ALTER TABLE {quoted} ADD CONSTRAINT {constraint} CHECK ({expression}) NOT VALID"
+        )],
         job: Some(JobRequest {
             item: Some(item.id()),
             relation: item.relation.clone(),
@@ -59,7 +61,10 @@ fn not_valid(
     if !context.jobs.contains_key(&item.id()) && validation.bytes <= settings::inline_build_limit_bytes() {
         let violating = catalog::rows_violating(&table.quoted, expression)?;
         if violating > 0 {
-            return Ok((Verdict::because(State::Blocked, rows_in_the_way(name, violating, expression)), None));
+            return Ok((
+                Verdict::because(State::Blocked, rows_in_the_way(name, violating, expression)),
+                None,
+            ));
         }
     } else if let Some(error) = crate::jobs::last_error(&item.id())? {
         return Ok((Verdict::because(State::Blocked, error), None));
@@ -77,7 +82,10 @@ fn not_valid(
         undo: Undo { was_not_valid: Some(name.to_owned()), ..Undo::default() },
         ..Work::default()
     };
-    Ok((Verdict::because(State::Pending, "enforced for new rows, not yet validated for the old ones"), Some(work)))
+    Ok((
+        Verdict::because(State::Pending, "enforced for new rows, not yet validated for the old ones"),
+        Some(work),
+    ))
 }
 
 /// What a person must know to mend the rows.

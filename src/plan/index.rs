@@ -1,7 +1,7 @@
 //! `index` and `expression_index`: built at once where the relation is small, else concurrently by a job.
 
 use super::{Context, JobRequest, Work};
-use crate::catalog;
+use crate::catalog::{self, Build};
 use crate::error::Result;
 use crate::sql::{qualified, quote_identifier};
 use groundskeeper_core::job::Task;
@@ -49,13 +49,19 @@ pub fn look_at(item: &'static Item, index: &Index, context: &Context) -> Result<
 fn work(item: &Item, wanted: &catalog::Index, leftover: bool) -> Work {
     let name = Qualified { schema: item.relation.schema.clone(), name: wanted.name.to_owned() };
     let drop = format!("DROP INDEX {}", qualified(&name.schema, &name.name));
-    let build = catalog::index_statement(wanted, false);
+    let build = catalog::index_statement(wanted, Build::Plain);
     Work {
         inline: if leftover { vec![drop.clone(), build] } else { vec![build] },
         job: Some(JobRequest {
             item: Some(item.id()),
             relation: item.relation.clone(),
-            task: Task::CreateIndex { index: name, statement: catalog::index_statement(wanted, true) },
+            task: Task::CreateIndex {
+                index: name,
+                table: item.relation.clone(),
+                keys: wanted.keys.to_vec(),
+                predicate: wanted.predicate.map(str::to_owned),
+                unique: wanted.unique,
+            },
         }),
         inverse: vec![drop],
         ..Work::default()

@@ -10,7 +10,7 @@ mod rollback;
 mod view;
 mod widen;
 
-pub use apply::{Outcome, apply_item, apply_plan};
+pub use apply::{Outcome, apply_item, apply_plan, run_before_deadline};
 pub use check::rows_in_the_way;
 pub use rollback::{revert_sql, rollback_plan};
 
@@ -147,7 +147,9 @@ fn look_at(item: &'static Item, context: &Context) -> Result<(Verdict, Option<Wo
         Action::WidenNumeric { column, precision, scale } => widen::look_at(item, column, *precision, *scale),
         Action::CheckConstraint { name, expression } => check::look_at(item, name, expression, context),
         Action::Index(index) | Action::ExpressionIndex(index) => index::look_at(item, index, context),
-        Action::View { query, options, accepts } => view::look_at_view(item, query, options.as_deref(), accepts),
+        Action::View { query, options, accepts } => {
+            view::look_at_view(item, query, options.as_deref(), accepts)
+        }
         Action::MaterializedView { query, accepts } => view::look_at_materialized(item, query, accepts),
         Action::MonitoringView => other::monitoring_view(item),
         Action::RoleSetting => other::role_setting(),
@@ -188,7 +190,9 @@ pub fn script(statements: &[String]) -> String {
 /// What would apply an item now: as a job's statements where it is too big for one transaction.
 pub fn apply_sql(work: &Work) -> String {
     let mut statements = match &work.job {
-        Some(job) if work.bytes > crate::settings::inline_build_limit_bytes() => jobs::statements(job, &work.inline),
+        Some(job) if work.bytes > crate::settings::inline_build_limit_bytes() => {
+            jobs::statements(job, &work.inline)
+        }
         _ => work.inline.clone(),
     };
     statements.extend(work.after.iter().map(|after| after.statement.clone()));

@@ -13,13 +13,22 @@ pub fn monitoring_view(item: &Item) -> Result<(Verdict, Option<Work>)> {
     Ok(if ours {
         (Verdict::plain(State::Applied), None)
     } else {
-        (Verdict::because(State::Blocked, format!("view {} of this extension is missing", item.relation)), None)
+        (
+            Verdict::because(State::Blocked, format!("view {} of this extension is missing", item.relation)),
+            None,
+        )
     })
 }
 
 /// Settings are given to a role by name, so there is nothing to do unasked.
 pub fn role_setting() -> Result<(Verdict, Option<Work>)> {
-    Ok((Verdict::because(State::Pending, "settings are given to a role by name; not yet part of this release"), None))
+    Ok((
+        Verdict::because(
+            State::Pending,
+            "settings are given to a role by name; not yet part of this release",
+        ),
+        None,
+    ))
 }
 
 /// Partitioning is never automatic.

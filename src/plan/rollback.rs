@@ -1,7 +1,7 @@
 //! `rollback_plan()`: what the change log records is taken back, newest first, after looking at what stands
 //! there by now.
 
-use super::apply::{Outcome, run, with_lock_timeout};
+use super::apply::{Outcome, run_before_deadline};
 use super::widen::Change as ColumnChange;
 use super::{After, journal, plan, script};
 use crate::catalog;
@@ -58,7 +58,8 @@ fn call_off(item: &'static Item, job: &str, dry_run: bool) -> Result<Option<Outc
 
 fn take_back(item: &'static Item, change: &journal::Change, dry_run: bool) -> Result<Outcome> {
     let outcome = |action, state, detail: Option<String>, sql| Outcome { item, action, state, detail, sql };
-    let reversal = isolated(|| reversal(item, change)).unwrap_or_else(|failure| Reversal::Refused(failure.one_line()));
+    let reversal =
+        isolated(|| reversal(item, change)).unwrap_or_else(|failure| Reversal::Refused(failure.one_line()));
     let (statements, after, job) = match reversal {
         Reversal::Refused(reason) => return Ok(outcome("skip", State::Blocked, Some(reason), None)),
         Reversal::Gone(reason) => {
@@ -74,10 +75,8 @@ fn take_back(item: &'static Item, change: &journal::Change, dry_run: bool) -> Re
         return Ok(outcome("revert", State::Applied, None, script));
     }
     let attempt = isolated(|| {
-        with_lock_timeout(settings::lock_timeout_ms(), || {
-            run(&statements)?;
-            after.iter().try_for_each(|after| run(std::slice::from_ref(&after.statement)))
-        })?;
+        let all: Vec<String> = statements.iter().chain(after.iter().map(|a| &a.statement)).cloned().collect();
+        run_before_deadline(settings::lock_timeout_ms(), &all)?;
         journal::mark_reverted(change.id)
     });
     match (attempt, job) {
@@ -99,17 +98,23 @@ pub fn reversal(item: &'static Item, change: &journal::Change) -> Result<Reversa
         Action::WidenNumeric { column, .. } => narrow(item, &relation, column, change),
         Action::CheckConstraint { name, expression } => {
             let name = change.undo.was_not_valid.as_deref().unwrap_or(name);
-            let Some(found) = catalog::checks(relation.oid, &relation.quoted, expression)?.into_iter().find(|c| c.name == name)
+            let Some(found) = catalog::checks(relation.oid, &relation.quoted, expression)?
+                .into_iter()
+                .find(|c| c.name == name)
             else {
                 return Ok(Reversal::Gone(format!("constraint {name} is gone")));
             };
             if !found.same_definition {
-                return Ok(Reversal::Refused(format!("constraint {name} has been redefined since and is left as it is")));
+                return Ok(Reversal::Refused(format!(
+                    "constraint {name} has been redefined since and is left as it is"
+                )));
             }
             let (table, constraint) = (&relation.quoted, quote_identifier(name));
             let mut statements = vec![format!("ALTER TABLE {table} DROP CONSTRAINT {constraint}")];
             if change.undo.was_not_valid.is_some() {
-                statements.push(format!("ALTER TABLE {table} ADD CONSTRAINT {constraint} CHECK ({expression}) NOT VALID"));
+                statements.push(format!(
+                    "ALTER TABLE {table} ADD CONSTRAINT {constraint} CHECK ({expression}) NOT VALID"
+                ));
             }
             Ok(Reversal::by(statements))
         }
@@ -141,7 +146,12 @@ pub fn reversal(item: &'static Item, change: &journal::Change) -> Result<Reversa
 }
 
 /// A column back to the type that it had. That rewrites the table, and must not lose a digit.
-fn narrow(item: &'static Item, table: &catalog::Relation, column: &str, change: &journal::Change) -> Result<Reversal> {
+fn narrow(
+    item: &'static Item,
+    table: &catalog::Relation,
+    column: &str,
+    change: &journal::Change,
+) -> Result<Reversal> {
     let Some((attnum, digits)) = catalog::numeric_column(table.oid, column)? else {
         return Ok(Reversal::Gone(format!("column {column} is gone, or numeric no more")));
     };
@@ -172,7 +182,11 @@ fn narrow(item: &'static Item, table: &catalog::Relation, column: &str, change: 
     if let Some(reason) = narrowing.obstacle()? {
         return Ok(Reversal::Refused(reason));
     }
-    Ok(Reversal::Statements { statements: narrowing.statements(&before), after: narrowing.after()?, job: None })
+    Ok(Reversal::Statements {
+        statements: narrowing.statements(&before),
+        after: narrowing.after()?,
+        job: None,
+    })
 }
 
 /// What would take a change back now; the statements of its own time where that cannot be told.

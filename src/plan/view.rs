@@ -29,19 +29,26 @@ pub fn look_at_view(
 }
 
 /// How a materialized view stands.
-pub fn look_at_materialized(item: &'static Item, query: &str, accepts: &[String]) -> Result<(Verdict, Option<Work>)> {
+pub fn look_at_materialized(
+    item: &'static Item,
+    query: &str,
+    accepts: &[String],
+) -> Result<(Verdict, Option<Work>)> {
     let sources = sources(item)?;
     let verdict = judge(item, 'm', query, accepts, &sources)?;
     let view = qualified(&item.relation.schema, &item.relation.name);
     let refresh = refresh(item, &view, &sources)?;
     match verdict.state {
         State::Pending => {
-            let mut inline = vec![format!("CREATE MATERIALIZED VIEW {view} AS\n{}\nWITH NO DATA", query.trim())];
+            let mut inline =
+                vec![format!("CREATE MATERIALIZED VIEW {view} AS\n{}\nWITH NO DATA", query.trim())];
             inline.extend(ownership("MATERIALIZED VIEW", &view, &sources)?);
             let inverse = vec![format!("DROP MATERIALIZED VIEW {view}")];
             Ok((verdict, Some(Work { inline, after: vec![refresh], inverse, ..Work::default() })))
         }
-        State::Applied if catalog::relation(&item.relation)?.is_some_and(|r| r.kind == 'm' && !r.populated) => {
+        State::Applied
+            if catalog::relation(&item.relation)?.is_some_and(|r| r.kind == 'm' && !r.populated) =>
+        {
             let undo = Undo { data_only: true, ..Undo::default() };
             let verdict = Verdict::because(State::Pending, "the view is there and is still to be filled");
             Ok((verdict, Some(Work { after: vec![refresh], undo, ..Work::default() })))
@@ -73,7 +80,8 @@ fn sources(item: &Item) -> Result<Vec<Relation>> {
 /// The view goes to the owner of the relation that it reads first; whoever may read all of its sources may
 /// read it.
 fn ownership(what: &str, view: &str, sources: &[Relation]) -> Result<Vec<String>> {
-    let owner = sources.first().map(|s| format!("ALTER {what} {view} OWNER TO {}", quote_identifier(&s.owner)));
+    let owner =
+        sources.first().map(|s| format!("ALTER {what} {view} OWNER TO {}", quote_identifier(&s.owner)));
     let oids: Vec<_> = sources.iter().map(|s| s.oid).collect();
     Ok(owner.into_iter().chain(catalog::default_grants(view, &oids)?).collect())
 }

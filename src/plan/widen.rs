@@ -10,7 +10,12 @@ use groundskeeper_core::plan::Item;
 use groundskeeper_core::plan::decide::{State, Verdict, widening};
 
 /// How a column stands.
-pub fn look_at(item: &'static Item, column: &str, precision: i32, scale: i32) -> Result<(Verdict, Option<Work>)> {
+pub fn look_at(
+    item: &'static Item,
+    column: &str,
+    precision: i32,
+    scale: i32,
+) -> Result<(Verdict, Option<Work>)> {
     let blocked = |detail: String| Ok((Verdict::because(State::Blocked, detail), None));
     let Some(table) = catalog::relation(&item.relation)? else {
         return blocked(format!("relation {} does not exist", item.relation));
@@ -83,7 +88,8 @@ impl<'a> Change<'a> {
     /// Bytes that the change reads: partial and expression indexes on the column are built again from the
     /// table, and the materialized views on it are filled again.
     pub fn bytes(&self) -> Result<u64> {
-        let views: u64 = self.dependents.refill.iter().map(|view| catalog::relation_bytes(*view)).sum::<Result<_>>()?;
+        let views: u64 =
+            self.dependents.refill.iter().map(|view| catalog::relation_bytes(*view)).sum::<Result<_>>()?;
         if self.dependents.rebuilt.is_empty() {
             return Ok(views);
         }
@@ -122,7 +128,8 @@ impl<'a> Change<'a> {
             statement: format!("ANALYZE {} ({})", self.table.quoted, quote_identifier(self.column)),
             bytes,
             only_if_all: None,
-            job: self.job(Task::Analyze { table: self.item.relation.clone(), column: self.column.to_owned() }),
+            job: self
+                .job(Task::Analyze { table: self.item.relation.clone(), column: self.column.to_owned() }),
         };
         Ok(validations.chain([analyze]).collect())
     }
@@ -134,7 +141,9 @@ impl<'a> Change<'a> {
 
     fn prior_definition(&self, before: Option<&str>) -> String {
         let mut out = vec![format!("{} {}", quote_identifier(self.column), before.unwrap_or("numeric"))];
-        out.extend(self.checks.iter().map(|check| format!("CONSTRAINT {} {}", check.quoted, check.definition)));
+        out.extend(
+            self.checks.iter().map(|check| format!("CONSTRAINT {} {}", check.quoted, check.definition)),
+        );
         if !self.dependents.recreates.is_empty() {
             out.push(script(&self.dependents.recreates));
         }

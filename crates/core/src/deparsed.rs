@@ -99,7 +99,9 @@ mod tests {
     #[test]
     fn a_cast_array_of_constants_keeps_its_cast() {
         assert_eq!(
-            read_back_same("(s)::text = ANY ((ARRAY['a'::character varying, 'it''s, ''b'::character varying])::text[])"),
+            read_back_same(
+                "(s)::text = ANY ((ARRAY['a'::character varying, 'it''s, ''b'::character varying])::text[])"
+            ),
             "(s)::text = ANY (((ARRAY['a'::character varying, 'it''s, ''b'::character varying])::character varying[])::text[])"
         );
     }

@@ -16,8 +16,14 @@ pub enum Task {
     CreateIndex {
         /// Where it will be.
         index: Qualified,
-        /// The `CREATE INDEX CONCURRENTLY` statement.
-        statement: String,
+        /// Its table or materialized view.
+        table: Qualified,
+        /// Key columns or expressions, in SQL, each with its direction.
+        keys: Vec<String>,
+        /// Its predicate, in SQL.
+        predicate: Option<String>,
+        /// Whether it is unique.
+        unique: bool,
     },
     /// An index gone, without blocking writers.
     DropIndex {
@@ -131,7 +137,11 @@ mod tests {
     use proptest::prelude::*;
 
     /// Follows the steps of an index job, `crash` saying which steps leave an INVALID index behind.
-    fn run(towards: fn(IndexState) -> IndexStep, mut state: IndexState, crashes: &[bool]) -> (IndexState, usize) {
+    fn run(
+        towards: fn(IndexState) -> IndexStep,
+        mut state: IndexState,
+        crashes: &[bool],
+    ) -> (IndexState, usize) {
         let mut steps = 0;
         let mut crashes = crashes.iter().copied();
         loop {

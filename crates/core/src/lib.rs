@@ -5,5 +5,6 @@
 
 pub mod deparsed;
 pub mod job;
+pub mod names;
 pub mod plan;
 pub mod quality;

@@ -92,7 +92,10 @@ pub type Digits = Option<(i32, i32)>;
 pub fn widening(digits: Digits, precision: i32, scale: i32) -> Verdict {
     let wanted = format!("numeric({precision},{scale})");
     match digits {
-        None => Verdict::because(State::NotApplicable, "the column is numeric without limits, wider than the plan asks"),
+        None => Verdict::because(
+            State::NotApplicable,
+            "the column is numeric without limits, wider than the plan asks",
+        ),
         Some((p, s)) if s == scale && p >= precision => Verdict::plain(State::Applied),
         Some((_, s)) if s == scale => Verdict::plain(State::Pending),
         Some((p, s)) if s > scale => Verdict::because(
@@ -187,7 +190,10 @@ pub fn index(name: &str, prefix_will_do: bool, found: &[IndexFact], name_taken: 
         return Verdict::because(State::NotApplicable, detail);
     }
     if let Some(taken) = name_taken {
-        return Verdict::because(State::Conflict, format!("the name is taken by {taken}, which is left as it is"));
+        return Verdict::because(
+            State::Conflict,
+            format!("the name is taken by {taken}, which is left as it is"),
+        );
     }
     match found.iter().find(|i| i.name == name) {
         Some(leftover) if leftover.same_definition => Verdict::because(
@@ -324,7 +330,8 @@ mod tests {
 
     #[test]
     fn checks_are_told_apart_by_definition_and_validity() {
-        let fact = |name: &str, same, validated| CheckFact { name: name.into(), same_definition: same, validated };
+        let fact =
+            |name: &str, same, validated| CheckFact { name: name.into(), same_definition: same, validated };
         assert_eq!(check("c", &[]), CheckProgress::Absent);
         assert_eq!(check("c", &[fact("d", true, false)]), CheckProgress::NotValid("d".into()));
         let settled = |found: &[CheckFact]| match check("c", found) {

@@ -244,7 +244,9 @@ impl Action {
             | Self::Index(Index { name: object, .. })
             | Self::ExpressionIndex(Index { name: object, .. })
             | Self::PartitionedTable { key: object, .. } => Some(object),
-            Self::View { .. } | Self::MaterializedView { .. } | Self::MonitoringView | Self::RoleSetting => None,
+            Self::View { .. } | Self::MaterializedView { .. } | Self::MonitoringView | Self::RoleSetting => {
+                None
+            }
         }
     }
 

@@ -1,0 +1,104 @@
+//! Steps towards an index, or its absence, from whatever is there: a crash or an error leaves an INVALID index,
+//! which is dropped and built again.
+
+use super::runner::transaction;
+use super::toplevel;
+use crate::catalog::{self, Build};
+use crate::error::{Failure, Result};
+use crate::plan::run_before_deadline;
+use crate::settings;
+use crate::sql::qualified;
+use groundskeeper_core::job::{IndexState, IndexStep, Task, towards_index, towards_no_index};
+use groundskeeper_core::names;
+use groundskeeper_core::plan::Qualified;
+
+/// The statement of a `create_index` task.
+pub fn statement(task: &Task, build: Build) -> Option<String> {
+    let Task::CreateIndex { index, table, keys, predicate, unique } = task else { return None };
+    let relation = qualified(&table.schema, &table.name);
+    let wanted = catalog::Index {
+        name: &index.name,
+        relation: &relation,
+        keys,
+        predicate: predicate.as_deref(),
+        unique: *unique,
+    };
+    Some(catalog::index_statement(&wanted, build))
+}
+
+/// Builds the index of a `create_index` task without blocking writers.
+pub fn towards(task: &Task) -> Result<()> {
+    let Task::CreateIndex { index, table, .. } = task else {
+        return Err(Failure::internal("not a task that builds an index"));
+    };
+    let partitioned = transaction(|| Ok(catalog::relation(table)?.is_some_and(|t| t.kind == 'p')))?;
+    if partitioned {
+        return towards_partitioned(task, index, table);
+    }
+    loop {
+        match towards_index(state(index)?) {
+            IndexStep::Done => return Ok(()),
+            IndexStep::Drop => toplevel::run(&super::drop_index(index))?,
+            IndexStep::Build => {
+                toplevel::run(&statement(task, Build::Concurrent).unwrap_or_default())?;
+            }
+        }
+    }
+}
+
+/// Drops an index without blocking writers. A partitioned one can only be dropped under a lock, briefly.
+pub fn away(index: &Qualified) -> Result<()> {
+    loop {
+        match towards_no_index(state(index)?) {
+            IndexStep::Done | IndexStep::Build => return Ok(()),
+            IndexStep::Drop if is_partitioned(index)? => {
+                briefly(format!("DROP INDEX {}", qualified(&index.schema, &index.name)))?;
+            }
+            IndexStep::Drop => toplevel::run(&super::drop_index(index))?,
+        }
+    }
+}
+
+/// On the parent alone first, then each partition's own index, concurrently, and attached. The parent's becomes
+/// valid with the last of them.
+fn towards_partitioned(task: &Task, index: &Qualified, table: &Qualified) -> Result<()> {
+    let Task::CreateIndex { keys, predicate, unique, .. } = task else { return Ok(()) };
+    if state(index)? == IndexState::Absent {
+        briefly(statement(task, Build::OnlyParent).unwrap_or_default())?;
+    }
+    for partition in transaction(|| catalog::partitions_without(table, index))? {
+        let own = Qualified {
+            schema: partition.schema.clone(),
+            name: names::suffixed(&partition.name, &index.name),
+        };
+        towards(&Task::CreateIndex {
+            index: own.clone(),
+            table: partition,
+            keys: keys.clone(),
+            predicate: predicate.clone(),
+            unique: *unique,
+        })?;
+        let (parent, child) = (qualified(&index.schema, &index.name), qualified(&own.schema, &own.name));
+        briefly(format!("ALTER INDEX {parent} ATTACH PARTITION {child}"))?;
+    }
+    Ok(())
+}
+
+/// A statement that takes a strong lock and holds it for a moment.
+fn briefly(statement: String) -> Result<()> {
+    transaction(|| run_before_deadline(settings::lock_timeout_ms(), &[statement]))
+}
+
+fn state(index: &Qualified) -> Result<IndexState> {
+    transaction(|| {
+        Ok(match catalog::index_named(&index.schema, &index.name)? {
+            None => IndexState::Absent,
+            Some((_, false)) => IndexState::Invalid,
+            Some((_, true)) => IndexState::Valid,
+        })
+    })
+}
+
+fn is_partitioned(index: &Qualified) -> Result<bool> {
+    transaction(|| Ok(catalog::relation(index)?.is_some_and(|i| i.kind == 'I')))
+}
