@@ -13,7 +13,7 @@ use pgrx::prelude::*;
 /// Each item of the plan and how it stands here.
 #[pg_extern(schema = "groundskeeper", volatile, parallel_unsafe)]
 #[search_path(pg_catalog, pg_temp)]
-#[allow(clippy::type_complexity)]
+#[expect(clippy::type_complexity, reason = "pgrx reads the columns off the signature")]
 fn plan_status() -> Result<
     TableIterator<
         'static,
@@ -58,7 +58,7 @@ fn plan_status() -> Result<
 /// Applies what is pending, in the sections asked for; a dry run only says what it would do.
 #[pg_extern(schema = "groundskeeper", volatile, parallel_unsafe)]
 #[search_path(pg_catalog, pg_temp)]
-#[allow(clippy::type_complexity)]
+#[expect(clippy::type_complexity, reason = "pgrx reads the columns off the signature")]
 fn apply_plan(
     dry_run: default!(Option<bool>, false),
     sections: default!(Option<Vec<Option<String>>>, "NULL"),
@@ -95,7 +95,7 @@ fn apply_plan(
 /// Takes back what the change log records, newest first; a dry run only says what it would do.
 #[pg_extern(schema = "groundskeeper", volatile, parallel_unsafe)]
 #[search_path(pg_catalog, pg_temp)]
-#[allow(clippy::type_complexity)]
+#[expect(clippy::type_complexity, reason = "pgrx reads the columns off the signature")]
 fn rollback_plan(
     dry_run: default!(Option<bool>, false),
     items: default!(Option<Vec<Option<String>>>, "NULL"),

@@ -12,7 +12,7 @@ use pgrx::bgworkers::{
 use pgrx::prelude::*;
 use pgrx::{IntoDatum, PgXactCallbackEvent, pg_sys, register_xact_callback};
 use std::cell::Cell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
@@ -41,7 +41,7 @@ pub fn start_at_commit() {
 fn start() {
     // SAFETY: both read the state of the backend's own transaction.
     let (database, xid) = unsafe { (pg_sys::MyDatabaseId, pg_sys::GetTopTransactionIdIfAny()) };
-    if !register(database, u32::from(xid.into_inner())) {
+    if !register(database, xid.into_inner()) {
         ereport!(
             WARNING,
             PgSqlErrorCode::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
@@ -78,9 +78,9 @@ pub extern "C-unwind" fn groundskeeper_dispatcher(argument: pg_sys::Datum) {
     let database = unsafe { pg_sys::Oid::from_datum(argument, false) };
     BackgroundWorker::connect_worker_to_spi_by_oid(database, None);
     wait_for_transaction(BackgroundWorker::get_extra().parse().unwrap_or(0));
-    let mut started = HashMap::new();
+    let mut watch = Watch::default();
     while transaction(take_the_post) {
-        while let Some(pause) = transaction(|| round(&mut started)) {
+        while let Some(pause) = transaction(|| round(&mut watch)) {
             if !BackgroundWorker::wait_latch(Some(pause)) {
                 return;
             }
@@ -148,10 +148,20 @@ fn leave_the_post() -> Result<bool> {
     Ok(sql::first(more, &[home().into()], |row| required(row, 1))?.unwrap_or(false))
 }
 
+/// What a dispatcher remembers from one look to the next.
+#[derive(Default)]
+struct Watch {
+    /// Runners that have been started and have not taken their job yet.
+    started: HashMap<i64, DynamicBackgroundWorker>,
+    /// Jobs that were waiting for a lock.
+    waiting: HashSet<i64>,
+}
+
 /// One look at the jobs: how long to wait before the next, or `None` when nothing is left to wait for.
-fn round(started: &mut HashMap<i64, DynamicBackgroundWorker>) -> Result<Option<Duration>> {
+fn round(Watch { started, waiting }: &mut Watch) -> Result<Option<Duration>> {
     prune()?;
     give_back_orphans()?;
+    count_lock_waits(waiting)?;
     started.retain(|job, worker| keep_waiting(*job, worker).unwrap_or(false));
     give_up_homeless(started)?;
     let running = running()?;
@@ -166,9 +176,9 @@ fn round(started: &mut HashMap<i64, DynamicBackgroundWorker>) -> Result<Option<D
     if running + started.len() > 0 {
         return Ok(Some(Duration::from_millis(200)));
     }
-    let waiting = "SELECT EXISTS (SELECT FROM groundskeeper.job WHERE state = 'queued' AND home = $1)";
-    let waiting: Option<bool> = sql::first(waiting, &[home().into()], |row| required(row, 1))?;
-    Ok((waiting == Some(true)).then_some(Duration::from_millis(500)))
+    let queued = "SELECT EXISTS (SELECT FROM groundskeeper.job WHERE state = 'queued' AND home = $1)";
+    let queued: Option<bool> = sql::first(queued, &[home().into()], |row| required(row, 1))?;
+    Ok((queued == Some(true)).then_some(Duration::from_millis(500)))
 }
 
 /// Finished jobs are remembered for a while, not for ever.
@@ -200,6 +210,28 @@ fn give_back_orphans() -> Result<()> {
             SET state = 'lost', finished_at = pg_catalog.clock_timestamp(), attempt = -attempt
            FROM orphan WHERE a.job_id = orphan.job_id AND a.state = 'running'",
         &[ADVISORY_CLASS.into(), home().into()],
+    )
+}
+
+/// Counts the waits for locks that have begun since the last look.
+fn count_lock_waits(waiting: &mut HashSet<i64>) -> Result<()> {
+    let now: HashSet<i64> = sql::rows(
+        "SELECT j.job_id FROM groundskeeper.job j JOIN pg_catalog.pg_stat_activity a ON a.pid = j.worker_pid
+          WHERE j.state = 'running' AND a.wait_event_type = 'Lock'",
+        &[],
+        |row| required(row, 1),
+    )?
+    .into_iter()
+    .collect();
+    let begun: Vec<i64> = now.difference(waiting).copied().collect();
+    *waiting = now;
+    if begun.is_empty() {
+        return Ok(());
+    }
+    sql::run(
+        "UPDATE groundskeeper.job_attempt SET lock_waits = lock_waits + 1
+          WHERE job_id = ANY ($1) AND state = 'running'",
+        &[begun.into()],
     )
 }
 

@@ -63,7 +63,7 @@ pub extern "C-unwind" fn groundskeeper_runner(argument: pg_sys::Datum) {
     own_session();
     let Ok(Some(task)) = transaction(|| claim(job)) else { return };
     let result = carry_out(&task);
-    let _ = transaction(|| finish(job, result.as_ref().err()));
+    let _ = transaction(|| finish(job, &task, result.as_ref().err()));
 }
 
 /// # Safety
@@ -247,7 +247,7 @@ fn record_validated(table: &Qualified, constraint: &str, expression: &str) -> Re
 }
 
 /// Writes down how the attempt ended, and whether there will be another.
-fn finish(job: i64, failure: Option<&Failure>) -> Result<()> {
+fn finish(job: i64, task: &Task, failure: Option<&Failure>) -> Result<()> {
     let attempts = as_owner(|| {
         sql::first("SELECT attempts FROM groundskeeper.job WHERE job_id = $1", &[job.into()], |row| {
             required::<i32>(row, 1)
@@ -264,6 +264,8 @@ fn finish(job: i64, failure: Option<&Failure>) -> Result<()> {
         Some(_) => ("failed", 0.0),
     };
     let error = failure.map(Failure::one_line);
+    let rows = if failure.is_none() { rows_done(task)? } else { 0 };
+    let refused = i32::from(failure.is_some_and(Failure::is_lock_not_available));
     as_owner(|| {
         sql::run(
             "UPDATE groundskeeper.job
@@ -276,11 +278,23 @@ fn finish(job: i64, failure: Option<&Failure>) -> Result<()> {
         sql::run(
             "UPDATE groundskeeper.job_attempt
                 SET state = CASE WHEN $2 = 'queued' THEN 'failed' ELSE $2 END, error = $3,
-                    finished_at = pg_catalog.clock_timestamp()
+                    finished_at = pg_catalog.clock_timestamp(), rows_done = $5, lock_waits = lock_waits + $6
               WHERE job_id = $1 AND attempt = $4",
-            &[job.into(), state.into(), error.into(), attempts.into()],
+            &[job.into(), state.into(), error.into(), attempts.into(), rows.into(), refused.into()],
         )
     })
+}
+
+/// The rows that an index was built over; other jobs count none.
+fn rows_done(task: &Task) -> Result<i64> {
+    let Task::CreateIndex { index, .. } = task else { return Ok(0) };
+    let rows = "SELECT COALESCE(pg_catalog.sum(GREATEST(c.reltuples, 0)), 0)::bigint
+                  FROM pg_catalog.pg_class c
+                 WHERE c.relkind = 'i'
+                   AND (c.oid = pg_catalog.to_regclass($1)
+                     OR c.oid IN (SELECT relid FROM pg_catalog.pg_partition_tree(pg_catalog.to_regclass($1))))";
+    let name = qualified(&index.schema, &index.name);
+    Ok(sql::first(rows, &[name.as_str().into()], |row| required::<i64>(row, 1))?.unwrap_or(0))
 }
 
 /// A number in `0.0..1.0` that rivals do not share.

@@ -3,8 +3,8 @@
 
 use super::apply::{Outcome, run_before_deadline};
 use super::widen::Change as ColumnChange;
-use super::{After, journal, plan, script};
-use crate::catalog;
+use super::{After, JobRequest, journal, plan, script};
+use crate::catalog::{self, Relation};
 use crate::error::Result;
 use crate::jobs;
 use crate::settings;
@@ -15,18 +15,28 @@ use groundskeeper_core::plan::decide::State;
 use groundskeeper_core::plan::{Action, Item, Qualified};
 
 /// How a change can be taken back.
-pub enum Reversal {
-    /// By these statements; what follows them only reads.
-    Statements { statements: Vec<String>, after: Vec<After>, job: Option<super::JobRequest> },
+enum Reversal {
+    /// By these steps.
+    Steps(Box<Steps>),
     /// It is gone already.
     Gone(String),
     /// Not without losing something.
     Refused(String),
 }
 
+/// What takes a change back.
+#[derive(Default)]
+struct Steps {
+    statements: Vec<String>,
+    /// What follows and only reads.
+    after: Vec<After>,
+    /// The same as a job, for when a lock is not to be had.
+    job: Option<JobRequest>,
+}
+
 impl Reversal {
     fn by(statements: Vec<String>) -> Self {
-        Self::Statements { statements, after: Vec::new(), job: None }
+        Self::Steps(Box::new(Steps { statements, ..Steps::default() }))
     }
 }
 
@@ -60,7 +70,7 @@ fn take_back(item: &'static Item, change: &journal::Change, dry_run: bool) -> Re
     let outcome = |action, state, detail: Option<String>, sql| Outcome { item, action, state, detail, sql };
     let reversal =
         isolated(|| reversal(item, change)).unwrap_or_else(|failure| Reversal::Refused(failure.one_line()));
-    let (statements, after, job) = match reversal {
+    let steps = match reversal {
         Reversal::Refused(reason) => return Ok(outcome("skip", State::Blocked, Some(reason), None)),
         Reversal::Gone(reason) => {
             if !dry_run {
@@ -68,18 +78,19 @@ fn take_back(item: &'static Item, change: &journal::Change, dry_run: bool) -> Re
             }
             return Ok(outcome("revert", State::Pending, Some(reason), None));
         }
-        Reversal::Statements { statements, after, job } => (statements, after, job),
+        Reversal::Steps(steps) => steps,
     };
-    let script = Some(script(&statements));
+    let script = Some(script(&steps.statements));
     if dry_run {
         return Ok(outcome("revert", State::Applied, None, script));
     }
     let attempt = isolated(|| {
-        let all: Vec<String> = statements.iter().chain(after.iter().map(|a| &a.statement)).cloned().collect();
+        let after = steps.after.iter().map(|a| &a.statement);
+        let all: Vec<String> = steps.statements.iter().chain(after).cloned().collect();
         run_before_deadline(settings::lock_timeout_ms(), &all)?;
         journal::mark_reverted(change.id)
     });
-    match (attempt, job) {
+    match (attempt, steps.job) {
         (Ok(()), _) => Ok(outcome("revert", State::Pending, None, script)),
         (Err(failure), Some(job)) if failure.is_lock_not_available() => {
             isolated(|| jobs::enqueue(&job))?;
@@ -90,51 +101,14 @@ fn take_back(item: &'static Item, change: &journal::Change, dry_run: bool) -> Re
 }
 
 /// What taking a change back takes now.
-pub fn reversal(item: &'static Item, change: &journal::Change) -> Result<Reversal> {
+fn reversal(item: &'static Item, change: &journal::Change) -> Result<Reversal> {
     let Some(relation) = catalog::relation(&item.relation)? else {
         return Ok(Reversal::Gone(format!("relation {} is gone", item.relation)));
     };
     match &item.action {
         Action::WidenNumeric { column, .. } => narrow(item, &relation, column, change),
-        Action::CheckConstraint { name, expression } => {
-            let name = change.undo.was_not_valid.as_deref().unwrap_or(name);
-            let Some(found) = catalog::checks(relation.oid, &relation.quoted, expression)?
-                .into_iter()
-                .find(|c| c.name == name)
-            else {
-                return Ok(Reversal::Gone(format!("constraint {name} is gone")));
-            };
-            if !found.same_definition {
-                return Ok(Reversal::Refused(format!(
-                    "constraint {name} has been redefined since and is left as it is"
-                )));
-            }
-            let (table, constraint) = (&relation.quoted, quote_identifier(name));
-            let mut statements = vec![format!("ALTER TABLE {table} DROP CONSTRAINT {constraint}")];
-            if change.undo.was_not_valid.is_some() {
-                statements.push(format!(
-                    "ALTER TABLE {table} ADD CONSTRAINT {constraint} CHECK ({expression}) NOT VALID"
-                ));
-            }
-            Ok(Reversal::by(statements))
-        }
-        Action::Index(index) | Action::ExpressionIndex(index) => {
-            let schema = &item.relation.schema;
-            if catalog::index_named(schema, &index.name)?.is_none() {
-                return Ok(Reversal::Gone(format!("index {} is gone", index.name)));
-            }
-            let quoted = qualified(schema, &index.name);
-            let name = Qualified { schema: schema.clone(), name: index.name.clone() };
-            Ok(Reversal::Statements {
-                statements: vec![format!("DROP INDEX {quoted}")],
-                after: Vec::new(),
-                job: Some(super::JobRequest {
-                    item: Some(item.id()),
-                    relation: item.relation.clone(),
-                    task: Task::DropIndex { index: name },
-                }),
-            })
-        }
+        Action::CheckConstraint { name, expression } => uncheck(&relation, name, expression, change),
+        Action::Index(index) | Action::ExpressionIndex(index) => unindex(item, &index.name),
         Action::View { .. } => Ok(Reversal::by(vec![format!("DROP VIEW {}", relation.quoted)])),
         Action::MaterializedView { .. } => {
             Ok(Reversal::by(vec![format!("DROP MATERIALIZED VIEW {}", relation.quoted)]))
@@ -145,13 +119,47 @@ pub fn reversal(item: &'static Item, change: &journal::Change) -> Result<Reversa
     }
 }
 
+/// A constraint gone; one that was there before, and NOT VALID, is that again.
+fn uncheck(table: &Relation, name: &str, expression: &str, change: &journal::Change) -> Result<Reversal> {
+    let name = change.undo.was_not_valid.as_deref().unwrap_or(name);
+    let checks = catalog::checks(table.oid, &table.quoted, expression)?;
+    let Some(found) = checks.into_iter().find(|check| check.name == name) else {
+        return Ok(Reversal::Gone(format!("constraint {name} is gone")));
+    };
+    if !found.same_definition {
+        return Ok(Reversal::Refused(format!(
+            "constraint {name} has been redefined since and is left as it is"
+        )));
+    }
+    let (table, constraint) = (&table.quoted, quote_identifier(name));
+    let mut statements = vec![format!("ALTER TABLE {table} DROP CONSTRAINT {constraint}")];
+    if change.undo.was_not_valid.is_some() {
+        statements
+            .push(format!("ALTER TABLE {table} ADD CONSTRAINT {constraint} CHECK ({expression}) NOT VALID"));
+    }
+    Ok(Reversal::by(statements))
+}
+
+/// An index gone: at once if the lock is to be had, else concurrently by a job.
+fn unindex(item: &Item, name: &str) -> Result<Reversal> {
+    let schema = &item.relation.schema;
+    if catalog::index_named(schema, name)?.is_none() {
+        return Ok(Reversal::Gone(format!("index {name} is gone")));
+    }
+    let index = Qualified { schema: schema.clone(), name: name.to_owned() };
+    Ok(Reversal::Steps(Box::new(Steps {
+        statements: vec![format!("DROP INDEX {}", qualified(schema, name))],
+        after: Vec::new(),
+        job: Some(JobRequest {
+            item: Some(item.id()),
+            relation: item.relation.clone(),
+            task: Task::DropIndex { index },
+        }),
+    })))
+}
+
 /// A column back to the type that it had. That rewrites the table, and must not lose a digit.
-fn narrow(
-    item: &'static Item,
-    table: &catalog::Relation,
-    column: &str,
-    change: &journal::Change,
-) -> Result<Reversal> {
+fn narrow(item: &'static Item, table: &Relation, column: &str, change: &journal::Change) -> Result<Reversal> {
     let Some((attnum, digits)) = catalog::numeric_column(table.oid, column)? else {
         return Ok(Reversal::Gone(format!("column {column} is gone, or numeric no more")));
     };
@@ -182,17 +190,14 @@ fn narrow(
     if let Some(reason) = narrowing.obstacle()? {
         return Ok(Reversal::Refused(reason));
     }
-    Ok(Reversal::Statements {
-        statements: narrowing.statements(&before),
-        after: narrowing.after()?,
-        job: None,
-    })
+    let statements = narrowing.statements(&before);
+    Ok(Reversal::Steps(Box::new(Steps { statements, after: narrowing.after()?, job: None })))
 }
 
 /// What would take a change back now; the statements of its own time where that cannot be told.
 pub fn revert_sql(item: &'static Item, change: &journal::Change) -> Option<String> {
     match isolated(|| reversal(item, change)) {
-        Ok(Reversal::Statements { statements, .. }) => Some(script(&statements)),
+        Ok(Reversal::Steps(steps)) => Some(script(&steps.statements)),
         Ok(Reversal::Gone(_)) => None,
         Ok(Reversal::Refused(_)) | Err(_) => Some(change.inverse_sql.clone()),
     }
