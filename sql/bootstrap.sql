@@ -10,13 +10,13 @@ BEGIN
     ),
     found(what, rename) AS (
         SELECT pg_catalog.format('schema %I', n.nspname),
-               pg_catalog.format('ALTER SCHEMA %I RENAME TO %I', n.nspname, n.nspname || '_by_hand')
+               pg_catalog.format('ALTER SCHEMA %I RENAME TO %I', n.nspname, n.nspname || '_by_hand_' || n.oid)
           FROM pg_catalog.pg_namespace n
          WHERE n.nspname = 'groundskeeper'
         UNION ALL
         SELECT pg_catalog.format('%s %I.%I', k.what, n.nspname, c.relname),
                pg_catalog.format('ALTER %s %I.%I RENAME TO %I', pg_catalog.upper(k.what), n.nspname, c.relname,
-                                 pg_catalog.left(c.relname, 55) || '_by_hand')
+                                 pg_catalog.left(c.relname, 40) || '_by_hand_' || c.oid)
           FROM pg_catalog.pg_class c
           JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
           JOIN wanted_views w ON w.name = c.relname
@@ -28,12 +28,12 @@ BEGIN
         -- whatever their arguments: an older create_monthly_partitions() would win over ours in a call without any
         SELECT pg_catalog.format('%s %s', r.what, p.oid::pg_catalog.regprocedure),
                pg_catalog.format('ALTER %s %I.%I(%s) RENAME TO %I', pg_catalog.upper(r.what), n.nspname, p.proname,
-                                 pg_catalog.pg_get_function_identity_arguments(p.oid), p.proname || '_by_hand')
+                                 pg_catalog.pg_get_function_identity_arguments(p.oid), p.proname || '_by_hand_' || p.oid)
           FROM pg_catalog.pg_proc p
           JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
          CROSS JOIN LATERAL (SELECT CASE p.prokind WHEN 'p' THEN 'procedure' WHEN 'a' THEN 'aggregate'
                                     ELSE 'function' END AS what) r
-         WHERE n.nspname = '@extschema@' AND p.proname IN ('create_monthly_partitions', 'update_table_statistics')
+         WHERE n.oid = pg_catalog.to_regnamespace('@extschema@') AND p.proname IN ('create_monthly_partitions', 'update_table_statistics')
     )
     SELECT pg_catalog.array_agg(what ORDER BY what), pg_catalog.array_agg(rename || ';' ORDER BY what)
       INTO taken, renames

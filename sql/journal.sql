@@ -117,9 +117,10 @@ CREATE FUNCTION groundskeeper.rollback_script() RETURNS text
     SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     SELECT COALESCE(string_agg(
-               format(E'-- change %s: %s, applied %s by %s\n%s%s;\n',
-                      change_id, item, to_char(applied_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS"Z"'), applied_by,
-                      COALESCE('-- before: ' || replace(prior_definition, E'\n', E'\n--         ') || E'\n', ''),
+               format(E'-- change %s: %s, applied %s by %s\n%s%s\n',
+                      change_id, item, to_char(applied_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS"Z"'),
+                      regexp_replace(applied_by, '[\r\n]+', ' ', 'g'),
+                      COALESCE('-- before: ' || regexp_replace(prior_definition, '[\r\n]+', E'\n--         ', 'g') || E'\n', ''),
                       inverse_sql),
                E'\n' ORDER BY change_id DESC), '')
       FROM groundskeeper.change_log

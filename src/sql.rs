@@ -48,6 +48,15 @@ pub fn first<T>(
     Ok(rows(query, args, read)?.into_iter().next())
 }
 
+/// Runs one statement that changes or locks something, and reads the first row that it returns, if there is one.
+pub fn returned<T>(
+    statement: &str,
+    args: &[DatumWithOid],
+    mut read: impl FnMut(&SpiHeapTupleData) -> Result<T>,
+) -> Result<Option<T>> {
+    Spi::connect_mut(|client| client.update(statement, None, args)?.next().map(|row| read(&row)).transpose())
+}
+
 /// Reads one column of text, NULLs left out.
 pub fn texts(query: &str, args: &[DatumWithOid]) -> Result<Vec<String>> {
     Ok(rows(query, args, |row| Ok(row.get::<String>(1)?))?.into_iter().flatten().collect())

@@ -17,7 +17,7 @@ pub fn canonical_query(query: &str) -> Result<String> {
         let patience = format!("{}ms", settings::lock_timeout_ms());
         sql::run("SELECT pg_catalog.set_config('lock_timeout', $1, true)", &[patience.into()])?;
         // Twice: PostgreSQL's own text of a cast array reads back as an array of casts, and stays that.
-        deparsed(&deparsed(query)?)
+        crate::extension::as_owner(|| deparsed(&deparsed(query)?))
     })
 }
 

@@ -29,16 +29,21 @@ pub fn checks(oid: Oid, table: &str, wanted: &str) -> Result<Vec<CheckFact>> {
     let question = |expression: &str| format!("SELECT {expression} FROM ONLY {table}");
     let wanted = canonical_query(&question(&format!("({wanted})")))?;
     sql::rows(
-        "SELECT con.conname::text, pg_catalog.pg_get_expr(con.conbin, con.conrelid), con.convalidated
+        "SELECT con.conname::text,
+                CASE WHEN NOT EXISTS (
+                    SELECT FROM pg_catalog.pg_depend d
+                     WHERE d.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass AND d.objid = con.oid
+                       AND d.refclassid = 'pg_catalog.pg_type'::pg_catalog.regclass AND d.refobjid >= 16384)
+                THEN pg_catalog.pg_get_expr(con.conbin, con.conrelid) END, con.convalidated
            FROM pg_catalog.pg_constraint con
           WHERE con.conrelid = $1 AND con.contype = 'c'
           ORDER BY con.conname",
         &[oid.into()],
         |row| {
-            let expression: String = required(row, 2)?;
+            let expression: Option<String> = row.get(2)?;
             Ok(CheckFact {
                 name: required(row, 1)?,
-                same_definition: same_query(&wanted, &question(&expression)),
+                same_definition: expression.is_some_and(|e| same_query(&wanted, &question(&e))),
                 validated: required(row, 3)?,
             })
         },
@@ -48,26 +53,33 @@ pub fn checks(oid: Oid, table: &str, wanted: &str) -> Result<Vec<CheckFact>> {
 /// The CHECK constraints that involve a column. Those that are inherited or call a function of the user's are
 /// obstacles, found with the other dependents.
 pub fn checks_on_column(oid: Oid, attnum: i16) -> Result<Vec<Check>> {
-    sql::rows(
-        "SELECT pg_catalog.quote_ident(con.conname),
+    found(&format!("{CHECK} AND $2 = ANY (con.conkey) ORDER BY con.conname"), &[oid.into(), attnum.into()])
+}
+
+/// The CHECK constraint of that name.
+pub fn check_named(oid: Oid, name: &str) -> Result<Option<Check>> {
+    Ok(found(&format!("{CHECK} AND con.conname = $2"), &[oid.into(), name.into()])?.pop())
+}
+
+const CHECK: &str = "
+    SELECT pg_catalog.quote_ident(con.conname),
                 pg_catalog.regexp_replace(pg_catalog.pg_get_constraintdef(con.oid), ' NOT VALID$', ''),
                 pg_catalog.obj_description(con.oid, 'pg_constraint'), con.convalidated,
                 con.conname::text, pg_catalog.pg_get_expr(con.conbin, con.conrelid)
            FROM pg_catalog.pg_constraint con
-          WHERE con.conrelid = $1 AND con.contype = 'c' AND $2 = ANY (con.conkey)
-          ORDER BY con.conname",
-        &[oid.into(), attnum.into()],
-        |row| {
-            Ok(Check {
-                quoted: required(row, 1)?,
-                definition: read_back_same(&required::<String>(row, 2)?),
-                comment: row.get(3)?,
-                validated: required(row, 4)?,
-                name: required(row, 5)?,
-                expression: required(row, 6)?,
-            })
-        },
-    )
+          WHERE con.conrelid = $1 AND con.contype = 'c'";
+
+fn found(query: &str, args: &[pgrx::datum::DatumWithOid]) -> Result<Vec<Check>> {
+    sql::rows(query, args, |row| {
+        Ok(Check {
+            quoted: required(row, 1)?,
+            definition: read_back_same(&required::<String>(row, 2)?),
+            comment: row.get(3)?,
+            validated: required(row, 4)?,
+            name: required(row, 5)?,
+            expression: required(row, 6)?,
+        })
+    })
 }
 
 /// How many rows a CHECK expression rejects. Reads the whole table.

@@ -7,7 +7,7 @@ mod index;
 mod relation;
 mod view;
 
-pub use constraint::{Check, checks, checks_on_column, rows_violating};
+pub use constraint::{Check, check_named, checks, checks_on_column, rows_violating};
 pub use dependents::{Dependents, dependents_of_column};
 pub use index::{
     Build, Index, index_named, indexes, name_taken_by, partitions_without, statement as index_statement,

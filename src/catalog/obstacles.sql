@@ -68,6 +68,15 @@ UNION
 SELECT pg_catalog.format('%s, a member of extension %s', pg_catalog.pg_describe_object(classid, objid, objsubid), extname)
   FROM on_members
 UNION
+-- Reading a constant of such a type may call a function of the user's, with the rights of who recreates the view.
+SELECT pg_catalog.format('%s, which uses %s', pg_catalog.pg_describe_object('pg_catalog.pg_class'::pg_catalog.regclass, w.ev_class, 0),
+                         pg_catalog.pg_describe_object(d.refclassid, d.refobjid, 0))
+  FROM pg_catalog.pg_rewrite w
+  JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND d.objid = w.oid
+   AND d.refclassid = 'pg_catalog.pg_type'::pg_catalog.regclass AND d.refobjid >= 16384
+  JOIN pg_catalog.pg_type t ON t.oid = d.refobjid AND t.typtype IN ('c', 'd', 'r', 'm')
+ WHERE w.ev_class = ANY ($3)
+UNION
 SELECT pg_catalog.format('security label on %s', pg_catalog.pg_describe_object(classoid, objoid, objsubid))
   FROM pg_catalog.pg_seclabel
  WHERE classoid = 'pg_catalog.pg_class'::pg_catalog.regclass AND objoid = ANY ($3)
@@ -75,4 +84,8 @@ UNION
 SELECT pg_catalog.format('inheritance from %s', inhparent::pg_catalog.regclass)
   FROM pg_catalog.pg_inherits
  WHERE inhrelid = $1
+UNION
+SELECT pg_catalog.format('inheritance by %s', inhrelid::pg_catalog.regclass)
+  FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class c ON c.oid = i.inhparent AND c.relkind = 'r'
+ WHERE inhparent = $1
  ORDER BY 1

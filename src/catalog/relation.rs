@@ -55,10 +55,12 @@ pub fn relation_by_oid(oid: Oid) -> Result<Option<Relation>> {
     sql::first(&format!("{RELATION} WHERE c.oid = $1"), &[oid.into()], read)
 }
 
-/// What is known of a column by name.
+/// What is known of a column by name. A type that is not PostgreSQL's own is of no family: its operators would
+/// run with our caller's rights.
 pub fn column_fact(relation: &Qualified, column: &str) -> Result<ColumnFact> {
     let found = sql::first(
-        "SELECT a.attname::text, pg_catalog.format_type(a.atttypid, a.atttypmod), t.typcategory::text
+        "SELECT a.attname::text, pg_catalog.format_type(a.atttypid, a.atttypmod),
+                CASE WHEN t.oid < 16384 THEN t.typcategory::text ELSE 'U' END
            FROM pg_catalog.pg_class c
            JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
            LEFT JOIN pg_catalog.pg_attribute a

@@ -22,8 +22,14 @@ pub fn views(wanted: &View, sources: &[Oid]) -> Result<Vec<ViewFact>> {
     let canonical: Vec<String> = wanted.queries.iter().map(|q| canonical_query(q)).collect::<Result<_>>()?;
     let kind = wanted.kind.to_string();
     sql::rows(
-        "SELECT n.nspname || '.' || c.relname, c.relkind::text,
-                CASE WHEN c.relkind = $3::\"char\" THEN pg_catalog.pg_get_viewdef(c.oid) END
+        "SELECT n.nspname::text, c.relname::text, c.relkind::text,
+                CASE WHEN c.relkind = $3::\"char\" AND NOT EXISTS (
+                    -- what takes user-defined types to read is not the plan's, and might call functions to be read
+                    SELECT FROM pg_catalog.pg_rewrite w
+                      JOIN pg_catalog.pg_depend t ON t.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass
+                       AND t.objid = w.oid AND t.refclassid = 'pg_catalog.pg_type'::pg_catalog.regclass
+                     WHERE w.ev_class = c.oid AND t.refobjid >= 16384)
+                THEN pg_catalog.pg_get_viewdef(c.oid) END
            FROM pg_catalog.pg_class c
            JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
           WHERE (n.nspname = $1 AND c.relname = $2)
@@ -32,7 +38,7 @@ pub fn views(wanted: &View, sources: &[Oid]) -> Result<Vec<ViewFact>> {
                       JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass
                        AND d.objid = r.oid AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
                      WHERE r.ev_class = c.oid AND d.refobjid = ANY ($4)))
-          ORDER BY 1",
+          ORDER BY 1, 2",
         &[
             wanted.name.schema.as_str().into(),
             wanted.name.name.as_str().into(),
@@ -40,10 +46,10 @@ pub fn views(wanted: &View, sources: &[Oid]) -> Result<Vec<ViewFact>> {
             sources.to_vec().into(),
         ],
         |row| {
-            let definition: Option<String> = row.get(3)?;
+            let definition: Option<String> = row.get(4)?;
             Ok(ViewFact {
-                name: required(row, 1)?,
-                what: noun(&required::<String>(row, 2)?),
+                name: Qualified { schema: required(row, 1)?, name: required(row, 2)? },
+                what: noun(&required::<String>(row, 3)?),
                 same_definition: definition
                     .is_some_and(|d| canonical_query(&d).is_ok_and(|d| canonical.contains(&d))),
             })

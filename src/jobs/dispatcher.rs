@@ -207,7 +207,7 @@ fn give_back_orphans() -> Result<()> {
                                    AND l.classid::bigint = $1 AND l.objid::bigint = j.job_id)
              RETURNING job_id)
          UPDATE groundskeeper.job_attempt a
-            SET state = 'lost', finished_at = pg_catalog.clock_timestamp(), attempt = -attempt
+            SET state = 'lost', finished_at = pg_catalog.clock_timestamp()
            FROM orphan WHERE a.job_id = orphan.job_id AND a.state = 'running'",
         &[ADVISORY_CLASS.into(), home().into()],
     )

@@ -56,17 +56,22 @@ pub fn enqueue(request: &JobRequest) -> Result<i64> {
 fn worker_role(relation: &Qualified) -> Result<String> {
     let owner = catalog::relation(relation)?.map(|r| r.owner);
     let role = sql::first(
-        "SELECT w.rolname::text, w.rolcanlogin
+        "SELECT w.rolname::text, w.rolcanlogin,
+                COALESCE((SELECT pg_catalog.pg_has_role(o.oid, 'USAGE') FROM pg_catalog.pg_roles o WHERE o.rolname = $1), true)
            FROM pg_catalog.pg_roles me
            JOIN pg_catalog.pg_roles w
              ON w.rolname = CASE WHEN me.rolsuper THEN COALESCE($1, me.rolname) ELSE me.rolname END
           WHERE me.rolname = CURRENT_USER",
         &[owner.into()],
-        |row| Ok((required::<String>(row, 1)?, required::<bool>(row, 2)?)),
+        |row| Ok((required::<String>(row, 1)?, required::<bool>(row, 2)?, required::<bool>(row, 3)?)),
     )?;
     match role {
-        Some((role, true)) => Ok(role),
-        Some((role, false)) => Err(Failure::new(
+        Some((_, _, false)) => Err(Failure::new(
+            PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
+            format!("must be owner of {relation}"),
+        )),
+        Some((role, true, _)) => Ok(role),
+        Some((role, false, _)) => Err(Failure::new(
             PgSqlErrorCode::ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
             format!("role {role} cannot run a job"),
         )
@@ -155,9 +160,15 @@ struct Job {
 
 fn find(job: i64) -> Result<Job> {
     let found = as_owner(|| {
-        sql::first(
-            "SELECT state, run_as, requested_by, worker_pid FROM groundskeeper.job WHERE job_id = $1 FOR UPDATE",
-            &[job.into()],
+        sql::returned(
+            "SELECT j.state, j.run_as, j.requested_by,
+                    (SELECT l.pid FROM pg_catalog.pg_locks l
+                      WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2
+                        AND l.database = (SELECT oid FROM pg_catalog.pg_database
+                                           WHERE datname = pg_catalog.current_database())
+                        AND l.classid::bigint = $2 AND l.objid::bigint = j.job_id)
+               FROM groundskeeper.job j WHERE j.job_id = $1 FOR UPDATE",
+            &[job.into(), dispatcher::ADVISORY_CLASS.into()],
             |row| {
                 Ok(Job {
                     state: required(row, 1)?,
@@ -255,7 +266,7 @@ fn set_state(job: i64, state: &str) -> Result<()> {
 pub fn resume() -> Result<i64> {
     let here = home();
     let adopted = as_owner(|| {
-        sql::first(
+        sql::returned(
             &format!(
                 "WITH adopted AS (
                      UPDATE groundskeeper.job SET home = {here}, state = 'queued', worker_pid = NULL

@@ -153,10 +153,11 @@ fn claim(job: i64) -> Result<Option<Task>> {
         )?;
         sql::run(
             "INSERT INTO groundskeeper.job_attempt (job_id, attempt, started_at, state)
-             SELECT job_id, attempts, pg_catalog.clock_timestamp(), 'running' FROM groundskeeper.job
-              WHERE job_id = $1 AND worker_pid = pg_catalog.pg_backend_pid()
-                 ON CONFLICT (job_id, attempt) DO UPDATE SET started_at = excluded.started_at, state = 'running',
-                                                             finished_at = NULL, error = NULL",
+             SELECT j.job_id, COALESCE((SELECT pg_catalog.max(a.attempt) FROM groundskeeper.job_attempt a
+                                         WHERE a.job_id = j.job_id), 0) + 1,
+                    pg_catalog.clock_timestamp(), 'running'
+               FROM groundskeeper.job j
+              WHERE j.job_id = $1 AND j.worker_pid = pg_catalog.pg_backend_pid()",
             &[job.into()],
         )?;
         let task = "SELECT task::text FROM groundskeeper.job
@@ -168,9 +169,9 @@ fn claim(job: i64) -> Result<Option<Task>> {
 
 fn carry_out(task: &Task) -> Result<()> {
     match task {
-        Task::CreateIndex { index, .. } => {
+        Task::CreateIndex { index, table, .. } => {
             build_index::towards(task)?;
-            transaction(|| record_index(index))
+            transaction(|| record_index(index, table))
         }
         Task::DropIndex { index } => {
             build_index::away(index)?;
@@ -197,12 +198,16 @@ fn item_of(index: &Qualified) -> Result<Option<&'static groundskeeper_core::plan
     Ok(plan::plan()?.items.iter().find(is_it))
 }
 
-fn record_index(index: &Qualified) -> Result<()> {
+fn record_index(index: &Qualified, table: &Qualified) -> Result<()> {
     let Some(item) = item_of(index)? else { return Ok(()) };
     let quoted = qualified(&index.schema, &index.name);
     let definition =
         sql::texts("SELECT pg_catalog.pg_get_indexdef($1::pg_catalog.regclass)", &[quoted.as_str().into()])?;
-    let work = Work { inverse: vec![format!("DROP INDEX {quoted}")], ..Work::default() };
+    let work = Work {
+        inverse: vec![format!("DROP INDEX {quoted}")],
+        undo: Undo { relation: (*table != item.relation).then(|| table.clone()), ..Undo::default() },
+        ..Work::default()
+    };
     journal::record(item, &work, &definition)
 }
 
@@ -233,13 +238,14 @@ fn record_validated(table: &Qualified, constraint: &str, expression: &str) -> Re
     };
     let Some(item) = plan::plan()?.items.iter().find(is_it) else { return Ok(()) };
     let statement = super::validate(table, constraint);
-    let quoted = qualified(&table.schema, &table.name);
-    let name = sql::quote_identifier(constraint);
+    let inverse = match catalog::relation(table)? {
+        Some(found) => {
+            catalog::check_named(found.oid, constraint)?.map(|check| check.off_and_on(&found.quoted))
+        }
+        None => None,
+    };
     let work = Work {
-        inverse: vec![
-            format!("ALTER TABLE {quoted} DROP CONSTRAINT {name}"),
-            format!("ALTER TABLE {quoted} ADD CONSTRAINT {name} CHECK ({expression}) NOT VALID"),
-        ],
+        inverse: inverse.into_iter().flat_map(|(off, on)| std::iter::once(off).chain(on)).collect(),
         undo: Undo { was_not_valid: Some(constraint.to_owned()), ..Undo::default() },
         ..Work::default()
     };
@@ -278,9 +284,9 @@ fn finish(job: i64, task: &Task, failure: Option<&Failure>) -> Result<()> {
         sql::run(
             "UPDATE groundskeeper.job_attempt
                 SET state = CASE WHEN $2 = 'queued' THEN 'failed' ELSE $2 END, error = $3,
-                    finished_at = pg_catalog.clock_timestamp(), rows_done = $5, lock_waits = lock_waits + $6
-              WHERE job_id = $1 AND attempt = $4",
-            &[job.into(), state.into(), error.into(), attempts.into(), rows.into(), refused.into()],
+                    finished_at = pg_catalog.clock_timestamp(), rows_done = $4, lock_waits = lock_waits + $5
+              WHERE job_id = $1 AND state = 'running'",
+            &[job.into(), state.into(), error.into(), rows.into(), refused.into()],
         )
     })
 }

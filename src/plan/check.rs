@@ -57,6 +57,8 @@ fn not_valid(
     context: &Context,
 ) -> Result<(Verdict, Option<Work>)> {
     let validation = validation(item, table, name, expression)?;
+    let mut verdict =
+        Verdict::because(State::Pending, "enforced for new rows, not yet validated for the old ones");
     // A big table is looked at by a job; only a small one here and now.
     if !context.jobs.contains_key(&item.id()) && validation.bytes <= settings::inline_build_limit_bytes() {
         let violating = catalog::rows_violating(&table.quoted, expression)?;
@@ -67,14 +69,12 @@ fn not_valid(
             ));
         }
     } else if let Some(error) = crate::jobs::last_error(&item.id())? {
-        return Ok((Verdict::because(State::Blocked, error), None));
+        verdict = Verdict::because(State::Blocked, error);
     }
     let constraint = quote_identifier(name);
-    let quoted = &table.quoted;
-    let inverse = vec![
-        format!("ALTER TABLE {quoted} DROP CONSTRAINT {constraint}"),
-        format!("ALTER TABLE {quoted} ADD CONSTRAINT {constraint} CHECK ({expression}) NOT VALID"),
-    ];
+    let inverse = catalog::check_named(table.oid, name)?
+        .map(|check| check.off_and_on(&table.quoted))
+        .map_or_else(Vec::new, |(off, on)| std::iter::once(off).chain(on).collect());
     let work = Work {
         after: vec![validation],
         inverse,
@@ -82,10 +82,7 @@ fn not_valid(
         undo: Undo { was_not_valid: Some(name.to_owned()), ..Undo::default() },
         ..Work::default()
     };
-    Ok((
-        Verdict::because(State::Pending, "enforced for new rows, not yet validated for the old ones"),
-        Some(work),
-    ))
+    Ok((verdict, Some(work)))
 }
 
 /// What a person must know to mend the rows.

@@ -1,15 +1,19 @@
 //! `index` and `expression_index`: built at once where the relation is small, else concurrently by a job.
 
-use super::{Context, JobRequest, Work};
+use super::{Context, JobRequest, Undo, Work};
 use crate::catalog::{self, Build};
 use crate::error::Result;
 use crate::sql::{qualified, quote_identifier};
 use groundskeeper_core::job::Task;
 use groundskeeper_core::plan::decide::{self, State, Verdict};
-use groundskeeper_core::plan::{Index, IndexKeys, Item, Qualified};
+use groundskeeper_core::plan::{Action, Index, IndexKeys, Item, Qualified};
 
 /// How an index stands.
 pub fn look_at(item: &'static Item, index: &Index, context: &Context) -> Result<(Verdict, Option<Work>)> {
+    if context.taken.contains(&item.relation) {
+        let reason = format!("{} is not the plan's", item.relation);
+        return Ok((Verdict::because(State::Blocked, reason), None));
+    }
     let keys = match index.key_source() {
         IndexKeys::Listed(keys) => keys.to_vec(),
         IndexKeys::ForeignKeyTo(referenced) => {
@@ -21,7 +25,8 @@ pub fn look_at(item: &'static Item, index: &Index, context: &Context) -> Result<
             columns.iter().map(quote_identifier).collect()
         }
     };
-    let quoted = qualified(&item.relation.schema, &item.relation.name);
+    let place = context.locate(&item.relation);
+    let quoted = qualified(&place.schema, &place.name);
     let wanted = catalog::Index {
         name: &index.name,
         relation: &quoted,
@@ -29,41 +34,60 @@ pub fn look_at(item: &'static Item, index: &Index, context: &Context) -> Result<
         predicate: index.predicate.as_deref(),
         unique: index.unique,
     };
-    let Some(relation) = catalog::relation(&item.relation)? else {
-        let made_first = context.to_be_made.contains(&item.relation);
-        debug_assert!(made_first);
-        return Ok((Verdict::plain(State::Pending), Some(work(item, &wanted, false))));
+    let Some(relation) = catalog::relation(place)? else {
+        // an item before this one makes it
+        return Ok((Verdict::plain(State::Pending), Some(work(item, place, &wanted, false))));
     };
     let found = catalog::indexes(relation.oid, &wanted)?;
-    let taken = catalog::name_taken_by(&item.relation.schema, &index.name, relation.oid)?;
+    let taken = catalog::name_taken_by(&place.schema, &index.name, relation.oid)?;
     let verdict = decide::index(&index.name, index.prefix_will_do(), &found, taken.as_deref());
     if verdict.state != State::Pending {
         return Ok((verdict, None));
     }
+    if index.prefix_will_do()
+        && let Some(other) = context.to_be_built.iter().find_map(|other| begins_with(other, item, &keys))
+    {
+        let reason = format!("index {other}, which is to be built, begins with the same keys and will serve");
+        return Ok((Verdict::because(State::NotApplicable, reason), None));
+    }
     let leftover = found.iter().any(|i| i.name == index.name);
-    let mut work = work(item, &wanted, leftover);
+    let mut work = work(item, place, &wanted, leftover);
     work.bytes = catalog::relation_bytes(relation.oid)?;
     Ok((verdict, Some(work)))
 }
 
-fn work(item: &Item, wanted: &catalog::Index, leftover: bool) -> Work {
-    let name = Qualified { schema: item.relation.schema.clone(), name: wanted.name.to_owned() };
+fn begins_with<'a>(other: &'a Item, item: &Item, keys: &[String]) -> Option<&'a str> {
+    match &other.action {
+        Action::Index(index)
+            if other.relation == item.relation
+                && index.predicate.is_none()
+                && index.keys.starts_with(keys) =>
+        {
+            Some(&index.name)
+        }
+        _ => None,
+    }
+}
+
+fn work(item: &Item, place: &Qualified, wanted: &catalog::Index, leftover: bool) -> Work {
+    let name = Qualified { schema: place.schema.clone(), name: wanted.name.to_owned() };
     let drop = format!("DROP INDEX {}", qualified(&name.schema, &name.name));
     let build = catalog::index_statement(wanted, Build::Plain);
     Work {
         inline: if leftover { vec![drop.clone(), build] } else { vec![build] },
         job: Some(JobRequest {
             item: Some(item.id()),
-            relation: item.relation.clone(),
+            relation: place.clone(),
             task: Task::CreateIndex {
                 index: name,
-                table: item.relation.clone(),
+                table: place.clone(),
                 keys: wanted.keys.to_vec(),
                 predicate: wanted.predicate.map(str::to_owned),
                 unique: wanted.unique,
             },
         }),
         inverse: vec![drop],
+        undo: Undo { relation: (*place != item.relation).then(|| place.clone()), ..Undo::default() },
         ..Work::default()
     }
 }

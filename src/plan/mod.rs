@@ -82,6 +82,8 @@ pub struct Undo {
     pub column_type: Option<String>,
     /// A constraint that was there, but not validated.
     pub was_not_valid: Option<String>,
+    /// The relation, where it has another name than in the plan.
+    pub relation: Option<Qualified>,
     /// Nothing to take back: only data was computed.
     pub data_only: bool,
 }
@@ -103,6 +105,12 @@ pub struct Context {
     pub jobs: HashMap<String, String>,
     /// Relations that do not exist yet but that a pending item makes.
     pub to_be_made: HashSet<Qualified>,
+    /// Relations of that name that are not the plan's.
+    pub taken: HashSet<Qualified>,
+    /// Where the plan's relations are that have another name.
+    pub aliases: HashMap<Qualified, Qualified>,
+    /// Indexes that do not exist yet, but will.
+    pub to_be_built: Vec<&'static Item>,
 }
 
 impl Context {
@@ -112,7 +120,18 @@ impl Context {
         if !jobs.is_empty() {
             jobs::look_after();
         }
-        Ok(Self { jobs, to_be_made: HashSet::new() })
+        Ok(Self {
+            jobs,
+            to_be_made: HashSet::new(),
+            taken: HashSet::new(),
+            aliases: HashMap::new(),
+            to_be_built: Vec::new(),
+        })
+    }
+
+    /// The relation that an item is about, where it really is.
+    pub fn locate<'a>(&'a self, relation: &'a Qualified) -> &'a Qualified {
+        self.aliases.get(relation).unwrap_or(relation)
     }
 }
 
@@ -135,6 +154,16 @@ pub fn assess(item: &'static Item, context: &mut Context) -> Assessment {
         } else if item.action.makes_relation() {
             context.to_be_made.insert(item.relation.clone());
         }
+    }
+    if let Some(alias) = &verdict.found_as {
+        context.aliases.insert(item.relation.clone(), alias.clone());
+    }
+    match (&item.action, verdict.state) {
+        (Action::Index(_), State::Pending | State::Queued) => context.to_be_built.push(item),
+        (Action::View { .. } | Action::MaterializedView { .. }, State::Conflict) => {
+            context.taken.insert(item.relation.clone());
+        }
+        _ => {}
     }
     Assessment { verdict, work }
 }
@@ -161,7 +190,7 @@ fn look_at(item: &'static Item, context: &Context) -> Result<(Verdict, Option<Wo
 fn unmet(item: &Item, context: &Context) -> Result<Option<String>> {
     let mut reasons = Vec::new();
     for need in &item.needs {
-        let relation = need.relation.as_ref().unwrap_or(&item.relation);
+        let relation = context.locate(need.relation.as_ref().unwrap_or(&item.relation));
         let fact = catalog::column_fact(relation, &need.column)?;
         if fact == ColumnFact::NoRelation && context.to_be_made.contains(relation) {
             continue;

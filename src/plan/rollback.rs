@@ -3,12 +3,12 @@
 
 use super::apply::{Outcome, run_before_deadline};
 use super::widen::Change as ColumnChange;
-use super::{After, JobRequest, journal, plan, script};
+use super::{After, Context, JobRequest, journal, look_at, plan, script};
 use crate::catalog::{self, Relation};
 use crate::error::Result;
 use crate::jobs;
 use crate::settings;
-use crate::sql::{qualified, quote_identifier};
+use crate::sql::qualified;
 use crate::subtransaction::isolated;
 use groundskeeper_core::job::Task;
 use groundskeeper_core::plan::decide::State;
@@ -102,13 +102,21 @@ fn take_back(item: &'static Item, change: &journal::Change, dry_run: bool) -> Re
 
 /// What taking a change back takes now.
 fn reversal(item: &'static Item, change: &journal::Change) -> Result<Reversal> {
-    let Some(relation) = catalog::relation(&item.relation)? else {
-        return Ok(Reversal::Gone(format!("relation {} is gone", item.relation)));
+    let place = change.undo.relation.as_ref().unwrap_or(&item.relation);
+    let Some(relation) = catalog::relation(place)? else {
+        return Ok(Reversal::Gone(format!("relation {place} is gone")));
     };
+    // What has taken the place of ours meanwhile is not ours to drop.
+    let mut context = Context::new()?;
+    context.aliases.extend(change.undo.relation.clone().map(|place| (item.relation.clone(), place)));
+    let (verdict, _) = look_at(item, &context)?;
+    if verdict.state == State::Conflict {
+        return Ok(Reversal::Refused(verdict.detail.unwrap_or_default()));
+    }
     match &item.action {
         Action::WidenNumeric { column, .. } => narrow(item, &relation, column, change),
         Action::CheckConstraint { name, expression } => uncheck(&relation, name, expression, change),
-        Action::Index(index) | Action::ExpressionIndex(index) => unindex(item, &index.name),
+        Action::Index(index) | Action::ExpressionIndex(index) => unindex(item, place, &index.name),
         Action::View { .. } => Ok(Reversal::by(vec![format!("DROP VIEW {}", relation.quoted)])),
         Action::MaterializedView { .. } => {
             Ok(Reversal::by(vec![format!("DROP MATERIALIZED VIEW {}", relation.quoted)]))
@@ -131,18 +139,18 @@ fn uncheck(table: &Relation, name: &str, expression: &str, change: &journal::Cha
             "constraint {name} has been redefined since and is left as it is"
         )));
     }
-    let (table, constraint) = (&table.quoted, quote_identifier(name));
-    let mut statements = vec![format!("ALTER TABLE {table} DROP CONSTRAINT {constraint}")];
+    let (mut statements, again) = catalog::check_named(table.oid, name)?
+        .map(|check| check.off_and_on(&table.quoted))
+        .map_or_else(Default::default, |(off, on)| (vec![off], on));
     if change.undo.was_not_valid.is_some() {
-        statements
-            .push(format!("ALTER TABLE {table} ADD CONSTRAINT {constraint} CHECK ({expression}) NOT VALID"));
+        statements.extend(again);
     }
     Ok(Reversal::by(statements))
 }
 
 /// An index gone: at once if the lock is to be had, else concurrently by a job.
-fn unindex(item: &Item, name: &str) -> Result<Reversal> {
-    let schema = &item.relation.schema;
+fn unindex(item: &Item, place: &Qualified, name: &str) -> Result<Reversal> {
+    let schema = &place.schema;
     if catalog::index_named(schema, name)?.is_none() {
         return Ok(Reversal::Gone(format!("index {name} is gone")));
     }
@@ -152,7 +160,7 @@ fn unindex(item: &Item, name: &str) -> Result<Reversal> {
         after: Vec::new(),
         job: Some(JobRequest {
             item: Some(item.id()),
-            relation: item.relation.clone(),
+            relation: place.clone(),
             task: Task::DropIndex { index },
         }),
     })))

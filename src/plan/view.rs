@@ -61,7 +61,7 @@ fn judge(item: &Item, kind: char, query: &str, accepts: &[String], sources: &[Re
     let queries = std::iter::once(query).chain(accepts.iter().map(String::as_str)).collect();
     let wanted = catalog::View { name: &item.relation, kind, queries };
     let oids: Vec<_> = sources.iter().map(|s| s.oid).collect();
-    Ok(decide::view(&item.relation.to_string(), &catalog::views(&wanted, &oids)?))
+    Ok(decide::view(&item.relation, &catalog::views(&wanted, &oids)?))
 }
 
 /// The relations that a view reads, as its needs name them.

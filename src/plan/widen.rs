@@ -23,7 +23,7 @@ pub fn look_at(
     let Some((attnum, digits)) = catalog::numeric_column(table.oid, column)? else {
         return blocked(format!("relation {} has no column {column} of type numeric", item.relation));
     };
-    let verdict = widening(digits, precision, scale);
+    let verdict = widening(column, digits, precision, scale);
     if verdict.state != State::Pending {
         return Ok((verdict, None));
     }
@@ -33,12 +33,16 @@ pub fn look_at(
     }
     let before = digits.map(|(p, s)| format!("numeric({p},{s})"));
     let wanted = format!("numeric({precision},{scale})");
+    let mut inverse = change.statements(before.as_deref().unwrap_or("numeric"));
+    inverse.extend(
+        change.checks.iter().filter(|check| check.validated).map(|check| check.validate(&table.quoted)),
+    );
     let work = Work {
         inline: change.statements(&wanted),
         bytes: change.bytes()?,
         job: Some(change.job(Task::AlterTable { item: item.id() })),
         after: change.after()?,
-        inverse: change.statements(before.as_deref().unwrap_or("numeric")),
+        inverse,
         prior_definition: Some(change.prior_definition(before.as_deref())),
         undo: Undo { column_type: before, ..Undo::default() },
     };

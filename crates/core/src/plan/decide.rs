@@ -41,19 +41,21 @@ pub struct Verdict {
     pub state: State,
     /// The reason or circumstance, for a person to act on.
     pub detail: Option<String>,
+    /// The relation that is what the item wants, where it has another name.
+    pub found_as: Option<Qualified>,
 }
 
 impl Verdict {
     /// A state that needs no words.
     #[must_use]
     pub fn plain(state: State) -> Self {
-        Self { state, detail: None }
+        Self { state, detail: None, found_as: None }
     }
 
     /// A state and its reason.
     #[must_use]
     pub fn because(state: State, detail: impl Into<String>) -> Self {
-        Self { state, detail: Some(detail.into()) }
+        Self { state, detail: Some(detail.into()), found_as: None }
     }
 }
 
@@ -89,19 +91,19 @@ pub type Digits = Option<(i32, i32)>;
 
 /// Whether a numeric column is wide enough, can be widened without a rewrite, or neither.
 #[must_use]
-pub fn widening(digits: Digits, precision: i32, scale: i32) -> Verdict {
+pub fn widening(column: &str, digits: Digits, precision: i32, scale: i32) -> Verdict {
     let wanted = format!("numeric({precision},{scale})");
     match digits {
         None => Verdict::because(
             State::NotApplicable,
-            "the column is numeric without limits, wider than the plan asks",
+            format!("{column} is numeric without limits, wider than the plan asks"),
         ),
         Some((p, s)) if s == scale && p >= precision => Verdict::plain(State::Applied),
         Some((_, s)) if s == scale => Verdict::plain(State::Pending),
         Some((p, s)) if s > scale => Verdict::because(
             State::Blocked,
             format!(
-                "the column is numeric({p},{s}): as {wanted} it would lose {} of its {s} decimals by rounding; \
+                "{column} is numeric({p},{s}): as {wanted} it would lose {} of its {s} decimals by rounding; \
                  widen it by hand to numeric({},{s}) if scores above {} are to fit",
                 s - scale,
                 precision - scale + s,
@@ -111,7 +113,7 @@ pub fn widening(digits: Digits, precision: i32, scale: i32) -> Verdict {
         Some((p, s)) => Verdict::because(
             State::Blocked,
             format!(
-                "the column is numeric({p},{s}): {wanted} has another scale, so the table would be rewritten \
+                "{column} is numeric({p},{s}): {wanted} has another scale, so the table would be rewritten \
                  under ACCESS EXCLUSIVE; alter it by hand in a maintenance window"
             ),
         ),
@@ -151,7 +153,7 @@ pub enum CheckProgress {
 #[must_use]
 pub fn check(name: &str, found: &[CheckFact]) -> CheckProgress {
     let same = found.iter().filter(|c| c.same_definition);
-    if let Some(valid) = same.clone().find(|c| c.validated) {
+    if let Some(valid) = same.clone().filter(|c| c.validated).min_by_key(|c| c.name != name) {
         return CheckProgress::Settled(applied_as(name, &valid.name));
     }
     if let Some(not_valid) = same.clone().next() {
@@ -181,8 +183,8 @@ pub struct IndexFact {
 /// schema, such as `index staging.x on staging.y`; `prefix_will_do` as in [`super::item::Index`].
 #[must_use]
 pub fn index(name: &str, prefix_will_do: bool, found: &[IndexFact], name_taken: Option<&str>) -> Verdict {
-    let same = |i: &&IndexFact| i.same_definition;
-    if let Some(valid) = found.iter().filter(same).find(|i| i.valid) {
+    let same = |i: &&IndexFact| i.same_definition && i.valid;
+    if let Some(valid) = found.iter().filter(same).min_by_key(|i| i.name != name) {
         return applied_as(name, &valid.name);
     }
     if prefix_will_do && let Some(other) = found.iter().find(|i| i.serves && i.valid) {
@@ -211,8 +213,8 @@ pub fn index(name: &str, prefix_will_do: bool, found: &[IndexFact], name_taken: 
 /// A view or materialized view found in the database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ViewFact {
-    /// Its qualified name.
-    pub name: String,
+    /// Its name.
+    pub name: Qualified,
     /// What it is, as a message names it: `view`, `table`, ...
     pub what: &'static str,
     /// Whether it is of the wanted kind and its query says what the item says.
@@ -221,11 +223,13 @@ pub struct ViewFact {
 
 /// Judges relations against the wanted view: the one of its name, and those that say the same.
 #[must_use]
-pub fn view(name: &str, found: &[ViewFact]) -> Verdict {
-    if let Some(same) = found.iter().find(|v| v.same_definition) {
-        return applied_as(name, &same.name);
+pub fn view(name: &Qualified, found: &[ViewFact]) -> Verdict {
+    let own_name_first = |v: &&ViewFact| v.name != *name;
+    if let Some(same) = found.iter().filter(|v| v.same_definition).min_by_key(own_name_first) {
+        let verdict = applied_as(&name.to_string(), &same.name.to_string());
+        return Verdict { found_as: (same.name != *name).then(|| same.name.clone()), ..verdict };
     }
-    match found.iter().find(|v| v.name == name) {
+    match found.iter().find(|v| v.name == *name) {
         Some(other) => Verdict::because(
             State::Conflict,
             format!("a {} of this name exists with another definition and is left as it is", other.what),
@@ -278,21 +282,21 @@ mod tests {
 
     #[test]
     fn widening_knows_what_rewrites_and_what_rounds() {
-        assert_eq!(widening(Some((3, 2)), 5, 2).state, State::Pending);
-        assert_eq!(widening(Some((5, 2)), 5, 2).state, State::Applied);
-        assert_eq!(widening(Some((7, 2)), 5, 2).state, State::Applied);
-        assert_eq!(widening(None, 5, 2).state, State::NotApplicable);
-        let rounds = widening(Some((4, 3)), 5, 2);
+        assert_eq!(widening("c", Some((3, 2)), 5, 2).state, State::Pending);
+        assert_eq!(widening("c", Some((5, 2)), 5, 2).state, State::Applied);
+        assert_eq!(widening("c", Some((7, 2)), 5, 2).state, State::Applied);
+        assert_eq!(widening("c", None, 5, 2).state, State::NotApplicable);
+        let rounds = widening("c", Some((4, 3)), 5, 2);
         assert_eq!(rounds.state, State::Blocked);
         assert!(rounds.detail.unwrap().contains("lose 1 of its 3 decimals"));
-        assert_eq!(widening(Some((5, 1)), 5, 2).state, State::Blocked);
+        assert_eq!(widening("c", Some((5, 1)), 5, 2).state, State::Blocked);
     }
 
     proptest! {
         #[test]
         fn widening_never_narrows_nor_rounds(p in 1..20i32, s in 0..10i32) {
             prop_assume!(s <= p);
-            if widening(Some((p, s)), 5, 2).state == State::Pending {
+            if widening("c", Some((p, s)), 5, 2).state == State::Pending {
                 prop_assert!(s == 2 && p < 5);
             }
         }
@@ -326,6 +330,17 @@ mod tests {
         let serves = IndexFact { name: "wide".into(), same_definition: false, serves: true, valid: true };
         assert_eq!(index("i", true, std::slice::from_ref(&serves), None).state, State::NotApplicable);
         assert_eq!(index("i", false, &[serves], None).state, State::Pending);
+    }
+
+    #[test]
+    fn a_view_under_another_name_is_told_where_it_is() {
+        let name = |text: &str| Qualified::try_from(text.to_owned()).unwrap();
+        let fact = |text: &str, same| ViewFact { name: name(text), what: "view", same_definition: same };
+        let wanted = name("s.v");
+        assert_eq!(view(&wanted, &[]).state, State::Pending);
+        assert_eq!(view(&wanted, &[fact("s.v", false)]).state, State::Conflict);
+        assert_eq!(view(&wanted, &[fact("s.a", true), fact("s.v", true)]), Verdict::plain(State::Applied));
+        assert_eq!(view(&wanted, &[fact("s.a", true)]).found_as, Some(name("s.a")));
     }
 
     #[test]
