@@ -1,0 +1,47 @@
+//! The extension, built and put where the server looks for it.
+
+use std::process::Command;
+
+use anyhow::Result;
+use groundskeeper_sandbox::installation::Installation;
+use nix::unistd::{AccessFlags, access};
+
+use crate::process::{announce, cargo, follow};
+
+/// Builds the extension for release and installs it.
+pub fn run(installation: &Installation) -> Result<()> {
+    announce(format!(
+        "building the extension for PostgreSQL {}: takes minutes the first time",
+        installation.major()
+    ));
+    let mut command = with_pgrx(cargo(&["pgrx", "install", "--release"]), installation);
+    command.arg("--pg-config").arg(installation.pg_config());
+    if !writable(installation)? {
+        command.arg("--sudo");
+    }
+    follow(&mut command)
+}
+
+/// Tells pgrx which PostgreSQL to build for, so that it needs no configuration in anybody's home.
+pub fn with_pgrx(mut command: Command, installation: &Installation) -> Command {
+    command.env("PGRX_PG_CONFIG_PATH", installation.pg_config());
+    command
+}
+
+/// The features that choose the release of PostgreSQL, for plain cargo commands.
+pub fn features(installation: &Installation) -> [String; 3] {
+    [
+        "--no-default-features".to_owned(),
+        "--features".to_owned(),
+        format!("pg_groundskeeper/pg{}", installation.major()),
+    ]
+}
+
+fn writable(installation: &Installation) -> Result<bool> {
+    for option in ["--pkglibdir", "--sharedir"] {
+        if access(&installation.directory(option)?, AccessFlags::W_OK).is_err() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
