@@ -1,0 +1,35 @@
+//! What the client tests share: one server for all, and one database for each.
+//!
+//! `cargo xtask test` starts the server and names its directory in `GROUNDSKEEPER_SERVER`. A test
+//! that stops, kills or configures a server starts one of its own from
+//! [`groundskeeper_sandbox::server`].
+#![forbid(unsafe_code)]
+
+mod database;
+mod facts;
+pub mod plan;
+pub mod sample;
+pub mod sql;
+mod template;
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use groundskeeper_sandbox::server::Server;
+
+pub use database::{TestDb, difference};
+pub use facts::facts;
+pub use template::Template;
+
+/// The environment variable with the shared server's directory.
+pub const SERVER: &str = "GROUNDSKEEPER_SERVER";
+/// The environment variable with the path of a real sportsbook feed.
+pub const ODDS: &str = "GROUNDSKEEPER_ODDS";
+
+/// The server that all tests share.
+pub fn server() -> Result<Server> {
+    let base = std::env::var_os(SERVER).with_context(|| {
+        format!("{SERVER} is not set: run the client tests with `cargo xtask test [FILTER]`")
+    })?;
+    Server::attach(Path::new(&base))
+}

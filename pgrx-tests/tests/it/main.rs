@@ -1,0 +1,34 @@
+//! Client tests: every test in a database of its own.
+//!
+//! The modules say that they are tests for the lints' sake.
+
+#[cfg(test)]
+mod arguments;
+#[cfg(test)]
+mod comments;
+#[cfg(test)]
+mod conflicts;
+#[cfg(test)]
+mod docs;
+#[cfg(test)]
+mod dump;
+#[cfg(test)]
+mod feed;
+#[cfg(test)]
+mod install;
+#[cfg(test)]
+mod journal;
+#[cfg(test)]
+mod monitoring;
+#[cfg(test)]
+mod precision;
+#[cfg(test)]
+mod quality;
+#[cfg(test)]
+mod queries;
+#[cfg(test)]
+mod roles;
+#[cfg(test)]
+mod rollback;
+#[cfg(test)]
+mod smoke;
