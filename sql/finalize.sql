@@ -6,6 +6,8 @@ REVOKE ALL ON FUNCTION groundskeeper.rollback_plan(boolean, text[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION groundskeeper.rollback_script() FROM PUBLIC;
 REVOKE ALL ON FUNCTION groundskeeper.cancel_job(bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION groundskeeper.retry_job(bigint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION groundskeeper.reindex(regclass) FROM PUBLIC;
+REVOKE ALL ON FUNCTION groundskeeper.detach_partition(regclass) FROM PUBLIC;
 REVOKE ALL ON FUNCTION groundskeeper.resume() FROM PUBLIC;
 REVOKE ALL ON FUNCTION groundskeeper.look_after_jobs() FROM PUBLIC;
 REVOKE ALL ON PROCEDURE groundskeeper.wait_for_job(bigint, interval, text) FROM PUBLIC;
@@ -24,6 +26,8 @@ COMMENT ON FUNCTION groundskeeper.apply_plan(boolean, text[]) IS 'Applies what i
 COMMENT ON FUNCTION groundskeeper.rollback_plan(boolean, text[]) IS 'Takes back what the change log records, newest first; a dry run only says what it would do';
 COMMENT ON FUNCTION groundskeeper.cancel_job(bigint) IS 'Cancels a job, queued or running, and returns its new state';
 COMMENT ON FUNCTION groundskeeper.retry_job(bigint) IS 'Queues a failed or cancelled job again';
+COMMENT ON FUNCTION groundskeeper.reindex(regclass) IS 'Queues the rebuilding of an index without blocking writers, and returns the job''s number';
+COMMENT ON FUNCTION groundskeeper.detach_partition(regclass) IS 'Queues the detaching of a partition, concurrently where it has no default beside it, and returns the job''s number';
 COMMENT ON FUNCTION groundskeeper.resume() IS 'Lets a restored copy of a database run the jobs that came with it';
 COMMENT ON FUNCTION groundskeeper.look_after_jobs() IS 'Starts a worker for jobs that have none, as after a crash where the library is not preloaded';
 COMMENT ON PROCEDURE groundskeeper.wait_for_job(bigint, interval, text) IS 'Waits until a job has ended, committing between looks; not in a transaction block';

@@ -2,6 +2,7 @@
 
 use super::given;
 use crate::jobs;
+use pgrx::PgRelation;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
@@ -14,21 +15,35 @@ extension_sql_file!(
 /// Cancels a job and returns its new state; `running` for one that has been told and has not stopped yet.
 #[pg_extern(schema = "groundskeeper", volatile, parallel_unsafe)]
 #[search_path(pg_catalog, pg_temp)]
-fn cancel_job(job_id: Option<i64>) -> std::result::Result<String, ErrorReport> {
+fn cancel_job(job_id: Option<i64>) -> Result<String, ErrorReport> {
     Ok(jobs::cancel(given(job_id, "job_id")?)?)
 }
 
 /// Queues a failed or cancelled job again; `queued`.
 #[pg_extern(schema = "groundskeeper", volatile, parallel_unsafe)]
 #[search_path(pg_catalog, pg_temp)]
-fn retry_job(job_id: Option<i64>) -> std::result::Result<String, ErrorReport> {
+fn retry_job(job_id: Option<i64>) -> Result<String, ErrorReport> {
     Ok(jobs::retry(given(job_id, "job_id")?)?)
+}
+
+/// Builds an index anew without blocking writers; the number of the job that does it.
+#[pg_extern(schema = "groundskeeper", volatile, parallel_unsafe)]
+#[search_path(pg_catalog, pg_temp)]
+fn reindex(index: Option<PgRelation>) -> Result<i64, ErrorReport> {
+    Ok(jobs::reindex(given(index, "index")?.oid())?)
+}
+
+/// Makes a partition a table of its own again; the number of the job that does it.
+#[pg_extern(schema = "groundskeeper", volatile, parallel_unsafe)]
+#[search_path(pg_catalog, pg_temp)]
+fn detach_partition(partition: Option<PgRelation>) -> Result<i64, ErrorReport> {
+    Ok(jobs::detach_partition(given(partition, "partition")?.oid())?)
 }
 
 /// Lets a restored copy run the jobs that came with it; how many there are.
 #[pg_extern(schema = "groundskeeper", volatile, parallel_unsafe)]
 #[search_path(pg_catalog, pg_temp)]
-fn resume() -> std::result::Result<i64, ErrorReport> {
+fn resume() -> Result<i64, ErrorReport> {
     Ok(jobs::resume()?)
 }
 

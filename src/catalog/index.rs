@@ -184,3 +184,20 @@ pub fn partitions_without(table: &Qualified, index: &Qualified) -> Result<Vec<Qu
         |row| Ok(Qualified { schema: required(row, 1)?, name: required(row, 2)? }),
     )
 }
+
+/// The INVALID indexes that an interrupted `REINDEX CONCURRENTLY` left beside an index.
+pub fn reindex_leftovers(index: &Qualified) -> Result<Vec<Qualified>> {
+    sql::rows(
+        "SELECT n.nspname::text, l.relname::text
+           FROM pg_catalog.pg_class c
+           JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+           JOIN pg_catalog.pg_index i ON i.indexrelid = c.oid
+           JOIN pg_catalog.pg_index x ON x.indrelid = i.indrelid AND NOT x.indisvalid
+           JOIN pg_catalog.pg_class l ON l.oid = x.indexrelid
+          WHERE n.nspname = $1 AND c.relname = $2
+            AND l.relname ~ '_cc(new|old)[0-9]*$'
+            AND pg_catalog.starts_with(c.relname, pg_catalog.regexp_replace(l.relname, '_cc(new|old)[0-9]*$', ''))",
+        &[index.schema.as_str().into(), index.name.as_str().into()],
+        |row| Ok(Qualified { schema: required(row, 1)?, name: required(row, 2)? }),
+    )
+}

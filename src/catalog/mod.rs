@@ -10,10 +10,11 @@ mod view;
 pub use constraint::{Check, check_named, checks, checks_on_column, rows_violating};
 pub use dependents::{Dependents, dependents_of_column};
 pub use index::{
-    Build, Index, index_named, indexes, name_taken_by, partitions_without, statement as index_statement,
+    Build, Index, index_named, indexes, name_taken_by, partitions_without, reindex_leftovers,
+    statement as index_statement,
 };
 pub use relation::{
-    Relation, column_fact, default_grants, foreign_key_columns, numeric_column, partition_key, relation,
-    relation_by_oid, relation_bytes, rows_beyond,
+    Relation, column_fact, default_grants, foreign_key_columns, numeric_column, parent_of_partition,
+    partition_key, relation, relation_by_oid, relation_bytes, rows_beyond, table_of_index,
 };
 pub use view::{View, views};

@@ -11,6 +11,8 @@ use pgrx::pg_sys::Oid;
 pub struct Relation {
     /// Its OID.
     pub oid: Oid,
+    /// Its name.
+    pub name: Qualified,
     /// `schema.name`, quoted.
     pub quoted: String,
     /// `pg_class.relkind`.
@@ -28,7 +30,8 @@ const RELATION: &str = "
            c.relispopulated,
            (SELECT e.extname::text FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid
              WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid
-               AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass AND d.deptype = 'e')
+               AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass AND d.deptype = 'e'),
+           n.nspname::text, c.relname::text
       FROM pg_catalog.pg_class c
       JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
       JOIN pg_catalog.pg_roles a ON a.oid = c.relowner";
@@ -41,6 +44,7 @@ fn read(row: &pgrx::spi::SpiHeapTupleData) -> Result<Relation> {
         owner: required(row, 4)?,
         populated: required(row, 5)?,
         extension: row.get(6)?,
+        name: Qualified { schema: required(row, 7)?, name: required(row, 8)? },
     })
 }
 
@@ -53,6 +57,32 @@ pub fn relation(name: &Qualified) -> Result<Option<Relation>> {
 /// The relation with that OID, if it is still there.
 pub fn relation_by_oid(oid: Oid) -> Result<Option<Relation>> {
     sql::first(&format!("{RELATION} WHERE c.oid = $1"), &[oid.into()], read)
+}
+
+/// The partitioned table that a partition belongs to.
+pub fn parent_of_partition(partition: Oid) -> Result<Option<Qualified>> {
+    named(
+        "SELECT n.nspname::text, c.relname::text FROM pg_catalog.pg_inherits i
+           JOIN pg_catalog.pg_class c ON c.oid = i.inhparent AND c.relkind = 'p'
+           JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE i.inhrelid = $1",
+        partition,
+    )
+}
+
+/// The table or materialized view of an index.
+pub fn table_of_index(index: Oid) -> Result<Option<Qualified>> {
+    named(
+        "SELECT n.nspname::text, c.relname::text FROM pg_catalog.pg_index i
+           JOIN pg_catalog.pg_class c ON c.oid = i.indrelid
+           JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE i.indexrelid = $1",
+        index,
+    )
+}
+
+fn named(query: &str, of: Oid) -> Result<Option<Qualified>> {
+    sql::first(query, &[of.into()], |row| {
+        Ok(Qualified { schema: required(row, 1)?, name: required(row, 2)? })
+    })
 }
 
 /// What is known of a column by name. A type that is not PostgreSQL's own is of no family: its operators would

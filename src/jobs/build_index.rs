@@ -85,7 +85,7 @@ fn towards_partitioned(task: &Task, index: &Qualified, table: &Qualified) -> Res
 }
 
 /// A statement that takes a strong lock and holds it for a moment.
-fn briefly(statement: String) -> Result<()> {
+pub fn briefly(statement: String) -> Result<()> {
     transaction(|| run_before_deadline(settings::lock_timeout_ms(), &[statement]))
 }
 

@@ -3,6 +3,7 @@
 mod build_index;
 mod dispatcher;
 mod launcher;
+mod rebuild;
 mod runner;
 mod toplevel;
 
@@ -90,6 +91,14 @@ pub fn statements(request: &JobRequest, inline: &[String]) -> Vec<String> {
             leftover.then(|| drop_index(index)).into_iter().chain(build).collect()
         }
         Task::DropIndex { index } => vec![drop_index(index)],
+        Task::Reindex { index, .. } => {
+            vec![format!("REINDEX INDEX CONCURRENTLY {}", qualified(&index.schema, &index.name))]
+        }
+        Task::DetachPartition { parent, partition } => vec![format!(
+            "ALTER TABLE {} DETACH PARTITION {} CONCURRENTLY",
+            qualified(&parent.schema, &parent.name),
+            qualified(&partition.schema, &partition.name)
+        )],
         Task::ValidateConstraint { table, constraint, .. } => vec![validate(table, constraint)],
         Task::RefreshView { view } => {
             vec![format!("REFRESH MATERIALIZED VIEW {}", qualified(&view.schema, &view.name))]
@@ -136,6 +145,37 @@ pub fn last_error(item: &str) -> Result<Option<String>> {
         )
     })?;
     Ok(last.flatten())
+}
+
+/// Queues the rebuilding of an index.
+pub fn reindex(index: pg_sys::Oid) -> Result<i64> {
+    let wrong = |name: &str| {
+        Failure::new(
+            PgSqlErrorCode::ERRCODE_WRONG_OBJECT_TYPE,
+            format!("{name} is no index that can be rebuilt"),
+        )
+        .hint("Name an index; of a partitioned one, those of its partitions.")
+    };
+    let found = catalog::relation_by_oid(index)?
+        .filter(|found| found.kind == 'i')
+        .ok_or_else(|| wrong("the relation"))?;
+    let table = catalog::table_of_index(index)?.ok_or_else(|| wrong(&found.quoted))?;
+    let task = Task::Reindex { index: found.name, before: u32::from(found.oid) };
+    enqueue(&JobRequest { item: None, relation: table, task })
+}
+
+/// Queues the detaching of a partition.
+pub fn detach_partition(partition: pg_sys::Oid) -> Result<i64> {
+    let found = catalog::relation_by_oid(partition)?;
+    let parent = catalog::parent_of_partition(partition)?;
+    match (found, parent) {
+        (Some(found), Some(parent)) => {
+            let task = Task::DetachPartition { parent: parent.clone(), partition: found.name };
+            enqueue(&JobRequest { item: None, relation: parent, task })
+        }
+        _ => Err(Failure::new(PgSqlErrorCode::ERRCODE_WRONG_OBJECT_TYPE, "the relation is no partition")
+            .hint("SELECT relid FROM pg_partition_tree('parent') lists those of a table.")),
+    }
 }
 
 /// Cancels the job that has an item; `false` while it is still running and has only been told.

@@ -1,7 +1,7 @@
 //! The runner: one short-lived worker per attempt at a job, connected as the job's role.
 
 use super::dispatcher::ADVISORY_CLASS;
-use super::{build_index, toplevel};
+use super::{build_index, rebuild, toplevel};
 use crate::catalog;
 use crate::error::{Failure, Result};
 use crate::extension::as_owner;
@@ -177,6 +177,8 @@ fn carry_out(task: &Task) -> Result<()> {
             build_index::away(index)?;
             transaction(|| record_dropped(index))
         }
+        Task::Reindex { index, before } => rebuild::reindex(index, *before),
+        Task::DetachPartition { parent, partition } => rebuild::detach(parent, partition),
         Task::ValidateConstraint { table, constraint, expression } => validate(table, constraint, expression),
         Task::RefreshView { view } => {
             let quoted = qualified(&view.schema, &view.name);
@@ -293,7 +295,7 @@ fn finish(job: i64, task: &Task, failure: Option<&Failure>) -> Result<()> {
 
 /// The rows that an index was built over; other jobs count none.
 fn rows_done(task: &Task) -> Result<i64> {
-    let Task::CreateIndex { index, .. } = task else { return Ok(0) };
+    let (Task::CreateIndex { index, .. } | Task::Reindex { index, .. }) = task else { return Ok(0) };
     let rows = "SELECT COALESCE(pg_catalog.sum(GREATEST(c.reltuples, 0)), 0)::bigint
                   FROM pg_catalog.pg_class c
                  WHERE c.relkind = 'i'

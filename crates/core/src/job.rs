@@ -30,6 +30,20 @@ pub enum Task {
         /// Which.
         index: Qualified,
     },
+    /// An index built anew, beside the old one until it is ready.
+    Reindex {
+        /// Which.
+        index: Qualified,
+        /// The OID that it had when the job was queued; a rebuilt index has another.
+        before: u32,
+    },
+    /// A partition on its own again.
+    DetachPartition {
+        /// The partitioned table.
+        parent: Qualified,
+        /// The partition.
+        partition: Qualified,
+    },
     /// A constraint validated.
     ValidateConstraint {
         /// Its table.
@@ -65,6 +79,8 @@ impl Task {
         match self {
             Self::CreateIndex { .. } => "create_index",
             Self::DropIndex { .. } => "drop_index",
+            Self::Reindex { .. } => "reindex",
+            Self::DetachPartition { .. } => "detach_partition",
             Self::ValidateConstraint { .. } => "validate_constraint",
             Self::RefreshView { .. } => "refresh_view",
             Self::Analyze { .. } => "analyze",
@@ -111,6 +127,42 @@ pub fn towards_no_index(state: IndexState) -> IndexStep {
     match state {
         IndexState::Absent => IndexStep::Done,
         IndexState::Invalid | IndexState::Valid => IndexStep::Drop,
+    }
+}
+
+/// Where a partition stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DetachState {
+    /// A partition like any other.
+    Attached,
+    /// Between the two transactions of a concurrent detach.
+    Pending,
+    /// A table of its own.
+    Detached,
+}
+
+/// The next step towards a detached partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DetachStep {
+    /// Without blocking writers.
+    Concurrently,
+    /// The second half of a concurrent detach that was interrupted.
+    Finalize,
+    /// Under a lock that is held for a moment.
+    Briefly,
+    /// Nothing is left to do.
+    Done,
+}
+
+/// What to do next so that a partition is detached. Beside a default partition PostgreSQL refuses to do it
+/// concurrently.
+#[must_use]
+pub fn towards_detached(state: DetachState, has_default: bool) -> DetachStep {
+    match (state, has_default) {
+        (DetachState::Detached, _) => DetachStep::Done,
+        (DetachState::Pending, _) => DetachStep::Finalize,
+        (DetachState::Attached, true) => DetachStep::Briefly,
+        (DetachState::Attached, false) => DetachStep::Concurrently,
     }
 }
 
@@ -172,6 +224,14 @@ mod tests {
             prop_assert!(wait >= Duration::from_millis(500) && wait <= Duration::from_secs(300));
             prop_assert!(backoff(attempt + 1, jitter) >= wait);
         }
+    }
+
+    #[test]
+    fn a_detach_goes_on_where_it_was_interrupted() {
+        assert_eq!(towards_detached(DetachState::Attached, false), DetachStep::Concurrently);
+        assert_eq!(towards_detached(DetachState::Attached, true), DetachStep::Briefly);
+        assert_eq!(towards_detached(DetachState::Pending, false), DetachStep::Finalize);
+        assert_eq!(towards_detached(DetachState::Detached, true), DetachStep::Done);
     }
 
     #[test]
