@@ -21,7 +21,20 @@ use pgrx::prelude::*;
 
 extension_sql_file!("../sql/bootstrap.sql", name = "bootstrap", bootstrap);
 extension_sql_file!("../sql/journal.sql", name = "journal", requires = ["bootstrap"]);
-extension_sql_file!("../sql/monitoring.sql", name = "monitoring", requires = ["bootstrap"]);
+extension_sql_file!(
+    "../sql/monitoring/connection_stats.sql",
+    name = "connection_stats",
+    requires = ["bootstrap"]
+);
+extension_sql_file!("../sql/monitoring/slow_queries.sql", name = "slow_queries", requires = ["bootstrap"]);
+extension_sql_file!("../sql/monitoring/sizes.sql", name = "sizes", requires = ["bootstrap"]);
+extension_sql_file!("../sql/monitoring/table_bloat.sql", name = "table_bloat", requires = ["sizes"]);
+extension_sql_file!("../sql/monitoring/unused_indexes.sql", name = "unused_indexes", requires = ["sizes"]);
+extension_sql_file!(
+    "../sql/monitoring/grants.sql",
+    name = "monitoring_grants",
+    requires = ["connection_stats", "slow_queries", "table_bloat", "unused_indexes"]
+);
 extension_sql_file!("../sql/prerequisites.sql", name = "prerequisites", requires = ["bootstrap"]);
 extension_sql_file!("../sql/finalize.sql", name = "finalize", finalize);
 

@@ -1,0 +1,28 @@
+-- Members of pg_monitor read the views, with the functions behind them; nobody else does.
+REVOKE EXECUTE ON FUNCTION
+  groundskeeper.statement_statistics(),
+  groundskeeper.relations_locked_by_others(),
+  groundskeeper.sizes_without_waiting(oid[]),
+  groundskeeper.measured_bloat(oid[])
+FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION
+  groundskeeper.statement_statistics(),
+  groundskeeper.relations_locked_by_others(),
+  groundskeeper.sizes_without_waiting(oid[]),
+  groundskeeper.measured_bloat(oid[])
+TO pg_monitor;
+
+GRANT SELECT ON
+  monitoring.connection_stats, monitoring.slow_queries, monitoring.table_bloat, monitoring.unused_indexes
+TO pg_monitor;
+
+-- On a schema that was there before us a grant from this script would not be dumped: prerequisites() names it.
+DO $$
+BEGIN
+  IF EXISTS (SELECT FROM pg_catalog.pg_depend
+              WHERE classid = 'pg_catalog.pg_namespace'::regclass AND deptype = 'e'
+                AND objid = 'monitoring'::regnamespace) THEN
+    GRANT USAGE ON SCHEMA monitoring TO pg_monitor;
+  END IF;
+END
+$$;
