@@ -54,7 +54,7 @@ COMMENT ON COLUMN groundskeeper.job.run_as IS 'The role that the worker connects
 COMMENT ON COLUMN groundskeeper.job.home IS 'The cluster and database that the job was queued in; a copy does not run it until groundskeeper.resume()';
 COMMENT ON COLUMN groundskeeper.job.not_before IS 'When the next attempt may start';
 COMMENT ON COLUMN groundskeeper.job.worker_pid IS 'The worker that has it, if that worker still lives';
-CREATE UNIQUE INDEX ON groundskeeper.job (item) WHERE state IN ('queued', 'running');
+CREATE UNIQUE INDEX ON groundskeeper.job (item, kind) WHERE state IN ('queued', 'running');
 CREATE INDEX ON groundskeeper.job (state, not_before);
 
 CREATE TABLE groundskeeper.job_attempt (
@@ -83,6 +83,13 @@ SELECT j.job_id, j.kind, j.target,
        CASE WHEN j.state = 'running' THEN COALESCE(p.phase, j.phase) ELSE j.phase END AS phase,
        CASE WHEN j.state = 'running' AND a.wait_event_type = 'Lock'
             THEN 'waits for ' || COALESCE(NULLIF(pg_catalog.array_to_string(pg_catalog.pg_blocking_pids(a.pid), ', '), ''), 'a lock')
+            WHEN j.state = 'queued' AND j.detail IS NULL AND NOT EXISTS (
+                SELECT FROM pg_catalog.pg_locks l
+                 WHERE l.locktype = 'userlock' AND l.classid::bigint = 1735092834 AND l.objid::bigint = 0
+                   AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d
+                                      WHERE d.datname = pg_catalog.current_database()))
+            THEN 'no background worker looks after jobs yet: the next call of plan_status() or wait_for_job() starts '
+                 'one, if max_worker_processes leaves room'
             ELSE j.detail
        END AS detail,
        j.attempts, j.queued_at, j.started_at, j.finished_at, j.error

@@ -9,15 +9,32 @@ use pgrx::pg_sys;
 pub fn as_owner<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     let owner = owner()?;
     let (mut caller, mut context) = (pg_sys::InvalidOid, 0);
-    // SAFETY: reads and sets the backend's current user, as a SECURITY DEFINER call does. It is put back below;
-    // if `work` raises an error instead, the abort of the (sub)transaction puts it back.
-    unsafe {
+    // SAFETY: reads and sets the backend's current user and search_path, as a SECURITY DEFINER call does: a job's
+    // session may have run the user's code, which may have left operators and types there by the names of
+    // PostgreSQL's own. Both are put back below; if `work` raises an error instead, the abort of the
+    // (sub)transaction puts them back.
+    let level = unsafe {
         pg_sys::GetUserIdAndSecContext(&raw mut caller, &raw mut context);
         pg_sys::SetUserIdAndSecContext(owner, context | pg_sys::SECURITY_LOCAL_USERID_CHANGE as i32);
-    }
+        let level = pg_sys::NewGUCNestLevel();
+        pg_sys::set_config_option(
+            c"search_path".as_ptr(),
+            c"pg_catalog, pg_temp".as_ptr(),
+            pg_sys::GucContext::PGC_USERSET,
+            pg_sys::GucSource::PGC_S_SESSION,
+            pg_sys::GucAction::GUC_ACTION_SAVE,
+            true,
+            0,
+            false,
+        );
+        level
+    };
     let result = work();
     // SAFETY: as above; these are the values that were current before.
-    unsafe { pg_sys::SetUserIdAndSecContext(caller, context) };
+    unsafe {
+        pg_sys::AtEOXact_GUC(true, level);
+        pg_sys::SetUserIdAndSecContext(caller, context);
+    }
     result
 }
 

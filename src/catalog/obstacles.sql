@@ -30,7 +30,9 @@ on_column AS (
                           SELECT FROM pg_catalog.pg_depend f
                            WHERE f.classid = d.classid AND f.objid = con.oid AND f.refobjid >= 16384
                              AND f.refclassid IN ('pg_catalog.pg_proc'::pg_catalog.regclass,
-                                                  'pg_catalog.pg_operator'::pg_catalog.regclass)))))
+                                                  'pg_catalog.pg_operator'::pg_catalog.regclass,
+                                                  -- a cast to a domain calls its checks
+                                                  'pg_catalog.pg_type'::pg_catalog.regclass)))))
            ELSE true
        END
 ),

@@ -1,13 +1,14 @@
 //! The dispatcher: one short-lived worker per database that starts a runner for each job whose turn it is, and
 //! leaves when there is nothing left to wait for.
 
-use super::runner;
+use super::{locks, runner, session};
 use crate::error::{Failure, Result};
 use crate::extension::home;
 use crate::settings;
 use crate::sql::{self, quote_identifier, required};
 use pgrx::bgworkers::{
-    BackgroundWorker, BackgroundWorkerBuilder, BgWorkerStartTime, DynamicBackgroundWorker, SignalWakeFlags,
+    BackgroundWorker, BackgroundWorkerBuilder, BackgroundWorkerStatus, BgWorkerStartTime,
+    DynamicBackgroundWorker, SignalWakeFlags,
 };
 use pgrx::prelude::*;
 use pgrx::{IntoDatum, PgXactCallbackEvent, pg_sys, register_xact_callback};
@@ -16,8 +17,8 @@ use std::collections::{HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
-/// The first key of our advisory locks; the second is 0 for the dispatcher and the job's number for a runner.
-pub const ADVISORY_CLASS: i32 = 0x676b_6a62;
+/// The lock of whoever has the post of the dispatcher.
+const POST: u32 = 0;
 
 thread_local! {
     /// Whether the current transaction will start a dispatcher when it commits.
@@ -36,6 +37,8 @@ pub fn start_at_commit() {
         start();
     });
     register_xact_callback(PgXactCallbackEvent::Abort, || ARRANGED.set(false));
+    // What another session commits later waits for the next call.
+    register_xact_callback(PgXactCallbackEvent::Prepare, || ARRANGED.set(false));
 }
 
 fn start() {
@@ -77,6 +80,7 @@ pub extern "C-unwind" fn groundskeeper_dispatcher(argument: pg_sys::Datum) {
     // SAFETY: start() passes the database's OID.
     let database = unsafe { pg_sys::Oid::from_datum(argument, false) };
     BackgroundWorker::connect_worker_to_spi_by_oid(database, None);
+    session::own();
     wait_for_transaction(BackgroundWorker::get_extra().parse().unwrap_or(0));
     let mut watch = Watch::default();
     while transaction(take_the_post) {
@@ -96,17 +100,9 @@ pub extern "C-unwind" fn groundskeeper_dispatcher(argument: pg_sys::Datum) {
     }
 }
 
-/// Runs one transaction of the dispatcher's, its session set up first.
+/// Runs one transaction of the dispatcher's.
 fn transaction<T>(work: impl FnOnce() -> Result<T>) -> T {
-    let result = BackgroundWorker::transaction(AssertUnwindSafe(|| {
-        sql::run(
-            "SELECT pg_catalog.set_config(s.name, s.value, true)
-               FROM (VALUES ('search_path', 'pg_catalog, pg_temp'), ('statement_timeout', '0'), ('lock_timeout', '0'),
-                            ('idle_in_transaction_session_timeout', '0')) s(name, value)",
-            &[],
-        )?;
-        work()
-    }));
+    let result = BackgroundWorker::transaction(AssertUnwindSafe(work));
     match result {
         Ok(value) => value,
         // Nobody to tell but the log; the worker ends, and the next call starts another.
@@ -137,22 +133,29 @@ fn wait_for_transaction(xid: u32) {
 }
 
 fn take_the_post() -> Result<bool> {
-    let installed = "SELECT EXISTS (SELECT FROM pg_catalog.pg_extension WHERE extname = 'pg_groundskeeper')
-                        AND pg_catalog.pg_try_advisory_lock($1, 0)";
-    Ok(sql::first(installed, &[ADVISORY_CLASS.into()], |row| required(row, 1))?.unwrap_or(false))
+    let installed = "SELECT EXISTS (SELECT FROM pg_catalog.pg_extension WHERE extname = 'pg_groundskeeper')";
+    let installed: Option<bool> = sql::first(installed, &[], |row| required(row, 1))?;
+    Ok(installed == Some(true) && locks::take(POST))
 }
 
 fn leave_the_post() -> Result<bool> {
-    sql::run("SELECT pg_catalog.pg_advisory_unlock($1, 0)", &[ADVISORY_CLASS.into()])?;
+    locks::give_back(POST);
     let more = "SELECT EXISTS (SELECT FROM groundskeeper.job WHERE state = 'queued' AND home = $1)";
     Ok(sql::first(more, &[home().into()], |row| required(row, 1))?.unwrap_or(false))
+}
+
+/// A runner that has been started.
+struct Started {
+    worker: DynamicBackgroundWorker,
+    /// How many attempts at the job had been begun before.
+    begun: i64,
 }
 
 /// What a dispatcher remembers from one look to the next.
 #[derive(Default)]
 struct Watch {
     /// Runners that have been started and have not taken their job yet.
-    started: HashMap<i64, DynamicBackgroundWorker>,
+    started: HashMap<i64, Started>,
     /// Jobs that were waiting for a lock.
     waiting: HashSet<i64>,
 }
@@ -162,13 +165,13 @@ fn round(Watch { started, waiting }: &mut Watch) -> Result<Option<Duration>> {
     prune()?;
     give_back_orphans()?;
     count_lock_waits(waiting)?;
-    started.retain(|job, worker| keep_waiting(*job, worker).unwrap_or(false));
+    started.retain(|job, runner| keep_waiting(*job, runner).unwrap_or(false));
     give_up_homeless(started)?;
     let running = running()?;
     let free = settings::max_workers().saturating_sub(running + started.len());
-    for (job, role) in due(free, started)? {
+    for (job, role, begun) in due(free, started)? {
         if let Some(worker) = runner::start(job, role) {
-            started.insert(job, worker);
+            started.insert(job, Started { worker, begun });
         } else {
             note(job, "no background worker is free: raise max_worker_processes")?;
         }
@@ -190,7 +193,7 @@ fn prune() -> Result<()> {
     )
 }
 
-/// A runner holds its job's advisory lock while it lives. A job that says `running` without it was left by a
+/// A runner holds its job's lock while it lives. A job that says `running` without it was left by a
 /// crash: it goes back to the queue, and the attempt does not count.
 fn give_back_orphans() -> Result<()> {
     sql::run(
@@ -201,7 +204,7 @@ fn give_back_orphans() -> Result<()> {
                     attempts = attempts - 1, worker_pid = NULL, phase = NULL, detail = 'its worker was lost; it goes on'
               WHERE state = 'running' AND home = $2
                 AND NOT EXISTS (SELECT FROM pg_catalog.pg_locks l
-                                 WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2
+                                 WHERE l.locktype = 'userlock' AND l.granted
                                    AND l.database = (SELECT oid FROM pg_catalog.pg_database
                                                       WHERE datname = pg_catalog.current_database())
                                    AND l.classid::bigint = $1 AND l.objid::bigint = j.job_id)
@@ -209,7 +212,7 @@ fn give_back_orphans() -> Result<()> {
          UPDATE groundskeeper.job_attempt a
             SET state = 'lost', finished_at = pg_catalog.clock_timestamp()
            FROM orphan WHERE a.job_id = orphan.job_id AND a.state = 'running'",
-        &[ADVISORY_CLASS.into(), home().into()],
+        &[i64::from(locks::CLASS).into(), home().into()],
     )
 }
 
@@ -236,12 +239,14 @@ fn count_lock_waits(waiting: &mut HashSet<i64>) -> Result<()> {
 }
 
 /// Whether a started runner is still on its way; one that ended before it had taken its job could not connect.
-fn keep_waiting(job: i64, worker: &DynamicBackgroundWorker) -> Result<bool> {
-    let queued = "SELECT state = 'queued' AND worker_pid IS NULL FROM groundskeeper.job WHERE job_id = $1";
-    let queued: Option<bool> = sql::first(queued, &[job.into()], |row| required(row, 1))?;
-    let alive = worker.pid().is_ok()
-        || matches!(worker.pid(), Err(pgrx::bgworkers::BackgroundWorkerStatus::NotYetStarted));
-    if queued == Some(true) && !alive {
+fn keep_waiting(job: i64, runner: &Started) -> Result<bool> {
+    // Looked at first: one that has taken its job and is already gone is seen to have taken it.
+    let ended = matches!(runner.worker.pid(), Err(BackgroundWorkerStatus::Stopped));
+    let waits = "SELECT j.state = 'queued'
+                    AND (SELECT pg_catalog.count(*) FROM groundskeeper.job_attempt a WHERE a.job_id = j.job_id) = $2
+                   FROM groundskeeper.job j WHERE j.job_id = $1";
+    let waits: Option<bool> = sql::first(waits, &[job.into(), runner.begun.into()], |row| required(row, 1))?;
+    if waits == Some(true) && ended {
         sql::run(
             "UPDATE groundskeeper.job
                 SET attempts = attempts + 1, not_before = pg_catalog.now() + pg_catalog.make_interval(secs => 1 << LEAST(attempts, 8)),
@@ -253,20 +258,25 @@ fn keep_waiting(job: i64, worker: &DynamicBackgroundWorker) -> Result<bool> {
         )?;
         return Ok(false);
     }
-    Ok(queued == Some(true))
+    Ok(waits == Some(true))
 }
 
 /// A role that is gone, or may not log in any more, cannot run its jobs.
-fn give_up_homeless(started: &HashMap<i64, DynamicBackgroundWorker>) -> Result<()> {
+fn give_up_homeless(started: &HashMap<i64, Started>) -> Result<()> {
     let lost = sql::rows(
-        "SELECT j.job_id, j.run_as, r.oid IS NULL FROM groundskeeper.job j
+        "SELECT j.job_id, j.run_as,
+                CASE WHEN r.oid IS NULL THEN 'does not exist any more'
+                     WHEN NOT r.rolcanlogin THEN 'may not log in any more'
+                     ELSE 'may not connect to this database any more' END
+           FROM groundskeeper.job j
            LEFT JOIN pg_catalog.pg_roles r ON r.rolname = j.run_as
-          WHERE j.state = 'queued' AND j.home = $1 AND r.rolcanlogin IS NOT TRUE",
+          WHERE j.state = 'queued' AND j.home = $1
+            AND (r.rolcanlogin AND pg_catalog.has_database_privilege(r.oid, pg_catalog.current_database(), 'CONNECT'))
+                IS NOT TRUE",
         &[home().into()],
-        |row| Ok((required::<i64>(row, 1)?, required::<String>(row, 2)?, required::<bool>(row, 3)?)),
+        |row| Ok((required::<i64>(row, 1)?, required::<String>(row, 2)?, required::<String>(row, 3)?)),
     )?;
-    for (job, role, gone) in lost.into_iter().filter(|(job, ..)| !started.contains_key(job)) {
-        let why = if gone { "does not exist any more" } else { "may not log in any more" };
+    for (job, role, why) in lost.into_iter().filter(|(job, ..)| !started.contains_key(job)) {
         let error = format!("role {} {why}", quote_identifier(&role));
         sql::run(
             "UPDATE groundskeeper.job SET state = 'failed', error = $2, finished_at = pg_catalog.clock_timestamp()
@@ -283,22 +293,25 @@ fn running() -> Result<usize> {
     usize::try_from(count.unwrap_or(0)).map_err(|e| Failure::internal(e.to_string()))
 }
 
-/// The jobs whose turn it is, oldest first, at most one per relation, with the OID of the role that runs them.
-fn due(free: usize, started: &HashMap<i64, DynamicBackgroundWorker>) -> Result<Vec<(i64, pg_sys::Oid)>> {
+/// The jobs whose turn it is, oldest first, at most one per relation, with the OID of the role that runs them and
+/// the number of attempts that have been begun.
+fn due(free: usize, started: &HashMap<i64, Started>) -> Result<Vec<(i64, pg_sys::Oid, i64)>> {
     let begun: Vec<i64> = started.keys().copied().collect();
     let free = i64::try_from(free).map_err(|e| Failure::internal(e.to_string()))?;
     sql::rows(
         "WITH busy AS (
-             SELECT target FROM groundskeeper.job WHERE state = 'running' OR job_id = ANY ($2)),
+             SELECT target FROM groundskeeper.job WHERE state = 'running' AND home = $1 OR job_id = ANY ($2)),
          first AS (
              SELECT DISTINCT ON (target) job_id, run_as FROM groundskeeper.job
               WHERE state = 'queued' AND home = $1 AND not_before <= pg_catalog.clock_timestamp()
                 AND target NOT IN (SELECT target FROM busy)
               ORDER BY target, job_id)
-         SELECT f.job_id, r.oid FROM first f JOIN pg_catalog.pg_roles r ON r.rolname = f.run_as AND r.rolcanlogin
+         SELECT f.job_id, r.oid,
+                (SELECT pg_catalog.count(*) FROM groundskeeper.job_attempt a WHERE a.job_id = f.job_id)
+           FROM first f JOIN pg_catalog.pg_roles r ON r.rolname = f.run_as AND r.rolcanlogin
           ORDER BY f.job_id LIMIT $3",
         &[home().into(), begun.into(), free.into()],
-        |row| Ok((required(row, 1)?, required(row, 2)?)),
+        |row| Ok((required(row, 1)?, required(row, 2)?, required(row, 3)?)),
     )
 }
 

@@ -3,8 +3,10 @@
 mod build_index;
 mod dispatcher;
 mod launcher;
+mod locks;
 mod rebuild;
 mod runner;
+mod session;
 mod toplevel;
 
 pub use launcher::register as register_launcher;
@@ -30,7 +32,7 @@ pub fn enqueue(request: &JobRequest) -> Result<i64> {
         sql::run(
             "INSERT INTO groundskeeper.job (kind, target, item, task, run_as, requested_by, home)
              VALUES ($1, $2, $3, $4::pg_catalog.jsonb, $5, $6, $7)
-             ON CONFLICT (item) WHERE state IN ('queued', 'running') DO NOTHING",
+             ON CONFLICT (item, kind) WHERE state IN ('queued', 'running') DO NOTHING",
             &[
                 request.task.kind().into(),
                 target.as_str().into(),
@@ -58,27 +60,39 @@ fn worker_role(relation: &Qualified) -> Result<String> {
     let owner = catalog::relation(relation)?.map(|r| r.owner);
     let role = sql::first(
         "SELECT w.rolname::text, w.rolcanlogin,
-                COALESCE((SELECT pg_catalog.pg_has_role(o.oid, 'USAGE') FROM pg_catalog.pg_roles o WHERE o.rolname = $1), true)
+                COALESCE((SELECT pg_catalog.pg_has_role(o.oid, 'USAGE') FROM pg_catalog.pg_roles o WHERE o.rolname = $1), true),
+                pg_catalog.has_database_privilege(w.oid, pg_catalog.current_database(), 'CONNECT'),
+                pg_catalog.current_database()::text
            FROM pg_catalog.pg_roles me
            JOIN pg_catalog.pg_roles w
              ON w.rolname = CASE WHEN me.rolsuper THEN COALESCE($1, me.rolname) ELSE me.rolname END
           WHERE me.rolname = CURRENT_USER",
         &[owner.into()],
-        |row| Ok((required::<String>(row, 1)?, required::<bool>(row, 2)?, required::<bool>(row, 3)?)),
+        |row| {
+            let role = quote_identifier(required::<String>(row, 1)?);
+            let database = quote_identifier(required::<String>(row, 5)?);
+            let obstacle = if !required::<bool>(row, 2)? {
+                Some(("may not log in", format!("ALTER ROLE {role} LOGIN")))
+            } else if !required::<bool>(row, 4)? {
+                Some(("may not connect", format!("GRANT CONNECT ON DATABASE {database} TO {role}")))
+            } else {
+                None
+            };
+            Ok((required::<String>(row, 1)?, required::<bool>(row, 3)?, obstacle))
+        },
     )?;
     match role {
-        Some((_, _, false)) => Err(Failure::new(
+        None => Err(Failure::internal("the current role does not exist")),
+        Some((_, false, _)) => Err(Failure::new(
             PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
             format!("must be owner of {relation}"),
         )),
-        Some((role, true, _)) => Ok(role),
-        Some((role, false, _)) => Err(Failure::new(
+        Some((role, true, None)) => Ok(role),
+        Some((role, true, Some((why, remedy)))) => Err(Failure::new(
             PgSqlErrorCode::ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
             format!("role {role} cannot run a job"),
         )
-        .detail(format!("A job on {relation} connects as {role}, who may not log in."))
-        .hint(format!("ALTER ROLE {} LOGIN", quote_identifier(&role)))),
-        None => Err(Failure::internal("the current role does not exist")),
+        .detail(format!("A job on {relation} connects as {role}, who {why}; {remedy} lets it."))),
     }
 }
 
@@ -203,12 +217,12 @@ fn find(job: i64) -> Result<Job> {
         sql::returned(
             "SELECT j.state, j.run_as, j.requested_by,
                     (SELECT l.pid FROM pg_catalog.pg_locks l
-                      WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2
+                      WHERE l.locktype = 'userlock' AND l.granted
                         AND l.database = (SELECT oid FROM pg_catalog.pg_database
                                            WHERE datname = pg_catalog.current_database())
                         AND l.classid::bigint = $2 AND l.objid::bigint = j.job_id)
                FROM groundskeeper.job j WHERE j.job_id = $1 FOR UPDATE",
-            &[job.into(), dispatcher::ADVISORY_CLASS.into()],
+            &[job.into(), i64::from(locks::CLASS).into()],
             |row| {
                 Ok(Job {
                     state: required(row, 1)?,
@@ -322,7 +336,16 @@ pub fn resume() -> Result<i64> {
     Ok(adopted.unwrap_or(0))
 }
 
-/// Starts a dispatcher if there is anything to do: what any look at a job does on the side.
+/// Starts a dispatcher: what any look at a job does on the side.
 pub fn look_after() {
     dispatcher::start_at_commit();
+}
+
+/// Starts a dispatcher if a job is open: what any look at the plan does on the side.
+pub fn look_after_open() -> Result<()> {
+    let open = "SELECT EXISTS (SELECT FROM groundskeeper.job WHERE state IN ('queued', 'running'))";
+    if as_owner(|| sql::first(open, &[], |row| required::<bool>(row, 1)))? == Some(true) {
+        look_after();
+    }
+    Ok(())
 }

@@ -1,12 +1,10 @@
 //! The runner: one short-lived worker per attempt at a job, connected as the job's role.
 
-use super::dispatcher::ADVISORY_CLASS;
-use super::{build_index, rebuild, toplevel};
+use super::{build_index, locks, rebuild, session, toplevel};
 use crate::catalog;
 use crate::error::{Failure, Result};
 use crate::extension::as_owner;
 use crate::plan::{self, Undo, Work, journal};
-use crate::settings;
 use crate::sql::{self, qualified, required};
 use groundskeeper_core::job::{self, Task};
 use groundskeeper_core::plan::Qualified;
@@ -15,7 +13,6 @@ use pgrx::bgworkers::{
 };
 use pgrx::prelude::*;
 use pgrx::{IntoDatum, pg_sys};
-use std::ffi::CString;
 use std::panic::AssertUnwindSafe;
 
 /// Starts a runner for a job; `None` when no background worker is free.
@@ -60,7 +57,7 @@ pub extern "C-unwind" fn groundskeeper_runner(argument: pg_sys::Datum) {
         return; // without a role the connection would be a superuser's
     }
     BackgroundWorker::connect_worker_to_spi_by_oid(database, Some(role));
-    own_session();
+    session::own();
     let Ok(Some(task)) = transaction(|| claim(job)) else { return };
     let result = carry_out(&task);
     let _ = transaction(|| finish(job, &task, result.as_ref().err()));
@@ -85,38 +82,6 @@ extern "C-unwind" fn on_sigterm(signal: core::ffi::c_int) {
     unsafe { pg_sys::die(signal) };
 }
 
-/// What `ALTER ROLE ... SET` gave the role does not hold for maintenance: each of these has stopped or bent a
-/// build on a real server.
-fn own_session() {
-    let zone = settings::timezone();
-    let settings = [
-        ("role", "none"),
-        ("search_path", ""),
-        ("statement_timeout", "0"),
-        ("lock_timeout", "0"),
-        ("idle_in_transaction_session_timeout", "0"),
-        ("default_transaction_read_only", "off"),
-        ("default_transaction_isolation", "read committed"),
-        ("default_transaction_deferrable", "off"),
-        ("row_security", "off"),
-        ("timezone", zone.as_str()),
-    ];
-    for (name, value) in settings {
-        let (Ok(name), Ok(value)) = (CString::new(name), CString::new(value)) else { continue };
-        // SAFETY: between transactions, with NUL-terminated strings, as the SET of a session would.
-        unsafe {
-            pg_sys::StartTransactionCommand();
-            pg_sys::SetConfigOption(
-                name.as_ptr(),
-                value.as_ptr(),
-                pg_sys::GucContext::PGC_USERSET,
-                pg_sys::GucSource::PGC_S_SESSION,
-            );
-            pg_sys::CommitTransactionCommand();
-        }
-    }
-}
-
 /// Runs one transaction; a failure in it is rolled back and returned.
 pub fn transaction<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     let attempt = pg_sys::PgTryBuilder::new(AssertUnwindSafe(|| {
@@ -135,11 +100,9 @@ pub fn transaction<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     result
 }
 
-/// Takes the job: the advisory lock says that its worker lives, for as long as it does.
+/// Takes the job: the lock says that its worker lives, for as long as it does.
 fn claim(job: i64) -> Result<Option<Task>> {
-    let lock = "SELECT pg_catalog.pg_try_advisory_lock($1, $2::integer)";
-    let key = i32::try_from(job).map_err(|e| Failure::internal(e.to_string()))?;
-    if sql::first(lock, &[ADVISORY_CLASS.into(), key.into()], |row| required::<bool>(row, 1))? != Some(true) {
+    if !locks::take(u32::try_from(job).map_err(|e| Failure::internal(e.to_string()))?) {
         return Ok(None);
     }
     let me = sql::texts("SELECT SESSION_USER::text", &[])?;
@@ -186,7 +149,7 @@ fn carry_out(task: &Task) -> Result<()> {
             toplevel::run(&format!("ANALYZE {quoted}"))
         }
         Task::Analyze { table, column } => toplevel::run(&super::analyze(table, column)),
-        Task::AlterTable { item } => transaction(|| plan::apply_item(item).map(|_| ())),
+        Task::AlterTable { item } => transaction(|| plan::apply_item(item)),
     }
 }
 

@@ -8,8 +8,9 @@ use crate::settings;
 use crate::sql;
 use crate::subtransaction::isolated;
 use crate::{extension, jobs};
-use groundskeeper_core::plan::decide::{Budget, State};
+use groundskeeper_core::plan::decide::{Budget, State, Verdict};
 use groundskeeper_core::plan::{Action, Item, section_matches};
+use pgrx::PgSqlErrorCode;
 use std::time::{Duration, Instant};
 
 /// How long one lock may be waited for while others are held: long enough for an ordinary statement to end,
@@ -66,25 +67,24 @@ fn depends_on_others(item: &Item) -> bool {
 }
 
 /// Applies one item on its own: what a worker does once the locks are to be had.
-pub fn apply_item(id: &str) -> Result<Outcome> {
+pub fn apply_item(id: &str) -> Result<()> {
     let item = plan()?.item(id).ok_or_else(|| Failure::internal(format!("the plan has no item {id}")))?;
     let mut context = Context::new()?;
     context.jobs.remove(id);
     let mut budget = Budget::new(settings::inline_build_limit_bytes());
     let Assessment { verdict, work } = assess(item, &mut context);
-    let Some(work) = work else { return Ok(skip(item, verdict.state, verdict.detail)) };
+    let Some(work) = work else {
+        let settled = matches!(verdict.state, State::Applied | State::NotApplicable);
+        return if settled { Ok(()) } else { Err(no_more_possible(verdict)) };
+    };
     run_before_deadline(settings::lock_timeout_ms(), &work.inline)?;
     journal::record(item, &work, &work.inline)?;
-    for after in &work.after {
-        follow(after, &mut budget)?;
-    }
-    Ok(Outcome {
-        item,
-        action: "apply",
-        state: State::Applied,
-        detail: None,
-        sql: Some(script(&work.inline)),
-    })
+    work.after.iter().try_for_each(|after| follow(after, &mut budget).map(drop))
+}
+
+fn no_more_possible(verdict: Verdict) -> Failure {
+    let reason = verdict.detail.unwrap_or_else(|| verdict.state.as_str().to_owned());
+    Failure::new(PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, reason)
 }
 
 /// What blocks writers comes as late as it can: views first, then short exclusive locks, then builds.

@@ -117,9 +117,7 @@ impl Context {
     /// Looks up what concerns all items.
     pub fn new() -> Result<Self> {
         let jobs = jobs::active_by_item()?;
-        if !jobs.is_empty() {
-            jobs::look_after();
-        }
+        jobs::look_after_open()?;
         Ok(Self {
             jobs,
             to_be_made: HashSet::new(),

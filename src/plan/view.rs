@@ -35,6 +35,10 @@ pub fn look_at_materialized(
     accepts: &[String],
 ) -> Result<(Verdict, Option<Work>)> {
     let sources = sources(item)?;
+    // Filling the view would call whatever its owner put into it, with the rights of the owner of ours.
+    if let Some(view) = sources.iter().find(|source| matches!(source.kind, 'v' | 'f')) {
+        return Ok((Verdict::because(State::Blocked, format!("{} is no table", view.quoted)), None));
+    }
     let verdict = judge(item, 'm', query, accepts, &sources)?;
     let view = qualified(&item.relation.schema, &item.relation.name);
     let refresh = refresh(item, &view, &sources)?;

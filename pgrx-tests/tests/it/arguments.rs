@@ -18,15 +18,17 @@ const MUTATORS: &str = "
      ORDER BY 1";
 
 /// Each argument of each of these that must not be NULL; a new function must find its way in here.
-const WITH_NULL: [(&str, &[&str]); 10] = [
+const WITH_NULL: [(&str, &[&str]); 12] = [
     (
         "SELECT groundskeeper.apply_plan dry_run sections",
         &["groundskeeper.apply_plan(NULL)", "groundskeeper.apply_plan(sections => ARRAY[NULL])"],
     ),
     ("SELECT groundskeeper.cancel_job job_id", &["groundskeeper.cancel_job(NULL)"]),
+    ("SELECT groundskeeper.detach_partition partition", &["groundskeeper.detach_partition(NULL)"]),
     ("SELECT groundskeeper.look_after_jobs ", &[]),
     ("SELECT groundskeeper.measured_bloat relations", &[]),
     ("SELECT groundskeeper.relations_locked_by_others ", &[]),
+    ("SELECT groundskeeper.reindex index", &["groundskeeper.reindex(NULL)"]),
     ("SELECT groundskeeper.resume ", &[]),
     ("SELECT groundskeeper.retry_job job_id", &["groundskeeper.retry_job(NULL)"]),
     (

@@ -17,6 +17,8 @@ mod feed;
 #[cfg(test)]
 mod install;
 #[cfg(test)]
+mod jobs;
+#[cfg(test)]
 mod journal;
 #[cfg(test)]
 mod monitoring;

@@ -1,0 +1,35 @@
+//! Locks that say that a process lives: gone with it, whatever ends it. No SQL function takes locks of this kind,
+//! so no stranger can hold a job up with one.
+
+use pgrx::pg_sys;
+
+/// What sets our locks apart; in `pg_locks` they have the type `userlock`, this `classid`, and as `objid` 0 for the
+/// dispatcher's post and the job's number for a runner's.
+pub const CLASS: u32 = 0x676b_6a62;
+
+/// Takes a lock of the session, unless another process has it.
+pub fn take(number: u32) -> bool {
+    // SAFETY: a complete tag, read during the call only; a session's lock needs no transaction's resources.
+    unsafe {
+        pg_sys::LockAcquire(&tag(number), pg_sys::ExclusiveLock as i32, true, true)
+            != pg_sys::LockAcquireResult::LOCKACQUIRE_NOT_AVAIL
+    }
+}
+
+/// Gives a lock back that the session has.
+pub fn give_back(number: u32) {
+    // SAFETY: as above.
+    unsafe { pg_sys::LockRelease(&tag(number), pg_sys::ExclusiveLock as i32, true) };
+}
+
+fn tag(number: u32) -> pg_sys::LOCKTAG {
+    pg_sys::LOCKTAG {
+        // SAFETY: a plain read of what is fixed for the life of the backend.
+        locktag_field1: unsafe { pg_sys::MyDatabaseId }.to_u32(),
+        locktag_field2: CLASS,
+        locktag_field3: number,
+        locktag_field4: 0,
+        locktag_type: pg_sys::LockTagType::LOCKTAG_USERLOCK as u8,
+        locktag_lockmethodid: pg_sys::USER_LOCKMETHOD as u8,
+    }
+}

@@ -1,0 +1,37 @@
+//! A worker's session.
+
+use crate::settings;
+use pgrx::pg_sys;
+use std::ffi::CString;
+
+/// What `ALTER ROLE` or `ALTER DATABASE ... SET` gave the session does not hold for maintenance: each of these has stopped or bent a
+/// build on a real server.
+pub fn own() {
+    let zone = settings::timezone();
+    let settings = [
+        ("role", "none"),
+        ("search_path", ""),
+        ("statement_timeout", "0"),
+        ("lock_timeout", "0"),
+        ("idle_in_transaction_session_timeout", "0"),
+        ("default_transaction_read_only", "off"),
+        ("default_transaction_isolation", "read committed"),
+        ("default_transaction_deferrable", "off"),
+        ("row_security", "off"),
+        ("timezone", zone.as_str()),
+    ];
+    for (name, value) in settings {
+        let (Ok(name), Ok(value)) = (CString::new(name), CString::new(value)) else { continue };
+        // SAFETY: between transactions, with NUL-terminated strings, as the SET of a session would.
+        unsafe {
+            pg_sys::StartTransactionCommand();
+            pg_sys::SetConfigOption(
+                name.as_ptr(),
+                value.as_ptr(),
+                pg_sys::GucContext::PGC_USERSET,
+                pg_sys::GucSource::PGC_S_SESSION,
+            );
+            pg_sys::CommitTransactionCommand();
+        }
+    }
+}
