@@ -76,8 +76,7 @@ SELECT j.job_id, j.kind, j.target,
        CASE WHEN j.state = 'running' AND a.wait_event_type = 'Lock' THEN 'waiting' ELSE j.state END AS state,
        CASE j.state
            WHEN 'succeeded' THEN 1.0
-           WHEN 'running' THEN COALESCE(
-               pg_catalog.round(COALESCE(p.blocks_done, 0)::numeric / NULLIF(p.blocks_total, 0), 3), 0.0)
+           WHEN 'running' THEN pg_catalog.round(COALESCE(b.progress, 0.0), 3)
            ELSE 0.0
        END AS progress,
        CASE WHEN j.state = 'running' THEN COALESCE(p.phase, j.phase) ELSE j.phase END AS phase,
@@ -90,18 +89,43 @@ SELECT j.job_id, j.kind, j.target,
                                       WHERE d.datname = pg_catalog.current_database()))
             THEN 'no background worker looks after jobs yet: the next call of plan_status() or wait_for_job() starts '
                  'one, if max_worker_processes leaves room'
+            WHEN j.state = 'running' THEN COALESCE(b.work, j.detail)
             ELSE j.detail
        END AS detail,
        j.attempts, j.queued_at, j.started_at, j.finished_at, j.error
   FROM groundskeeper.job j
   LEFT JOIN pg_catalog.pg_stat_activity a ON j.state = 'running' AND a.pid = j.worker_pid
   LEFT JOIN pg_catalog.pg_stat_progress_create_index p ON p.pid = a.pid
+  -- A concurrent build reads the table twice, and the index in between; each phase counts its blocks from 0.
+  LEFT JOIN LATERAL (
+      SELECT COALESCE(p.blocks_done::numeric / NULLIF(p.blocks_total, 0), 0) AS blocks,
+             COALESCE(p.tuples_done::numeric / NULLIF(p.tuples_total, 0), 0) AS tuples) f ON p.pid IS NOT NULL
+  LEFT JOIN LATERAL (
+      SELECT CASE
+                 WHEN p.phase = 'building index: loading tuples in tree' THEN 0.5 + 0.1 * f.tuples
+                 WHEN p.phase LIKE 'building index: sorting%' THEN 0.5
+                 WHEN p.phase LIKE 'building index%' THEN 0.5 * f.blocks
+                 WHEN p.phase = 'waiting for writers before validation' THEN 0.6
+                 WHEN p.phase = 'index validation: scanning index' THEN 0.6 + 0.15 * f.blocks
+                 WHEN p.phase = 'index validation: sorting tuples' THEN 0.75
+                 WHEN p.phase = 'index validation: scanning table' THEN 0.75 + 0.25 * f.blocks
+                 WHEN p.phase IN ('waiting for old snapshots', 'waiting for readers before marking dead',
+                                  'waiting for readers before dropping') THEN 1.0
+                 ELSE 0.0
+             END AS progress,
+             CASE WHEN p.tuples_total > 0
+                  THEN pg_catalog.format('%s of %s rows', p.tuples_done, p.tuples_total)
+                  WHEN p.blocks_total > 0
+                  THEN pg_catalog.format('%s of %s',
+                           pg_catalog.pg_size_pretty(p.blocks_done * pg_catalog.current_setting('block_size')::bigint),
+                           pg_catalog.pg_size_pretty(p.blocks_total * pg_catalog.current_setting('block_size')::bigint))
+             END AS work) b ON p.pid IS NOT NULL
  WHERE pg_catalog.pg_has_role('pg_monitor', 'USAGE') OR j.requested_by = SESSION_USER
     OR j.run_as = SESSION_USER;
 COMMENT ON VIEW groundskeeper.jobs IS 'Jobs with their state, seen live';
 COMMENT ON COLUMN groundskeeper.jobs.state IS 'queued, running, waiting (for a lock), succeeded, failed or cancelled';
-COMMENT ON COLUMN groundskeeper.jobs.progress IS '0 to 1; from pg_stat_progress_create_index for builds';
-COMMENT ON COLUMN groundskeeper.jobs.detail IS 'For a waiting job the pids that it waits for';
+COMMENT ON COLUMN groundskeeper.jobs.progress IS '0 to 1; for builds from pg_stat_progress_create_index, over all phases';
+COMMENT ON COLUMN groundskeeper.jobs.detail IS 'For a waiting job the pids that it waits for, for a build the rows or bytes of its phase';
 
 CREATE VIEW groundskeeper.job_history WITH (security_barrier = true) AS
 SELECT h.job_id, h.attempt, h.started_at, h.finished_at, h.state, h.error, h.lock_waits, h.rows_done

@@ -84,7 +84,10 @@ pub extern "C-unwind" fn groundskeeper_dispatcher(argument: pg_sys::Datum) {
     wait_for_transaction(BackgroundWorker::get_extra().parse().unwrap_or(0));
     let mut watch = Watch::default();
     while transaction(take_the_post) {
-        while let Some(pause) = transaction(|| round(&mut watch)) {
+        loop {
+            // Committed before anything is started: a runner must see that its job has been given back.
+            transaction(|| tidy(&mut watch));
+            let Some(pause) = transaction(|| start_due(&mut watch)) else { break };
             if !BackgroundWorker::wait_latch(Some(pause)) {
                 return;
             }
@@ -160,13 +163,18 @@ struct Watch {
     waiting: HashSet<i64>,
 }
 
-/// One look at the jobs: how long to wait before the next, or `None` when nothing is left to wait for.
-fn round(Watch { started, waiting }: &mut Watch) -> Result<Option<Duration>> {
+/// Brings what the tables say of the jobs up to what has become of them.
+fn tidy(Watch { started, waiting }: &mut Watch) -> Result<()> {
     prune()?;
     give_back_orphans()?;
     count_lock_waits(waiting)?;
     started.retain(|job, runner| keep_waiting(*job, runner).unwrap_or(false));
-    give_up_homeless(started)?;
+    give_up_homeless(started)
+}
+
+/// Starts the jobs whose turn it is: how long to wait before the next look, or `None` when nothing is left to wait
+/// for.
+fn start_due(Watch { started, .. }: &mut Watch) -> Result<Option<Duration>> {
     let running = running()?;
     let free = settings::max_workers().saturating_sub(running + started.len());
     for (job, role, begun) in due(free, started)? {
@@ -199,8 +207,7 @@ fn give_back_orphans() -> Result<()> {
     sql::run(
         "WITH orphan AS (
              UPDATE groundskeeper.job j
-                SET state = CASE WHEN phase = 'cancelling' THEN 'cancelled' ELSE 'queued' END,
-                    finished_at = CASE WHEN phase = 'cancelling' THEN pg_catalog.clock_timestamp() END,
+                SET state = 'queued',
                     attempts = attempts - 1, worker_pid = NULL, phase = NULL, detail = 'its worker was lost; it goes on'
               WHERE state = 'running' AND home = $2
                 AND NOT EXISTS (SELECT FROM pg_catalog.pg_locks l

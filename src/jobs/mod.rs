@@ -214,14 +214,14 @@ struct Job {
 
 fn find(job: i64) -> Result<Job> {
     let found = as_owner(|| {
-        sql::returned(
+        sql::first(
             "SELECT j.state, j.run_as, j.requested_by,
                     (SELECT l.pid FROM pg_catalog.pg_locks l
                       WHERE l.locktype = 'userlock' AND l.granted
                         AND l.database = (SELECT oid FROM pg_catalog.pg_database
                                            WHERE datname = pg_catalog.current_database())
                         AND l.classid::bigint = $2 AND l.objid::bigint = j.job_id)
-               FROM groundskeeper.job j WHERE j.job_id = $1 FOR UPDATE",
+               FROM groundskeeper.job j WHERE j.job_id = $1",
             &[job.into(), i64::from(locks::CLASS).into()],
             |row| {
                 Ok(Job {
@@ -260,26 +260,34 @@ fn may_manage(job: i64, found: &Job) -> Result<()> {
     .detail(format!("It was requested by {} and runs as {}.", found.requested_by, found.run_as)))
 }
 
-/// Cancels a job and returns its new state. A running one is told to stop, and says `cancelled` when it has.
+/// Cancels a job and returns its new state. A running one is told to stop, and says `cancelled` when it has; its
+/// row is left alone, as its worker would wait for our transaction to write how it ended.
 pub fn cancel(job: i64) -> Result<String> {
     let found = find(job)?;
     match (found.state.as_str(), found.worker_pid) {
         ("running", Some(pid)) => {
-            as_owner(|| {
-                sql::run(
-                    "UPDATE groundskeeper.job SET phase = 'cancelling' WHERE job_id = $1 AND state = 'running'",
-                    &[job.into()],
-                )
-            })?;
             sql::run("SELECT pg_catalog.pg_cancel_backend($1)", &[pid.into()])?;
             Ok("running".to_owned())
         }
-        ("queued" | "running", _) => {
-            set_state(job, "cancelled")?;
-            Ok("cancelled".to_owned())
-        }
+        ("queued" | "running", _) if cancelled_while(job, &found.state)? => Ok("cancelled".to_owned()),
+        // a worker has taken or finished it meanwhile
+        ("queued" | "running", _) => cancel(job),
         (state, _) => Ok(state.to_owned()),
     }
+}
+
+/// Marks a job that no worker has as cancelled; `false` if it is no longer in that state.
+fn cancelled_while(job: i64, state: &str) -> Result<bool> {
+    let changed = as_owner(|| {
+        sql::returned(
+            "UPDATE groundskeeper.job
+                SET state = 'cancelled', finished_at = pg_catalog.clock_timestamp(), worker_pid = NULL, phase = NULL
+              WHERE job_id = $1 AND state = $2 RETURNING true",
+            &[job.into(), state.into()],
+            |row| required::<bool>(row, 1),
+        )
+    })?;
+    Ok(changed == Some(true))
 }
 
 /// Queues a failed or cancelled job again.
@@ -297,23 +305,12 @@ pub fn retry(job: i64) -> Result<String> {
             "UPDATE groundskeeper.job
                 SET state = 'queued', attempts = 0, not_before = pg_catalog.now(), finished_at = NULL, error = NULL,
                     phase = NULL, detail = NULL, worker_pid = NULL
-              WHERE job_id = $1",
+              WHERE job_id = $1 AND state IN ('failed', 'cancelled')",
             &[job.into()],
         )
     })?;
     dispatcher::start_at_commit();
     Ok("queued".to_owned())
-}
-
-fn set_state(job: i64, state: &str) -> Result<()> {
-    as_owner(|| {
-        sql::run(
-            "UPDATE groundskeeper.job
-                SET state = $2, finished_at = pg_catalog.clock_timestamp(), worker_pid = NULL, phase = NULL
-              WHERE job_id = $1",
-            &[job.into(), state.into()],
-        )
-    })
 }
 
 /// Makes a restored copy's jobs this database's own; how many there are.

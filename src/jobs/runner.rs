@@ -60,7 +60,15 @@ pub extern "C-unwind" fn groundskeeper_runner(argument: pg_sys::Datum) {
     session::own();
     let Ok(Some(task)) = transaction(|| claim(job)) else { return };
     let result = carry_out(&task);
-    let _ = transaction(|| finish(job, &task, result.as_ref().err()));
+    if let Err(failure) = transaction(|| finish(job, &task, result.as_ref().err())) {
+        // The job says `running` without a worker now, and will be taken up again.
+        ereport!(
+            WARNING,
+            failure.code,
+            format!("the end of groundskeeper's job {job} could not be written down"),
+            failure.one_line()
+        );
+    }
 }
 
 /// # Safety

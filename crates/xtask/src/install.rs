@@ -7,6 +7,7 @@ use groundskeeper_sandbox::installation::Installation;
 use nix::unistd::{AccessFlags, access};
 
 use crate::process::{announce, cargo, follow};
+use crate::setup::as_root;
 
 /// Builds the extension for release and installs it.
 pub fn run(installation: &Installation) -> Result<()> {
@@ -18,8 +19,22 @@ pub fn run(installation: &Installation) -> Result<()> {
     command.arg("--pg-config").arg(installation.pg_config());
     if !writable(installation)? {
         command.arg("--sudo");
+        leave_to_running_servers(installation)?;
     }
     follow(&mut command)
+}
+
+/// Through sudo cargo-pgrx writes into the installed library, and a server that has loaded it would crash. A copy
+/// takes its place first, so that running servers keep the file that they have.
+fn leave_to_running_servers(installation: &Installation) -> Result<()> {
+    let library = installation.directory("--pkglibdir")?.join("pg_groundskeeper.so");
+    if !library.exists() {
+        return Ok(());
+    }
+    let copy = library.with_extension("so.new").display().to_string();
+    let library = library.display().to_string();
+    as_root("cp", &[&library, &copy])?;
+    as_root("mv", &[&copy, &library])
 }
 
 /// Tells pgrx which PostgreSQL to build for, so that it needs no configuration in anybody's home.

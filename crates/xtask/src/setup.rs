@@ -102,7 +102,8 @@ fn forbid_cluster() -> bool {
     as_root("sh", &["-c", &script]).is_ok()
 }
 
-fn as_root(program: &str, args: &[&str]) -> Result<()> {
+/// Runs a program as root, through sudo where need be.
+pub fn as_root(program: &str, args: &[&str]) -> Result<()> {
     let mut command = if Uid::effective().is_root() {
         Command::new(program)
     } else if ask(Command::new("sudo").arg("--version")).is_some() {

@@ -125,54 +125,47 @@ fn old_jobs_are_forgotten_with_their_history() {
 fn a_copied_database_does_nothing_until_it_is_told_to() {
     let db = TestDb::new(Template::ShapeA).unwrap();
     let mut client = prepare(&db);
-    // Two jobs that have not come to their end: one whose turn it is later, one lost in a crash.
-    let (mut writer, _) = in_transaction(&db, WRITER);
-    let queued = queue_index(&mut client);
-    let lost = queue_other(&mut client);
-    until_state(&mut client, lost, "succeeded");
-    until_state(&mut client, queued, "waiting");
-    client.batch_execute(&format!("SELECT groundskeeper.cancel_job({queued})")).unwrap();
-    until_state(&mut client, queued, "cancelled");
-    writer.batch_execute("COMMIT").unwrap();
-    drop(writer);
-    client
-        .batch_execute(&format!(
-            "DROP INDEX staging.{OTHER}; DROP INDEX staging.{INDEX};
-             UPDATE groundskeeper.job SET state = 'queued', not_before = now() + interval '1 hour' WHERE job_id = {queued};
-             UPDATE groundskeeper.job SET state = 'running', worker_pid = 4711 WHERE job_id = {lost}"
-        ))
-        .unwrap();
+    let [queued, lost] = [queue_index(&mut client), queue_other(&mut client)];
+    for id in [queued, lost] {
+        until_state(&mut client, id, "succeeded");
+    }
     client.close().unwrap();
-    until_no_session(&db);
+    end_sessions(&db);
 
     let copy = TestDb::new(Template::Empty).unwrap();
     let name = copy.name().to_owned();
     copy.server().drop_database(&name).unwrap();
     copy.server().create_database(&name, db.name()).unwrap();
     let mut client = copy.client().unwrap();
+    // As if it had been copied earlier: while one was queued, and after the other had been lost in a crash.
+    client
+        .batch_execute(&format!(
+            "DROP INDEX staging.{OTHER}; DROP INDEX staging.{INDEX};
+             UPDATE groundskeeper.job SET state = 'queued' WHERE job_id = {queued};
+             UPDATE groundskeeper.job SET state = 'running', worker_pid = 4711 WHERE job_id = {lost}"
+        ))
+        .unwrap();
     client
         .batch_execute("SELECT FROM groundskeeper.plan_status(); SELECT groundskeeper.look_after_jobs()")
         .unwrap();
-    sleep(Duration::from_secs(3));
-    for (id, state) in [(queued, "queued"), (lost, "running")] {
-        assert_eq!(job(&mut client, id).state, state);
-    }
     // Its own jobs run, on the same table too.
     let task = index_task("staging", "totals", "own", "id");
     let own = queue_task(&mut client, "staging.totals", "postgres", &task);
     until_state(&mut client, own, "succeeded");
     assert_eq!(valid_index(&mut client).len(), 0);
+    for (id, state) in [(queued, "queued"), (lost, "running")] {
+        assert_eq!(job(&mut client, id).state, state);
+    }
 
     assert_eq!(text(&mut client, "SELECT groundskeeper.resume()").unwrap(), "2");
-    client.batch_execute("UPDATE groundskeeper.job SET not_before = now()").unwrap();
     for id in [queued, lost] {
         until_state(&mut client, id, "succeeded");
     }
     assert_eq!(valid_index(&mut client).len(), 1);
 }
 
-/// Ends every session there, the dispatcher's too: it would wait for the job whose turn comes later.
-fn until_no_session(db: &TestDb) {
+/// Ends every session there, which a copy is not made beside.
+fn end_sessions(db: &TestDb) {
     let mut client = db.server().connect("postgres", "postgres").unwrap();
     let sessions = format!(
         "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = '{}'",

@@ -121,7 +121,7 @@ fn others_can_neither_see_nor_manage_a_job() {
 fn a_role_that_cannot_connect_is_refused_with_the_remedy() {
     let mut db = TestDb::new(Template::ShapeA).unwrap();
     let mut client = prepare(&db);
-    let owner = quote_ident(&owner_of_moneylines(&mut db, &mut client));
+    let owner = owner_of_moneylines(&mut db, &mut client);
     let database = db.name().to_owned();
     client.batch_execute(&format!("REVOKE CONNECT ON DATABASE {database} FROM PUBLIC")).unwrap();
     client.batch_execute("SET groundskeeper.inline_build_limit = 0").unwrap();
