@@ -82,3 +82,13 @@ SELECT id, data_quality_score FROM staging.moneylines WHERE validation_status IN
 ALTER TABLE staging.spreads ADD CONSTRAINT spreads_scored_by_status
   CHECK (data_quality_score IS NULL OR validation_status IN ('pending', 'validated', 'needs_review', 'invalid'));
 COMMENT ON CONSTRAINT spreads_scored_by_status ON staging.spreads IS 'A score has a known status';
+
+-- What a view can have beside its query.
+ALTER VIEW staging.scored_moneylines ALTER COLUMN validation_status SET DEFAULT 'pending';
+CREATE RULE forget AS ON DELETE TO staging.scored_moneylines DO INSTEAD NOTHING;
+COMMENT ON RULE forget ON staging.scored_moneylines IS 'Nothing is deleted here';
+CREATE FUNCTION staging.refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+CREATE TRIGGER refuse_update INSTEAD OF UPDATE ON staging.score_by_book
+  FOR EACH ROW EXECUTE FUNCTION staging.refuse();
+COMMENT ON TRIGGER refuse_update ON staging.score_by_book IS 'Nothing is updated here';
+ALTER MATERIALIZED VIEW staging.totals_quality CLUSTER ON totals_quality_id;

@@ -6,6 +6,7 @@ mod life;
 mod limits;
 mod many;
 mod partitioned;
+mod rebuild;
 mod rights;
 mod settings;
 mod waiting;
