@@ -15,7 +15,8 @@ use std::ffi::{CStr, CString};
 pub fn canonical_query(query: &str) -> Result<String> {
     looked_at(|| {
         let patience = format!("{}ms", settings::lock_timeout_ms());
-        sql::run("SELECT pg_catalog.set_config('lock_timeout', $1, true)", &[patience.into()])?;
+        // read, not run: running would ask for a transaction id, which a standby has none of
+        sql::texts("SELECT pg_catalog.set_config('lock_timeout', $1, true)", &[patience.into()])?;
         // Twice: PostgreSQL's own text of a cast array reads back as an array of casts, and stays that.
         crate::extension::as_owner(|| deparsed(&deparsed(query)?))
     })

@@ -1,0 +1,47 @@
+//! What reads only runs where nothing can be written.
+
+use super::*;
+
+#[test]
+fn reports_run_on_a_hot_standby() {
+    let server = Options::default().preload("pg_stat_statements").start().unwrap();
+    let mut db = TestDb::on(Server::attach(server.base()).unwrap(), Template::ShapeA).unwrap();
+    db.install().unwrap();
+    let reader = monitor(&mut db);
+    run_sql(
+        &mut db.client().unwrap(),
+        "CREATE EXTENSION pg_stat_statements;
+         CREATE TABLE staging.game AS SELECT n FROM generate_series(1, 10000) n;
+         CREATE UNLOGGED TABLE staging.scratch AS SELECT n FROM generate_series(1, 10000) n;
+         CREATE INDEX game_n ON staging.game (n)",
+    );
+    // Beside the primary's own directories, and its socket in there too, so that the port may be the same.
+    let base = server.base().join("standby");
+    let mut backup = server.installation().server_program("pg_basebackup").unwrap();
+    backup.arg("--host").arg(server.socket_dir()).args(["--port", &server.port().to_string()]);
+    backup.args(["--username", SUPERUSER, "--write-recovery-conf", "--checkpoint=fast", "--no-sync"]);
+    succeed(backup.arg("--pgdata").arg(base.join("data")));
+    let mut start = server.installation().server_program("pg_ctl").unwrap();
+    start.args(["start", "--silent", "--wait"]).arg("--pgdata").arg(base.join("data"));
+    start.arg("--log").arg(base.join("log")).arg("--options").arg(format!("-k {}", base.display()));
+    succeed(&mut start);
+    let standby = Server::attach(&base).unwrap();
+
+    let mut client = standby.connect(db.name(), &reader).unwrap();
+    assert_eq!(value(&mut client, "SELECT pg_is_in_recovery()"), "true");
+    for report in REPORTS {
+        client
+            .query(&format!("SELECT * FROM {report}"), &[])
+            .unwrap_or_else(|error| panic!("{report}: {error}"));
+    }
+    for report in ["plan_status()", "change_log", "jobs", "job_history", "rollback_script()"] {
+        run_sql(&mut client, &format!("SELECT FROM groundskeeper.{report}"));
+    }
+    let unseen = "SELECT item FROM groundskeeper.plan_status() WHERE state NOT IN ('applied', 'pending', 'not_applicable')";
+    assert!(column(&mut client, unseen).is_empty());
+    run_sql(&mut client, "SET groundskeeper.index_observation = '0'");
+    let verdict = "SELECT verdict FROM monitoring.unused_indexes WHERE indexname = 'game_n'";
+    assert_eq!(value(&mut client, verdict), "too_early", "the primary may be using it");
+    drop(client);
+    standby.destroy();
+}
