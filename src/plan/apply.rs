@@ -9,7 +9,7 @@ use crate::sql;
 use crate::subtransaction::isolated;
 use crate::{extension, jobs};
 use groundskeeper_core::plan::decide::{Budget, State, Verdict};
-use groundskeeper_core::plan::{Action, Item, section_matches};
+use groundskeeper_core::plan::{Action, Item, Qualified, section_matches};
 use pgrx::PgSqlErrorCode;
 use std::time::{Duration, Instant};
 
@@ -87,17 +87,21 @@ fn no_more_possible(verdict: Verdict) -> Failure {
     Failure::new(PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, reason)
 }
 
-/// What blocks writers comes as late as it can: views first, then short exclusive locks, then builds.
+/// What blocks writers comes as late as it can: views first, then short exclusive locks, then builds; an index of
+/// a view that the plan makes comes after the view.
 fn stage(item: &Item) -> u8 {
     match item.action {
         Action::View { .. } => 0,
         Action::WidenNumeric { .. } => 1,
         Action::CheckConstraint { .. } => 2,
-        Action::Index(_) | Action::ExpressionIndex(_) if !item.section.starts_with('4') => 3,
-        Action::ExpressionIndex(_) => 3,
+        Action::Index(_) | Action::ExpressionIndex(_) if !is_made_by_plan(&item.relation) => 3,
         Action::MaterializedView { .. } => 4,
         _ => 5,
     }
+}
+
+fn is_made_by_plan(relation: &Qualified) -> bool {
+    plan().is_ok_and(|plan| plan.items.iter().any(|i| i.action.makes_relation() && i.relation == *relation))
 }
 
 fn skip(item: &'static Item, state: State, detail: Option<String>) -> Outcome {
