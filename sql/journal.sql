@@ -38,7 +38,6 @@ CREATE TABLE groundskeeper.job (
     requested_by text NOT NULL,
     home text NOT NULL,
     state text NOT NULL DEFAULT 'queued' CHECK (state IN ('queued', 'running', 'succeeded', 'failed', 'cancelled')),
-    phase text,
     detail text,
     error text,
     attempts integer NOT NULL DEFAULT 0,
@@ -79,9 +78,10 @@ SELECT j.job_id, j.kind, j.target,
            WHEN 'running' THEN pg_catalog.round(COALESCE(b.progress, 0.0), 3)
            ELSE 0.0
        END AS progress,
-       CASE WHEN j.state = 'running' THEN COALESCE(p.phase, j.phase) ELSE j.phase END AS phase,
+       p.phase,
        CASE WHEN j.state = 'running' AND a.wait_event_type = 'Lock'
             THEN 'waits for ' || COALESCE(NULLIF(pg_catalog.array_to_string(pg_catalog.pg_blocking_pids(a.pid), ', '), ''), 'a lock')
+            -- the dispatcher's lock, as src/jobs/locks.rs takes it
             WHEN j.state = 'queued' AND j.detail IS NULL AND NOT EXISTS (
                 SELECT FROM pg_catalog.pg_locks l
                  WHERE l.locktype = 'userlock' AND l.classid::bigint = 1735092834 AND l.objid::bigint = 0

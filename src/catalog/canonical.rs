@@ -17,6 +17,8 @@ pub fn canonical_query(query: &str) -> Result<String> {
         let patience = format!("{}ms", settings::lock_timeout_ms());
         // read, not run: running would ask for a transaction id, which a standby has none of
         sql::texts("SELECT pg_catalog.set_config('lock_timeout', $1, true)", &[patience.into()])?;
+        // As the owner, so that a reader who may not use a schema gets the same answer; nothing is executed, and
+        // definitions whose constants would call a function to be read are left out by our callers.
         // Twice: PostgreSQL's own text of a cast array reads back as an array of casts, and stays that.
         crate::extension::as_owner(|| deparsed(&deparsed(query)?))
     })

@@ -208,7 +208,7 @@ fn give_back_orphans() -> Result<()> {
         "WITH orphan AS (
              UPDATE groundskeeper.job j
                 SET state = 'queued',
-                    attempts = attempts - 1, worker_pid = NULL, phase = NULL, detail = 'its worker was lost; it goes on'
+                    attempts = attempts - 1, worker_pid = NULL, detail = 'its worker was lost; it goes on'
               WHERE state = 'running' AND home = $2
                 AND NOT EXISTS (SELECT FROM pg_catalog.pg_locks l
                                  WHERE l.locktype = 'userlock' AND l.granted

@@ -281,7 +281,7 @@ fn cancelled_while(job: i64, state: &str) -> Result<bool> {
     let changed = as_owner(|| {
         sql::returned(
             "UPDATE groundskeeper.job
-                SET state = 'cancelled', finished_at = pg_catalog.clock_timestamp(), worker_pid = NULL, phase = NULL
+                SET state = 'cancelled', finished_at = pg_catalog.clock_timestamp(), worker_pid = NULL
               WHERE job_id = $1 AND state = $2 RETURNING true",
             &[job.into(), state.into()],
             |row| required::<bool>(row, 1),
@@ -304,7 +304,7 @@ pub fn retry(job: i64) -> Result<String> {
         sql::run(
             "UPDATE groundskeeper.job
                 SET state = 'queued', attempts = 0, not_before = pg_catalog.now(), finished_at = NULL, error = NULL,
-                    phase = NULL, detail = NULL, worker_pid = NULL
+                    detail = NULL, worker_pid = NULL
               WHERE job_id = $1 AND state IN ('failed', 'cancelled')",
             &[job.into()],
         )

@@ -250,7 +250,7 @@ fn finish(job: i64, task: &Task, failure: Option<&Failure>) -> Result<()> {
             "UPDATE groundskeeper.job
                 SET state = $2, error = $3, not_before = pg_catalog.now() + pg_catalog.make_interval(secs => $4),
                     finished_at = CASE WHEN $2 <> 'queued' THEN pg_catalog.clock_timestamp() END,
-                    detail = CASE WHEN $2 = 'queued' THEN 'to be tried again' END, worker_pid = NULL, phase = NULL
+                    detail = CASE WHEN $2 = 'queued' THEN 'to be tried again' END, worker_pid = NULL
               WHERE job_id = $1",
             &[job.into(), state.into(), error.clone().into(), pause.into()],
         )?;
