@@ -6,6 +6,7 @@ use crate::error::{Failure, Result};
 use crate::extension::home;
 use crate::settings;
 use crate::sql::{self, quote_identifier, required};
+use groundskeeper_core::job::{self, Limits, Load};
 use pgrx::bgworkers::{
     BackgroundWorker, BackgroundWorkerBuilder, BackgroundWorkerStatus, BgWorkerStartTime,
     DynamicBackgroundWorker, SignalWakeFlags,
@@ -152,6 +153,8 @@ struct Started {
     worker: DynamicBackgroundWorker,
     /// How many attempts at the job had been begun before.
     begun: i64,
+    /// Whether it reads a relation from end to end.
+    heavy: bool,
 }
 
 /// What a dispatcher remembers from one look to the next.
@@ -175,16 +178,22 @@ fn tidy(Watch { started, waiting }: &mut Watch) -> Result<()> {
 /// Starts the jobs whose turn it is: how long to wait before the next look, or `None` when nothing is left to wait
 /// for.
 fn start_due(Watch { started, .. }: &mut Watch) -> Result<Option<Duration>> {
-    let running = running()?;
-    let free = settings::max_workers().saturating_sub(running + started.len());
-    for (job, role, begun) in due(free, started)? {
+    let (running, working) = running()?;
+    let mut load = Load { open: running + started.len(), working };
+    load.working += started.values().filter(|runner| runner.heavy).count();
+    let limits = limits();
+    for Due { job, role, begun, heavy } in due(started)? {
+        if !load.admits(heavy, limits) {
+            continue;
+        }
         if let Some(worker) = runner::start(job, role) {
-            started.insert(job, Started { worker, begun });
+            started.insert(job, Started { worker, begun, heavy });
+            load = load.with(heavy);
         } else {
             note(job, "no background worker is free: raise max_worker_processes")?;
         }
     }
-    if running + started.len() > 0 {
+    if load.open > 0 {
         return Ok(Some(Duration::from_millis(200)));
     }
     let queued = "SELECT EXISTS (SELECT FROM groundskeeper.job WHERE state = 'queued' AND home = $1)";
@@ -294,31 +303,63 @@ fn give_up_homeless(started: &HashMap<i64, Started>) -> Result<()> {
     Ok(())
 }
 
-fn running() -> Result<usize> {
-    let count = "SELECT pg_catalog.count(*) FROM groundskeeper.job WHERE state = 'running' AND home = $1";
-    let count: Option<i64> = sql::first(count, &[home().into()], |row| required(row, 1))?;
-    usize::try_from(count.unwrap_or(0)).map_err(|e| Failure::internal(e.to_string()))
+/// How many jobs are running, and how many of the heavy ones are at work: one that waits for a lock burdens nobody.
+fn running() -> Result<(usize, usize)> {
+    let counts = sql::first(
+        "SELECT pg_catalog.count(*),
+                pg_catalog.count(*) FILTER (WHERE j.kind = ANY ($2) AND a.wait_event_type IS DISTINCT FROM 'Lock')
+           FROM groundskeeper.job j LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = j.worker_pid
+          WHERE j.state = 'running' AND j.home = $1",
+        &[home().into(), heavy_kinds().into()],
+        |row| Ok((required::<i64>(row, 1)?, required::<i64>(row, 2)?)),
+    )?;
+    let (running, working) = counts.unwrap_or((0, 0));
+    let number = |n: i64| usize::try_from(n).map_err(|e| Failure::internal(e.to_string()));
+    Ok((number(running)?, number(working)?))
+}
+
+fn limits() -> Limits {
+    Limits::new(settings::max_workers(), session::cores())
+}
+
+fn heavy_kinds() -> Vec<&'static str> {
+    job::HEAVY_KINDS.to_vec()
+}
+
+/// A job whose turn it is.
+struct Due {
+    job: i64,
+    role: pg_sys::Oid,
+    begun: i64,
+    heavy: bool,
 }
 
 /// The jobs whose turn it is, oldest first, at most one per relation, with the OID of the role that runs them and
 /// the number of attempts that have been begun.
-fn due(free: usize, started: &HashMap<i64, Started>) -> Result<Vec<(i64, pg_sys::Oid, i64)>> {
+fn due(started: &HashMap<i64, Started>) -> Result<Vec<Due>> {
     let begun: Vec<i64> = started.keys().copied().collect();
-    let free = i64::try_from(free).map_err(|e| Failure::internal(e.to_string()))?;
     sql::rows(
         "WITH busy AS (
              SELECT target FROM groundskeeper.job WHERE state = 'running' AND home = $1 OR job_id = ANY ($2)),
          first AS (
-             SELECT DISTINCT ON (target) job_id, run_as FROM groundskeeper.job
+             SELECT DISTINCT ON (target) job_id, run_as, kind FROM groundskeeper.job
               WHERE state = 'queued' AND home = $1 AND not_before <= pg_catalog.clock_timestamp()
                 AND target NOT IN (SELECT target FROM busy)
               ORDER BY target, job_id)
          SELECT f.job_id, r.oid,
-                (SELECT pg_catalog.count(*) FROM groundskeeper.job_attempt a WHERE a.job_id = f.job_id)
+                (SELECT pg_catalog.count(*) FROM groundskeeper.job_attempt a WHERE a.job_id = f.job_id),
+                f.kind = ANY ($3)
            FROM first f JOIN pg_catalog.pg_roles r ON r.rolname = f.run_as AND r.rolcanlogin
-          ORDER BY f.job_id LIMIT $3",
-        &[home().into(), begun.into(), free.into()],
-        |row| Ok((required(row, 1)?, required(row, 2)?, required(row, 3)?)),
+          ORDER BY f.job_id",
+        &[home().into(), begun.into(), heavy_kinds().into()],
+        |row| {
+            Ok(Due {
+                job: required(row, 1)?,
+                role: required(row, 2)?,
+                begun: required(row, 3)?,
+                heavy: required(row, 4)?,
+            })
+        },
     )
 }
 

@@ -1,13 +1,16 @@
 //! A worker's session.
 
 use crate::settings;
+use groundskeeper_core::job::Limits;
 use pgrx::pg_sys;
 use std::ffi::CString;
+use std::num::NonZeroUsize;
 
 /// What `ALTER ROLE` or `ALTER DATABASE ... SET` gave the session does not hold for maintenance: each of these has stopped or bent a
 /// build on a real server.
 pub fn own() {
     let zone = settings::timezone();
+    let parallel_workers = parallel_maintenance_workers().to_string();
     let settings = [
         ("role", "none"),
         ("search_path", ""),
@@ -19,6 +22,7 @@ pub fn own() {
         ("default_transaction_deferrable", "off"),
         ("row_security", "off"),
         ("timezone", zone.as_str()),
+        ("max_parallel_maintenance_workers", parallel_workers.as_str()),
     ];
     for (name, value) in settings {
         let (Ok(name), Ok(value)) = (CString::new(name), CString::new(value)) else { continue };
@@ -34,4 +38,17 @@ pub fn own() {
             pg_sys::CommitTransactionCommand();
         }
     }
+}
+
+/// How many processors there are.
+pub fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZeroUsize::get)
+}
+
+/// What the server is set to, within what is left of the half of the processors that builds may take.
+fn parallel_maintenance_workers() -> usize {
+    // SAFETY: a plain read of the backend's own setting.
+    let configured = unsafe { pg_sys::max_parallel_maintenance_workers };
+    let left = Limits::new(settings::max_workers(), cores()).parallel_workers;
+    usize::try_from(configured).unwrap_or(0).min(left)
 }

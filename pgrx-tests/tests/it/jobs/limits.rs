@@ -48,6 +48,30 @@ fn two_jobs_run_at_once_and_one_per_table() {
     }
 }
 
+/// Builds that are at work take half of the processors; one that waits for a lock, as above, takes none.
+#[test]
+fn builds_leave_half_of_the_processors_to_the_application() {
+    let db = TestDb::new(Template::ShapeA).unwrap();
+    let mut client = prepare(&db);
+    let slow = "CREATE FUNCTION staging.slowly(id bigint) RETURNS bigint IMMUTABLE LANGUAGE plpgsql AS
+                $$BEGIN PERFORM pg_sleep(0.02); RETURN id; END$$";
+    client.batch_execute(slow).unwrap();
+    for (n, table) in ["moneylines", "spreads", "totals"].iter().enumerate() {
+        let rows = format!("INSERT INTO staging.{table} (game_id) SELECT generate_series(1, 20)");
+        client.batch_execute(&rows).unwrap();
+        let task = index_task("staging", table, &format!("slow_{n}"), "staging.slowly(id)");
+        queue_task(&mut client, &format!("staging.{table}"), "postgres", &task);
+    }
+    db.settle().unwrap();
+    let most_at_once = "SELECT max((SELECT count(*) FROM groundskeeper.job_history o
+                                     WHERE o.started_at <= h.started_at AND o.finished_at > h.started_at))
+                          FROM groundskeeper.job_history h JOIN groundskeeper.jobs j USING (job_id)
+                         WHERE j.kind = 'create_index' AND h.state = 'succeeded'";
+    let most: usize = text(&mut client, most_at_once).unwrap().parse().unwrap();
+    let cores = std::thread::available_parallelism().unwrap().get();
+    assert_eq!(most, 2.min((cores / 2).max(1)));
+}
+
 #[test]
 fn without_a_free_worker_a_job_says_so_and_starts_when_one_is_free() {
     // Two for the database that is busy, one for the dispatcher of the other.
