@@ -1,6 +1,7 @@
 //! What the extension knows of itself: its owner, its home, and what it must not keep.
 
 use crate::error::{Failure, Result};
+use crate::settings::pinned;
 use crate::sql::{self, required};
 use pgrx::pg_sys;
 
@@ -9,32 +10,17 @@ use pgrx::pg_sys;
 pub fn as_owner<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     let owner = owner()?;
     let (mut caller, mut context) = (pg_sys::InvalidOid, 0);
-    // SAFETY: reads and sets the backend's current user and search_path, as a SECURITY DEFINER call does: a job's
-    // session may have run the user's code, which may have left operators and types there by the names of
-    // PostgreSQL's own. Both are put back below; if `work` raises an error instead, the abort of the
-    // (sub)transaction puts them back.
-    let level = unsafe {
+    // SAFETY: reads and sets the backend's current user, as a SECURITY DEFINER call does. It is put back below; if `work`
+    // raises an error instead, the abort of the (sub)transaction puts it back. The search_path is pinned because a
+    // job's session may have run the user's code, which may have left operators and types there by the names of
+    // PostgreSQL's own.
+    unsafe {
         pg_sys::GetUserIdAndSecContext(&raw mut caller, &raw mut context);
         pg_sys::SetUserIdAndSecContext(owner, context | pg_sys::SECURITY_LOCAL_USERID_CHANGE as i32);
-        let level = pg_sys::NewGUCNestLevel();
-        pg_sys::set_config_option(
-            c"search_path".as_ptr(),
-            c"pg_catalog, pg_temp".as_ptr(),
-            pg_sys::GucContext::PGC_USERSET,
-            pg_sys::GucSource::PGC_S_SESSION,
-            pg_sys::GucAction::GUC_ACTION_SAVE,
-            true,
-            0,
-            false,
-        );
-        level
-    };
-    let result = work();
-    // SAFETY: as above; these are the values that were current before.
-    unsafe {
-        pg_sys::AtEOXact_GUC(true, level);
-        pg_sys::SetUserIdAndSecContext(caller, context);
     }
+    let result = pinned(&[(c"search_path", c"pg_catalog, pg_temp")], work);
+    // SAFETY: as above; these are the values that were current before.
+    unsafe { pg_sys::SetUserIdAndSecContext(caller, context) };
     result
 }
 

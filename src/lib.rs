@@ -10,6 +10,7 @@ mod error;
 mod extension;
 mod jobs;
 mod parse;
+mod partition;
 mod plan;
 mod settings;
 mod sql;
@@ -35,6 +36,7 @@ extension_sql_file!(
     name = "monitoring_grants",
     requires = ["connection_stats", "slow_queries", "table_bloat", "unused_indexes"]
 );
+extension_sql_file!("../sql/managed_tables.sql", name = "managed_tables", requires = ["bootstrap"]);
 extension_sql_file!("../sql/prerequisites.sql", name = "prerequisites", requires = ["bootstrap"]);
 extension_sql_file!("../sql/finalize.sql", name = "finalize", finalize);
 

@@ -2,7 +2,7 @@
 
 use pgrx::prelude::*;
 use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting, pg_sys};
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 
 static LOCK_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(300);
 static INLINE_BUILD_LIMIT: GucSetting<i32> = GucSetting::<i32>::new(64 * 1024);
@@ -34,6 +34,32 @@ pub fn timezone() -> String {
 /// How long finished jobs are remembered, in minutes.
 pub fn job_history_minutes() -> i32 {
     JOB_HISTORY.get()
+}
+
+/// Runs `work` with other settings, and brings back those that were. An error that is raised inside leaves that to
+/// the abort of the (sub)transaction, as a function's own SET does.
+pub fn pinned<T>(settings: &[(&CStr, &CStr)], work: impl FnOnce() -> T) -> T {
+    // SAFETY: opens a level of settings that is closed below, or by the abort.
+    let level = unsafe { pg_sys::NewGUCNestLevel() };
+    for (name, value) in settings {
+        // SAFETY: NUL-terminated names and values, which are copied, set as a function's own SET would.
+        unsafe {
+            pg_sys::set_config_option(
+                name.as_ptr(),
+                value.as_ptr(),
+                pg_sys::GucContext::PGC_USERSET,
+                pg_sys::GucSource::PGC_S_SESSION,
+                pg_sys::GucAction::GUC_ACTION_SAVE,
+                true,
+                0,
+                false,
+            );
+        }
+    }
+    let result = work();
+    // SAFETY: the level opened above; any opened inside have been closed, or went with their subtransaction.
+    unsafe { pg_sys::AtEOXact_GUC(true, level) };
+    result
 }
 
 /// Defines the settings and reserves their prefix, so that a misspelt one is an error.

@@ -4,13 +4,14 @@ use super::check::rows_in_the_way;
 use super::{After, Assessment, Context, Work, assess, journal, plan, script};
 use crate::catalog;
 use crate::error::{Failure, Result};
-use crate::settings;
+use crate::settings::{self, pinned};
 use crate::sql;
 use crate::subtransaction::isolated;
 use crate::{extension, jobs};
 use groundskeeper_core::plan::decide::{Budget, State, Verdict};
 use groundskeeper_core::plan::{Action, Item, Qualified, section_matches};
 use pgrx::PgSqlErrorCode;
+use std::ffi::CString;
 use std::time::{Duration, Instant};
 
 /// How long one lock may be waited for while others are held: long enough for an ordinary statement to end,
@@ -262,14 +263,8 @@ pub fn run_before_deadline(milliseconds: i32, statements: &[String]) -> Result<(
     })
 }
 
-/// Runs `work` with another `lock_timeout`, and brings the caller's back. A failure undoes it by itself, with
-/// the subtransaction that it fails.
-fn with_lock_timeout<T>(milliseconds: i32, work: impl FnOnce() -> Result<T>) -> Result<T> {
-    let set =
-        |value: &str| sql::run("SELECT pg_catalog.set_config('lock_timeout', $1, true)", &[value.into()]);
-    let before = sql::texts("SELECT pg_catalog.current_setting('lock_timeout')", &[])?;
-    set(&format!("{milliseconds}ms"))?;
-    let result = work()?;
-    set(before.first().map_or("0", String::as_str))?;
-    Ok(result)
+/// Runs `work` with another `lock_timeout`, and brings the caller's back.
+pub fn with_lock_timeout<T>(milliseconds: i32, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    let value = CString::new(format!("{milliseconds}ms")).map_err(|e| Failure::internal(e.to_string()))?;
+    pinned(&[(c"lock_timeout", &value)], work)
 }

@@ -6,5 +6,6 @@
 pub mod deparsed;
 pub mod job;
 pub mod names;
+pub mod partition;
 pub mod plan;
 pub mod quality;

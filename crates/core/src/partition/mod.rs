@@ -1,0 +1,13 @@
+//! Partitions by date: which there should be, what they are called, and whether those that exist fit.
+
+pub use chrono::NaiveDate;
+
+mod coverage;
+mod interval;
+mod literal;
+mod name;
+
+pub use coverage::{Edge, Existing, MAX_GAPS, Report, judge};
+pub use interval::{Interval, MAX_MONTHS_AHEAD, MAX_PREMAKE, epoch_days, from_epoch_days};
+pub use literal::with_offset;
+pub use name::{default_name, partition_name, stem};
