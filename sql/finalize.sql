@@ -11,6 +11,10 @@ REVOKE ALL ON FUNCTION groundskeeper.detach_partition(regclass) FROM PUBLIC;
 REVOKE ALL ON FUNCTION groundskeeper.resume() FROM PUBLIC;
 REVOKE ALL ON FUNCTION groundskeeper.look_after_jobs() FROM PUBLIC;
 REVOKE ALL ON PROCEDURE groundskeeper.wait_for_job(bigint, interval, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION groundskeeper.partition_preflight(regclass, name) FROM PUBLIC;
+REVOKE ALL ON FUNCTION groundskeeper.partition_table(regclass, name, text, text, integer, text[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION groundskeeper.undo_partitioning(regclass) FROM PUBLIC;
+REVOKE ALL ON FUNCTION groundskeeper.finalize_partitioning(regclass) FROM PUBLIC;
 
 -- PUBLIC reaches the pure functions; each other function has its own grant.
 GRANT USAGE ON SCHEMA groundskeeper TO PUBLIC;
@@ -28,6 +32,10 @@ COMMENT ON FUNCTION groundskeeper.cancel_job(bigint) IS 'Cancels a job, queued o
 COMMENT ON FUNCTION groundskeeper.retry_job(bigint) IS 'Queues a failed or cancelled job again';
 COMMENT ON FUNCTION groundskeeper.reindex(regclass) IS 'Queues the rebuilding of an index without blocking writers, and returns the job''s number';
 COMMENT ON FUNCTION groundskeeper.detach_partition(regclass) IS 'Queues the detaching of a partition, concurrently where it has no default beside it, and returns the job''s number';
+COMMENT ON FUNCTION groundskeeper.partition_preflight(regclass, name) IS 'What stands in the way of partitioning a table by a column, and what changes with it';
+COMMENT ON FUNCTION groundskeeper.partition_table(regclass, name, text, text, integer, text[]) IS 'Queues the partitioning of a table while writers go on, and returns the job''s number; accept names the warnings that are acknowledged';
+COMMENT ON FUNCTION groundskeeper.undo_partitioning(regclass) IS 'Queues the way back to the unpartitioned table, with all that was written since, and returns the job''s number';
+COMMENT ON FUNCTION groundskeeper.finalize_partitioning(regclass) IS 'Queues the dropping of the unpartitioned table after a last proof that nothing is lost, and returns the job''s number';
 COMMENT ON FUNCTION groundskeeper.resume() IS 'Lets a restored copy of a database run the jobs that came with it';
 COMMENT ON FUNCTION groundskeeper.look_after_jobs() IS 'Starts a worker for jobs that have none, as after a crash where the library is not preloaded';
 COMMENT ON PROCEDURE groundskeeper.wait_for_job(bigint, interval, text) IS 'Waits until a job has ended, committing between looks; not in a transaction block';

@@ -39,6 +39,8 @@ CREATE TABLE groundskeeper.job (
     home text NOT NULL,
     state text NOT NULL DEFAULT 'queued' CHECK (state IN ('queued', 'running', 'succeeded', 'failed', 'cancelled')),
     detail text,
+    phase text,
+    progress double precision NOT NULL DEFAULT 0,
     error text,
     attempts integer NOT NULL DEFAULT 0,
     not_before timestamptz NOT NULL DEFAULT pg_catalog.now(),
@@ -51,6 +53,8 @@ COMMENT ON TABLE groundskeeper.job IS 'Work for background workers; groundskeepe
 COMMENT ON COLUMN groundskeeper.job.task IS 'What is to be brought about';
 COMMENT ON COLUMN groundskeeper.job.run_as IS 'The role that the worker connects as';
 COMMENT ON COLUMN groundskeeper.job.home IS 'The cluster and database that the job was queued in; a copy does not run it until groundskeeper.resume()';
+COMMENT ON COLUMN groundskeeper.job.phase IS 'What the worker is at';
+COMMENT ON COLUMN groundskeeper.job.progress IS 'How much of it is done, 0 to 1';
 COMMENT ON COLUMN groundskeeper.job.not_before IS 'When the next attempt may start';
 COMMENT ON COLUMN groundskeeper.job.worker_pid IS 'The worker that has it, if that worker still lives';
 CREATE UNIQUE INDEX ON groundskeeper.job (item, kind) WHERE state IN ('queued', 'running');
@@ -75,10 +79,10 @@ SELECT j.job_id, j.kind, j.target,
        CASE WHEN j.state = 'running' AND a.wait_event_type = 'Lock' THEN 'waiting' ELSE j.state END AS state,
        CASE j.state
            WHEN 'succeeded' THEN 1.0
-           WHEN 'running' THEN pg_catalog.round(COALESCE(b.progress, 0.0), 3)
+           WHEN 'running' THEN pg_catalog.round(COALESCE(b.progress, j.progress::numeric), 3)
            ELSE 0.0
        END AS progress,
-       p.phase,
+       CASE WHEN j.state = 'running' THEN COALESCE(p.phase, j.phase) END AS phase,
        CASE WHEN j.state = 'running' AND a.wait_event_type = 'Lock'
             THEN 'waits for ' || COALESCE(NULLIF(pg_catalog.array_to_string(pg_catalog.pg_blocking_pids(a.pid), ', '), ''), 'a lock')
             -- the dispatcher's lock, as src/jobs/locks.rs takes it

@@ -6,6 +6,7 @@ use std::ffi::{CStr, CString};
 
 static LOCK_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(300);
 static INLINE_BUILD_LIMIT: GucSetting<i32> = GucSetting::<i32>::new(64 * 1024);
+static MAX_PARTITIONS: GucSetting<i32> = GucSetting::<i32>::new(500);
 static MAX_WORKERS: GucSetting<i32> = GucSetting::<i32>::new(2);
 static TIMEZONE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c"America/New_York"));
 static JOB_HISTORY: GucSetting<i32> = GucSetting::<i32>::new(90 * 24 * 60);
@@ -19,6 +20,11 @@ pub fn lock_timeout_ms() -> i32 {
 /// How many bytes of relations may be read while an installation or `apply_plan()` holds its locks.
 pub fn inline_build_limit_bytes() -> u64 {
     u64::from(INLINE_BUILD_LIMIT.get().unsigned_abs()) * 1024
+}
+
+/// How many partitions a conversion makes at most.
+pub fn max_partitions() -> usize {
+    usize::try_from(MAX_PARTITIONS.get()).unwrap_or(1)
 }
 
 /// How many jobs of a database may run at once.
@@ -92,6 +98,16 @@ pub fn define() {
         1,
         64,
         GucContext::Sighup,
+        GucFlags::default(),
+    );
+    GucRegistry::define_int_guc(
+        c"groundskeeper.max_partitions",
+        c"How many partitions a conversion makes at most.",
+        c"The newest; rows older than these stay in the default partition.",
+        &MAX_PARTITIONS,
+        1,
+        10_000,
+        GucContext::Userset,
         GucFlags::default(),
     );
     define_timezone();

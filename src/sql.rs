@@ -70,6 +70,14 @@ pub fn run(statement: &str, args: &[DatumWithOid]) -> Result<()> {
     })
 }
 
+/// Runs one statement that changes rows; how many.
+pub fn affected(statement: &str) -> Result<i64> {
+    Spi::connect_mut(|client| {
+        let rows = client.update(statement, None, &[])?.len();
+        i64::try_from(rows).map_err(|e| Failure::internal(e.to_string()))
+    })
+}
+
 /// A column that cannot be NULL by the query's construction.
 pub fn required<T: FromDatum + IntoDatum>(row: &SpiHeapTupleData, column: usize) -> Result<T> {
     row.get::<T>(column)?

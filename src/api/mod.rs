@@ -1,5 +1,6 @@
 //! The functions that SQL calls, one file per capability.
 
+mod conversion;
 mod jobs;
 mod plan;
 mod quality;

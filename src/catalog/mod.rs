@@ -8,7 +8,7 @@ mod relation;
 mod view;
 
 pub use constraint::{Check, check_named, checks, checks_on_column, rows_violating};
-pub use dependents::{Dependents, dependents_of_column};
+pub use dependents::{Dependents, definition, dependents_of_column};
 pub use index::{
     Build, Index, index_named, indexes, name_taken_by, partitions_without, reindex_leftovers,
     statement as index_statement,

@@ -10,6 +10,7 @@ mod session;
 mod toplevel;
 
 pub use launcher::register as register_launcher;
+pub use runner::{report, step_done, transaction};
 
 use crate::catalog::{self, Build};
 use crate::error::{Failure, Result};
@@ -118,7 +119,11 @@ pub fn statements(request: &JobRequest, inline: &[String]) -> Vec<String> {
             vec![format!("REFRESH MATERIALIZED VIEW {}", qualified(&view.schema, &view.name))]
         }
         Task::Analyze { table, column } => vec![analyze(table, column)],
-        Task::AlterTable { .. } => inline.to_vec(),
+        Task::AlterTable { .. }
+        | Task::PartitionTable { .. }
+        | Task::UndoPartitioning { .. }
+        | Task::FinalizePartitioning { .. }
+        | Task::CatchUp { .. } => inline.to_vec(),
     }
 }
 
@@ -190,6 +195,21 @@ pub fn detach_partition(partition: pg_sys::Oid) -> Result<i64> {
         _ => Err(Failure::new(PgSqlErrorCode::ERRCODE_WRONG_OBJECT_TYPE, "the relation is no partition")
             .hint("SELECT relid FROM pg_partition_tree('parent') lists those of a table.")),
     }
+}
+
+/// The open job of a kind on a relation, if there is one.
+pub fn open_of_kind(target: &str, kind: &str) -> Result<Option<i64>> {
+    let open = "SELECT job_id FROM groundskeeper.job WHERE target = $1 AND kind = $2 AND state IN ('queued', 'running')";
+    let job = as_owner(|| sql::first(open, &[target.into(), kind.into()], |row| required::<i64>(row, 1)))?;
+    if job.is_some() {
+        dispatcher::start_at_commit();
+    }
+    Ok(job)
+}
+
+/// Cancels the open job of a kind on a relation, if there is one.
+pub fn cancel_kind(target: &str, kind: &str) -> Result<()> {
+    open_of_kind(target, kind)?.map_or(Ok(()), |job| cancel(job).map(|_| ()))
 }
 
 /// Cancels the job that has an item; `false` while it is still running and has only been told.

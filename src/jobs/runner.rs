@@ -4,13 +4,16 @@ use super::{build_index, locks, rebuild, session, toplevel};
 use crate::catalog;
 use crate::error::{Failure, Result};
 use crate::extension::as_owner;
+use crate::partition::convert;
 use crate::plan::{self, Undo, Work, journal};
 use crate::sql::{self, qualified, required};
 use groundskeeper_core::job::{self, Task};
+use groundskeeper_core::partition::convert::Goal;
 use groundskeeper_core::plan::Qualified;
 use pgrx::bgworkers::{
     BackgroundWorker, BackgroundWorkerBuilder, BgWorkerStartTime, DynamicBackgroundWorker,
 };
+use pgrx::datum::DatumWithOid;
 use pgrx::prelude::*;
 use pgrx::{IntoDatum, pg_sys};
 use std::panic::AssertUnwindSafe;
@@ -158,7 +161,26 @@ fn carry_out(task: &Task) -> Result<()> {
         }
         Task::Analyze { table, column } => toplevel::run(&super::analyze(table, column)),
         Task::AlterTable { item } => transaction(|| plan::apply_item(item)),
+        Task::PartitionTable { table } => convert::run(table, Goal::Partition),
+        Task::UndoPartitioning { table } => convert::run(table, Goal::Undo),
+        Task::FinalizePartitioning { table } => convert::run(table, Goal::Finalize),
+        Task::CatchUp { table } => convert::run(table, Goal::CatchUp),
     }
+}
+
+/// Shows how far this worker's job has come.
+pub fn report(phase: &str, progress: f64) -> Result<()> {
+    of_this_worker("phase = $1, progress = $2", &[phase.into(), progress.into()])
+}
+
+/// A step is done: the attempts begin anew, as what stood in its way says nothing of the next.
+pub fn step_done() -> Result<()> {
+    of_this_worker("attempts = 1", &[])
+}
+
+fn of_this_worker(change: &str, args: &[DatumWithOid]) -> Result<()> {
+    let mine = "state = 'running' AND worker_pid = pg_catalog.pg_backend_pid()";
+    as_owner(|| sql::run(&format!("UPDATE groundskeeper.job SET {change} WHERE {mine}"), args))
 }
 
 /// The item of the plan that an index carries out, if it is one of the plan's.
@@ -264,8 +286,11 @@ fn finish(job: i64, task: &Task, failure: Option<&Failure>) -> Result<()> {
     })
 }
 
-/// The rows that an index was built over; other jobs count none.
+/// The rows that an index was built over, or that were copied; other jobs count none.
 fn rows_done(task: &Task) -> Result<i64> {
+    if let Task::PartitionTable { table } = task {
+        return convert::rows_copied(table);
+    }
     let (Task::CreateIndex { index, .. } | Task::Reindex { index, .. }) = task else { return Ok(0) };
     let rows = "SELECT COALESCE(pg_catalog.sum(GREATEST(c.reltuples, 0)), 0)::bigint
                   FROM pg_catalog.pg_class c

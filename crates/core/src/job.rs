@@ -70,6 +70,26 @@ pub enum Task {
         /// The item's id.
         item: String,
     },
+    /// A table partitioned while writers go on.
+    PartitionTable {
+        /// Which.
+        table: Qualified,
+    },
+    /// A partitioned table as it was before, with all that was written since.
+    UndoPartitioning {
+        /// Which.
+        table: Qualified,
+    },
+    /// The unpartitioned table of a converted one gone.
+    FinalizePartitioning {
+        /// Which.
+        table: Qualified,
+    },
+    /// What a converted table's unpartitioned one lacks, brought to it.
+    CatchUp {
+        /// Which.
+        table: Qualified,
+    },
 }
 
 impl Task {
@@ -85,6 +105,10 @@ impl Task {
             Self::RefreshView { .. } => "refresh_view",
             Self::Analyze { .. } => "analyze",
             Self::AlterTable { .. } => "alter_table",
+            Self::PartitionTable { .. } => "partition_table",
+            Self::UndoPartitioning { .. } => "undo_partitioning",
+            Self::FinalizePartitioning { .. } => "finalize_partitioning",
+            Self::CatchUp { .. } => "catch_up",
         }
     }
 }
@@ -167,7 +191,15 @@ pub fn towards_detached(state: DetachState, has_default: bool) -> DetachStep {
 }
 
 /// The kinds of jobs that read a relation from end to end, and so take a processor and the disk for a while.
-pub const HEAVY_KINDS: [&str; 4] = ["create_index", "reindex", "validate_constraint", "refresh_view"];
+pub const HEAVY_KINDS: [&str; 7] = [
+    "create_index",
+    "reindex",
+    "validate_constraint",
+    "refresh_view",
+    "partition_table",
+    "undo_partitioning",
+    "finalize_partitioning",
+];
 
 /// How much may be done at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

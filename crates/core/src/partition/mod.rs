@@ -2,6 +2,7 @@
 
 pub use chrono::NaiveDate;
 
+pub mod convert;
 mod coverage;
 mod interval;
 mod literal;

@@ -1,0 +1,84 @@
+//! `partition_preflight`, `partition_table`, `undo_partitioning`, `finalize_partitioning`.
+
+use super::given;
+use crate::partition::convert::{self, Request};
+use groundskeeper_core::partition::convert::Goal;
+use pgrx::PgRelation;
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::prelude::*;
+
+// A value of type `name` reaches a function as one of type `cstring` does: as a pointer to a NUL-terminated text. So the
+// functions are declared by hand, which pgrx has no type for.
+
+/// What stands in the way of partitioning a table by a column, and what changes with it.
+#[pg_extern(sql = "CREATE FUNCTION groundskeeper.partition_preflight(relation regclass, partition_key name)
+    RETURNS TABLE (check_name text, severity text, detail text, remedy text)
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SET search_path TO pg_catalog, pg_temp
+    AS '@MODULE_PATHNAME@', '@FUNCTION_NAME@';")]
+#[allow(clippy::type_complexity, reason = "the columns of the contract")]
+fn partition_preflight(
+    relation: Option<PgRelation>,
+    partition_key: Option<&core::ffi::CStr>,
+) -> Result<
+    TableIterator<
+        'static,
+        (
+            name!(check_name, String),
+            name!(severity, String),
+            name!(detail, String),
+            name!(remedy, Option<String>),
+        ),
+    >,
+    ErrorReport,
+> {
+    let relation = given(relation, "relation")?;
+    let key = given(partition_key, "partition_key")?;
+    let findings = convert::preflight(relation.oid(), &key.to_string_lossy(), None)?;
+    Ok(TableIterator::new(
+        findings
+            .into_iter()
+            .map(|f| (f.check.to_owned(), f.severity.as_str().to_owned(), f.detail, f.remedy)),
+    ))
+}
+
+/// Queues the partitioning of a table while writers go on; the number of the job that does it.
+#[pg_extern(sql = "CREATE FUNCTION groundskeeper.partition_table(relation regclass, partition_key name,
+        \"interval\" text DEFAULT 'month', timezone text DEFAULT NULL, premake integer DEFAULT 3, accept text[] DEFAULT '{}')
+    RETURNS bigint
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SET search_path TO pg_catalog, pg_temp
+    AS '@MODULE_PATHNAME@', '@FUNCTION_NAME@';")]
+fn partition_table(
+    relation: Option<PgRelation>,
+    partition_key: Option<&core::ffi::CStr>,
+    interval: Option<String>,
+    timezone: Option<String>,
+    premake: Option<i32>,
+    accept: Option<Vec<Option<String>>>,
+) -> Result<i64, ErrorReport> {
+    let accept = given(accept, "accept")?;
+    let accept =
+        accept.into_iter().map(|name| given(name, "an element of accept")).collect::<Result<_, _>>()?;
+    let request = Request {
+        relation: given(relation, "relation")?.oid(),
+        key: given(partition_key, "partition_key")?.to_string_lossy().into_owned(),
+        interval: given(interval, "interval")?,
+        timezone,
+        premake: given(premake, "premake")?,
+        accept,
+    };
+    Ok(convert::partition_table(&request)?)
+}
+
+/// Queues the way back to the unpartitioned table, with all that was written since; the number of its job.
+#[pg_extern(schema = "groundskeeper", volatile, parallel_unsafe)]
+#[search_path(pg_catalog, pg_temp)]
+fn undo_partitioning(relation: Option<PgRelation>) -> Result<i64, ErrorReport> {
+    Ok(convert::ask(given(relation, "relation")?.oid(), Goal::Undo)?)
+}
+
+/// Queues the dropping of the unpartitioned table, after a last proof; the number of its job.
+#[pg_extern(schema = "groundskeeper", volatile, parallel_unsafe)]
+#[search_path(pg_catalog, pg_temp)]
+fn finalize_partitioning(relation: Option<PgRelation>) -> Result<i64, ErrorReport> {
+    Ok(convert::ask(given(relation, "relation")?.oid(), Goal::Finalize)?)
+}

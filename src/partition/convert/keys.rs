@@ -1,0 +1,158 @@
+//! The key table: one row for each primary key of a table whose partitions each have their own. Foreign keys refer to
+//! it, so uniqueness across partitions, ON DELETE and ON UPDATE, deferrability and concurrency stay PostgreSQL's own.
+//!
+//! The functions are the table's owner's, not the extension's: writers need no new grants, and the tables go on
+//! working without the extension.
+
+use super::record::{Conversion, KEYS};
+use super::shadow::function;
+use crate::sql::quote_literal;
+
+/// Sorts before the triggers of foreign keys, whose check of a row that refers to itself must find the key.
+pub const INSERTED: &str = "A_groundskeeper_key_insert";
+/// Sorts after all others that run before an update and may still change the key.
+pub const UPDATED: &str = "zz_groundskeeper_key_update";
+/// Takes the key of a deleted row.
+pub const DELETED: &str = "groundskeeper_key_delete";
+/// Takes the keys of truncated rows.
+pub const TRUNCATED: &str = "groundskeeper_key_truncate";
+/// Lets rows in that are restored after the table's own, whose triggers have made them already.
+pub const RESTORED: &str = "groundskeeper_key_restore";
+
+/// The suffixes of the functions behind them.
+pub const FUNCTIONS: [&str; 5] = ["key_insert", "key_update", "key_delete", "key_truncate", "key_restore"];
+
+/// The statements that make the functions, and the trigger of the key table itself.
+pub fn functions(conversion: &Conversion) -> Vec<String> {
+    let [insert, update, delete, truncate, restore] =
+        FUNCTIONS.map(|suffix| conversion.beside_quoted(suffix));
+    let keys = conversion.beside_quoted(KEYS);
+    let mut statements = vec![
+        function(&insert, &insert_body(conversion)),
+        function(&update, &update_body(conversion)),
+        function(&delete, &delete_body(conversion)),
+        function(&truncate, &truncate_body(conversion)),
+        function(&restore, &restore_body(conversion)),
+    ];
+    let revokes = [insert, update, delete, truncate, restore.clone()]
+        .map(|function| format!("REVOKE ALL ON FUNCTION {function}() FROM PUBLIC"));
+    statements.extend(revokes);
+    // Only a restore, or somebody's own hand, inserts here directly.
+    statements.push(format!(
+        "CREATE TRIGGER {RESTORED} BEFORE INSERT ON {keys} FOR EACH ROW WHEN (pg_catalog.pg_trigger_depth() = 0)
+            EXECUTE FUNCTION {restore}()"
+    ));
+    statements
+}
+
+/// The statements that put the triggers on a table.
+pub fn triggers(conversion: &Conversion, table: &str) -> Vec<String> {
+    let [insert, update, delete, truncate, _] = FUNCTIONS.map(|suffix| conversion.beside_quoted(suffix));
+    let changed: Vec<String> = conversion
+        .key_columns
+        .iter()
+        .map(|c| format!("OLD.{0} IS DISTINCT FROM NEW.{0}", crate::sql::quote_identifier(c)))
+        .collect();
+    vec![
+        format!(
+            "CREATE TRIGGER \"{INSERTED}\" AFTER INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION {insert}()"
+        ),
+        format!(
+            "CREATE TRIGGER {UPDATED} BEFORE UPDATE ON {table} FOR EACH ROW WHEN ({}) EXECUTE FUNCTION {update}()",
+            changed.join(" OR ")
+        ),
+        format!("CREATE TRIGGER {DELETED} AFTER DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION {delete}()"),
+        truncated(table, &truncate),
+    ]
+}
+
+/// The trigger that truncating the whole fires; a partition that is truncated alone needs one of its own.
+fn truncated(table: &str, function: &str) -> String {
+    format!(
+        "CREATE TRIGGER {TRUNCATED} AFTER TRUNCATE ON {table} FOR EACH STATEMENT EXECUTE FUNCTION {function}()"
+    )
+}
+
+/// A new row brings its key. A key that is there may be that of a row that moves between partitions, whose old
+/// version is gone by the time that this statement is over: so the rows are counted, in a statement of its own that
+/// sees what others have committed while this one waited for them.
+fn insert_body(conversion: &Conversion) -> String {
+    let (table, keys, list) = (conversion.quoted(), conversion.beside_quoted(KEYS), conversion.key_list(""));
+    let (new, same) = (conversion.key_list("NEW."), conversion.same_key("x", "NEW"));
+    format!(
+        "BEGIN
+    LOOP
+        INSERT INTO {keys} VALUES ({new}) ON CONFLICT ({list}) DO NOTHING;
+        IF FOUND THEN
+            RETURN NULL;
+        END IF;
+        PERFORM FROM {keys} x WHERE {same} FOR KEY SHARE;
+        EXIT WHEN FOUND;
+    END LOOP;
+    IF (SELECT pg_catalog.count(*) FROM {table} x WHERE {same}) > 1 THEN
+        RAISE unique_violation USING
+            MESSAGE = {message},
+            DETAIL = pg_catalog.format('Key ({columns})=(%s) already exists.', pg_catalog.concat_ws(', ', {new})),
+            SCHEMA = TG_TABLE_SCHEMA, TABLE = TG_TABLE_NAME;
+    END IF;
+    RETURN NULL;
+END",
+        message = quote_literal(format!("duplicate key value violates the unique key of {table}")),
+        columns = list.replace('\'', "''").replace('%', "%%"),
+    )
+}
+
+fn update_body(conversion: &Conversion) -> String {
+    let keys = conversion.beside_quoted(KEYS);
+    format!(
+        "BEGIN
+    UPDATE {keys} x SET ({}) = ROW ({}) WHERE {};
+    RETURN NEW;
+END",
+        conversion.key_list(""),
+        conversion.key_list("NEW."),
+        conversion.same_key("x", "OLD")
+    )
+}
+
+/// A deleted row takes its key along, unless it has only moved.
+fn delete_body(conversion: &Conversion) -> String {
+    let (table, keys) = (conversion.quoted(), conversion.beside_quoted(KEYS));
+    format!(
+        "BEGIN
+    DELETE FROM {keys} x WHERE {} AND NOT EXISTS (SELECT FROM {table} y WHERE {});
+    RETURN NULL;
+END",
+        conversion.same_key("x", "OLD"),
+        conversion.same_key("y", "OLD")
+    )
+}
+
+fn truncate_body(conversion: &Conversion) -> String {
+    let (table, keys) = (conversion.quoted(), conversion.beside_quoted(KEYS));
+    format!(
+        "BEGIN
+    DELETE FROM {keys} x WHERE NOT EXISTS (SELECT FROM {table} y WHERE {});
+    RETURN NULL;
+END",
+        conversion.same_key("y", "x")
+    )
+}
+
+fn restore_body(conversion: &Conversion) -> String {
+    let keys = conversion.beside_quoted(KEYS);
+    format!(
+        "BEGIN
+    IF EXISTS (SELECT FROM {keys} x WHERE {}) THEN
+        RETURN NULL;
+    END IF;
+    RETURN NEW;
+END",
+        conversion.same_key("x", "NEW")
+    )
+}
+
+/// The triggers on TRUNCATE that a partition needs beside those that it has from the whole.
+pub fn of_partition(conversion: &Conversion, partition: &str) -> Vec<String> {
+    vec![truncated(partition, &conversion.beside_quoted("key_truncate"))]
+}

@@ -1,0 +1,262 @@
+//! A live table becomes a partitioned one while writers go on, and can go back: a twin is filled beside it, kept equal
+//! by a log of changed keys, proven, and takes its name in one short transaction.
+
+mod exchange;
+mod keys;
+mod matview;
+mod preflight;
+pub mod record;
+mod shadow;
+mod steps;
+mod sync;
+
+pub use exchange::of_partition;
+pub use preflight::{Finding, Severity, preflight};
+pub use steps::{rows_copied, run};
+
+use super::bounds::KeyType;
+use crate::catalog;
+use crate::error::{Failure, Result};
+use crate::extension::as_owner;
+use crate::jobs;
+use crate::plan::JobRequest;
+use crate::sql::{self, qualified, quote_literal, required};
+use groundskeeper_core::job::Task;
+use groundskeeper_core::partition::convert::{Goal, Stage, Step, next};
+use groundskeeper_core::partition::{Interval, MAX_PREMAKE};
+use groundskeeper_core::plan::Qualified;
+use pgrx::PgSqlErrorCode;
+use pgrx::pg_sys::Oid;
+
+/// What `partition_table()` is asked.
+pub struct Request {
+    /// The table.
+    pub relation: Oid,
+    /// The column to partition it by.
+    pub key: String,
+    /// What one partition is to cover.
+    pub interval: String,
+    /// The zone of its days; `None` is the setting's.
+    pub timezone: Option<String>,
+    /// How many partitions to keep ready, the current one included.
+    pub premake: i32,
+    /// The warnings that are acknowledged.
+    pub accept: Vec<String>,
+}
+
+fn invalid(message: String) -> Failure {
+    Failure::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, message)
+}
+
+/// Queues the conversion of a table; the number of its job.
+pub fn partition_table(request: &Request) -> Result<i64> {
+    let interval = Interval::parse(&request.interval).ok_or_else(|| {
+        invalid(format!("\"{}\" is no interval", request.interval))
+            .hint("It is day, week, month, quarter or year.")
+    })?;
+    let most = i32::try_from(MAX_PREMAKE).unwrap_or(i32::MAX);
+    if !(1..=most).contains(&request.premake) {
+        return Err(invalid(format!("premake must be between 1 and {most}")));
+    }
+    let timezone = request.timezone.clone().unwrap_or_else(crate::settings::timezone);
+    known_zone(&timezone)?;
+    let table = catalog::relation_by_oid(request.relation)?.ok_or_else(|| {
+        Failure::new(PgSqlErrorCode::ERRCODE_UNDEFINED_TABLE, "the relation does not exist")
+    })?;
+    must_own(request.relation, &table.quoted)?;
+    if let Some(known) = record::find(&table.name)? {
+        return go_on(&known);
+    }
+    let findings = preflight(request.relation, &request.key, Some((interval, &timezone, request.premake)))?;
+    refuse(&table.quoted, &request.key, &findings, &request.accept)?;
+    let (key_columns, has_key_table) = primary_key(request.relation, &request.key)?;
+    record::begin(&record::Conversion {
+        table: table.name.clone(),
+        key: request.key.clone(),
+        interval,
+        timezone,
+        premake: u32::try_from(request.premake).unwrap_or(1),
+        stage: Stage::Begun,
+        key_columns,
+        has_key_table,
+        copied_to: None,
+        rows_expected: 0,
+    })?;
+    enqueue(&table.name, Goal::Partition)
+}
+
+/// A conversion that is there already goes on, if it has not come to its end.
+fn go_on(known: &record::Conversion) -> Result<i64> {
+    let state = |message: &str| {
+        Failure::new(
+            PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+            format!("{} {message}", known.table),
+        )
+    };
+    match next(Goal::Partition, known.stage) {
+        Step::Done => Err(state("is partitioned already")),
+        Step::TooLate => Err(state("is being made an unpartitioned table again")
+            .hint("Wait for the job of groundskeeper.undo_partitioning().")),
+        _ => enqueue(&known.table, Goal::Partition),
+    }
+}
+
+/// Queues the way back, or the end of the way; the number of its job.
+pub fn ask(relation: Oid, goal: Goal) -> Result<i64> {
+    let table = catalog::relation_by_oid(relation)?.ok_or_else(|| {
+        Failure::new(PgSqlErrorCode::ERRCODE_UNDEFINED_TABLE, "the relation does not exist")
+    })?;
+    must_own(relation, &table.quoted)?;
+    let known = record::get(&table.name)?;
+    if next(goal, known.stage) == Step::TooLate {
+        let why = match (goal, known.stage) {
+            (_, Stage::Finalized) => {
+                "its unpartitioned table was dropped by groundskeeper.finalize_partitioning()"
+            }
+            (Goal::Finalize, _) => "it is not partitioned yet",
+            _ => "it is on its way back already",
+        };
+        return Err(Failure::new(
+            PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+            format!("the partitioning of {} cannot be undone or finalized", known.table),
+        )
+        .detail(format!("The reason is that {why}.")));
+    }
+    if goal == Goal::Undo {
+        jobs::cancel_kind(&qualified(&table.name.schema, &table.name.name), "partition_table")?;
+    }
+    enqueue(&table.name, goal)
+}
+
+/// Queues the shortening of a log that has grown long.
+pub fn catch_up(table: &Qualified) -> Result<i64> {
+    enqueue(table, Goal::CatchUp)
+}
+
+fn enqueue(table: &Qualified, goal: Goal) -> Result<i64> {
+    let task = match goal {
+        Goal::Partition => Task::PartitionTable { table: table.clone() },
+        Goal::Undo => Task::UndoPartitioning { table: table.clone() },
+        Goal::Finalize => Task::FinalizePartitioning { table: table.clone() },
+        Goal::CatchUp => Task::CatchUp { table: table.clone() },
+    };
+    let quoted = qualified(&table.schema, &table.name);
+    if let Some(open) = jobs::open_of_kind(&quoted, task.kind())? {
+        return Ok(open);
+    }
+    jobs::enqueue(&JobRequest { item: None, relation: table.clone(), task })
+}
+
+fn known_zone(zone: &str) -> Result<()> {
+    let query = "SELECT EXISTS (SELECT FROM pg_catalog.pg_timezone_names WHERE name = $1)";
+    if sql::first(query, &[zone.into()], |row| required::<bool>(row, 1))? == Some(true) {
+        return Ok(());
+    }
+    Err(invalid(format!("time zone {} is not known", quote_literal(zone)))
+        .hint("SELECT name FROM pg_timezone_names lists those that are."))
+}
+
+fn must_own(relation: Oid, quoted: &str) -> Result<()> {
+    let owns =
+        "SELECT pg_catalog.pg_has_role(c.relowner, 'USAGE') FROM pg_catalog.pg_class c WHERE c.oid = $1";
+    if sql::first(owns, &[relation.into()], |row| required::<bool>(row, 1))? == Some(true) {
+        return Ok(());
+    }
+    Err(Failure::new(PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE, format!("must be owner of {quoted}")))
+}
+
+/// Refuses what preflight found in the way, or warned of without being answered.
+fn refuse(quoted: &str, key: &str, findings: &[Finding], accept: &[String]) -> Result<()> {
+    let known: Vec<&str> = findings.iter().map(|f| f.check).collect();
+    if let Some(unknown) = accept.iter().find(|name| !known.contains(&name.as_str())) {
+        return Err(invalid(format!("\"{unknown}\" is no check of groundskeeper.partition_preflight()"))
+            .hint(format!("The checks are {}.", known.join(", "))));
+    }
+    let in_the_way: Vec<&Finding> = findings.iter().filter(|f| f.severity == Severity::Blocker).collect();
+    let unanswered: Vec<&Finding> =
+        findings.iter().filter(|f| f.needs_answer && !accept.iter().any(|a| a == f.check)).collect();
+    let listed = |of: &[&Finding]| {
+        of.iter().map(|f| format!("{}: {}", f.check, f.detail)).collect::<Vec<_>>().join("\n")
+    };
+    if !in_the_way.is_empty() {
+        return Err(Failure::new(
+            PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+            format!("{quoted} cannot be partitioned as it is"),
+        )
+        .detail(listed(&in_the_way))
+        .hint(format!(
+            "SELECT * FROM groundskeeper.partition_preflight({}, {}) names the remedies.",
+            quote_literal(quoted),
+            quote_literal(key)
+        )));
+    }
+    if !unanswered.is_empty() {
+        let names: Vec<String> = unanswered.iter().map(|f| quote_literal(f.check)).collect();
+        return Err(Failure::new(
+            PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+            format!("partitioning {quoted} changes what applications may do"),
+        )
+        .detail(listed(&unanswered))
+        .hint(format!("If they do not, or no longer, pass accept => ARRAY[{}].", names.join(", "))));
+    }
+    Ok(())
+}
+
+/// The columns of the primary key, and whether it lacks the partition key.
+fn primary_key(relation: Oid, key: &str) -> Result<(Vec<String>, bool)> {
+    let found = sql::first(
+        "SELECT pg_catalog.array_agg(a.attname::text ORDER BY u.place), NOT pg_catalog.bool_or(a.attname = $2)
+           FROM pg_catalog.pg_index x, pg_catalog.unnest(x.indkey::int2[]) WITH ORDINALITY u (n, place),
+                pg_catalog.pg_attribute a
+          WHERE x.indrelid = $1 AND x.indisprimary AND a.attrelid = $1 AND a.attnum = u.n AND u.place <= x.indnkeyatts
+         HAVING pg_catalog.count(*) > 0",
+        &[relation.into(), key.into()],
+        |row| Ok((required::<Vec<String>>(row, 1)?, required::<bool>(row, 2)?)),
+    )?;
+    found.ok_or_else(|| Failure::internal("a table without a primary key passed the preflight"))
+}
+
+/// The type of a column that tables are partitioned by.
+fn key_type(table: &str, key: &str) -> Result<KeyType> {
+    let name = sql::first(
+        "SELECT t.typname::text FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
+          WHERE a.attrelid = pg_catalog.to_regclass($1) AND a.attname = $2 AND NOT a.attisdropped",
+        &[table.into(), key.into()],
+        |row| required::<String>(row, 1),
+    )?;
+    name.as_deref().and_then(KeyType::parse).ok_or_else(|| {
+        Failure::new(
+            PgSqlErrorCode::ERRCODE_UNDEFINED_COLUMN,
+            format!(
+                "{table} has no column {} of type date, timestamp or timestamptz",
+                sql::quote_identifier(key)
+            ),
+        )
+    })
+}
+
+/// Tables whose log has grown past that many entries.
+pub fn behind(entries: usize) -> Result<Vec<Qualified>> {
+    let open = as_owner(|| {
+        sql::rows(
+            "SELECT schema_name, table_name FROM groundskeeper.conversion WHERE stage = 'converted' ORDER BY 1, 2",
+            &[],
+            |row| Ok(Qualified { schema: required(row, 1)?, name: required(row, 2)? }),
+        )
+    })?;
+    let mut out = Vec::new();
+    for table in open {
+        let known = record::get(&table)?;
+        if must_own_named(&known)? && sync::backlog(&known, entries + 1)? > entries {
+            out.push(table);
+        }
+    }
+    Ok(out)
+}
+
+fn must_own_named(conversion: &record::Conversion) -> Result<bool> {
+    let log = conversion.beside_quoted(record::LOG);
+    let may = "SELECT COALESCE((SELECT pg_catalog.pg_has_role(c.relowner, 'USAGE') FROM pg_catalog.pg_class c
+                                 WHERE c.oid = pg_catalog.to_regclass($1)), false)";
+    Ok(sql::first(may, &[log.into()], |row| required::<bool>(row, 1))? == Some(true))
+}

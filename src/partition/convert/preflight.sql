@@ -1,0 +1,248 @@
+-- What stands in the way of partitioning a table, or changes with it: check, severity, detail, remedy, and whether the
+-- warning must be acknowledged. A check without a finding is said to be ok by the caller.
+-- $1 the table, $2 the partition key, $3 the names that will be taken
+WITH t AS (
+    SELECT c.*, n.nspname, pg_catalog.format('%I.%I', n.nspname, c.relname) AS q, o.rolname AS owner,
+           ty.typarray
+      FROM pg_catalog.pg_class c
+      JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+      JOIN pg_catalog.pg_roles o ON o.oid = c.relowner
+      LEFT JOIN pg_catalog.pg_type ty ON ty.oid = c.reltype
+     WHERE c.oid = $1
+),
+key AS (
+    SELECT a.*, y.typname FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type y ON y.oid = a.atttypid
+     WHERE a.attrelid = $1 AND a.attname = $2 AND a.attnum > 0 AND NOT a.attisdropped
+),
+indexes AS (
+    SELECT x.*, i.relname, COALESCE((SELECT attnum FROM key) = ANY (x.indkey), false) AS has_key
+      FROM pg_catalog.pg_index x JOIN pg_catalog.pg_class i ON i.oid = x.indexrelid
+     WHERE x.indrelid = $1
+),
+-- foreign keys to the table, and from it
+incoming AS (
+    SELECT k.*, k.conrelid::pg_catalog.regclass::text AS child, c.relowner AS child_owner, r.rolname AS child_owner_name
+      FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_class c ON c.oid = k.conrelid
+      JOIN pg_catalog.pg_roles r ON r.oid = c.relowner
+     WHERE k.contype = 'f' AND k.confrelid = $1 AND k.conparentid = 0
+),
+outgoing AS (
+    SELECT k.*, k.confrelid::pg_catalog.regclass::text AS referred, c.relowner AS owner
+      FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_class c ON c.oid = k.confrelid
+     WHERE k.contype = 'f' AND k.conrelid = $1 AND k.confrelid <> $1 AND k.conparentid = 0
+),
+-- what stands on the table and is defined again: views, materialized views, functions with SQL bodies
+dependents AS (
+    SELECT 'view' AS what, c.oid, c.oid::pg_catalog.regclass::text AS name, c.relkind, c.relowner AS owner, r.oid AS rule, r.ev_action::text AS tree
+      FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_rewrite r ON r.oid = d.objid AND r.rulename = '_RETURN'
+      JOIN pg_catalog.pg_class c ON c.oid = r.ev_class
+     WHERE d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND c.relkind IN ('v', 'm')
+       AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = $1
+    UNION
+    SELECT 'function', p.oid, p.oid::pg_catalog.regprocedure::text, 'f', p.proowner, 0, ''
+      FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_proc p ON p.oid = d.objid
+     WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass
+       AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = $1
+),
+unknown AS (
+    SELECT DISTINCT pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid) AS name
+      FROM t, pg_catalog.pg_depend d
+     WHERE (d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = t.oid
+            OR d.refclassid = 'pg_catalog.pg_type'::pg_catalog.regclass AND d.refobjid IN (t.reltype, t.typarray))
+       AND d.deptype <> 'i'
+       AND CASE d.classid
+           WHEN 'pg_catalog.pg_class'::pg_catalog.regclass THEN NOT EXISTS (
+               SELECT FROM pg_catalog.pg_index x WHERE x.indexrelid = d.objid AND x.indrelid = t.oid)
+               AND NOT EXISTS (SELECT FROM pg_catalog.pg_class s WHERE s.oid = d.objid AND s.relkind IN ('S', 't') )
+           WHEN 'pg_catalog.pg_type'::pg_catalog.regclass THEN d.objid NOT IN (t.reltype, t.typarray)
+           WHEN 'pg_catalog.pg_attrdef'::pg_catalog.regclass THEN NOT EXISTS (
+               SELECT FROM pg_catalog.pg_attrdef a WHERE a.oid = d.objid AND a.adrelid = t.oid)
+           WHEN 'pg_catalog.pg_constraint'::pg_catalog.regclass THEN NOT EXISTS (
+               SELECT FROM pg_catalog.pg_constraint k WHERE k.oid = d.objid AND (k.conrelid = t.oid OR k.confrelid = t.oid))
+           WHEN 'pg_catalog.pg_trigger'::pg_catalog.regclass THEN NOT EXISTS (
+               SELECT FROM pg_catalog.pg_trigger g WHERE g.oid = d.objid AND (g.tgrelid = t.oid OR g.tgisinternal))
+           WHEN 'pg_catalog.pg_policy'::pg_catalog.regclass THEN NOT EXISTS (
+               SELECT FROM pg_catalog.pg_policy p WHERE p.oid = d.objid AND p.polrelid = t.oid)
+           WHEN 'pg_catalog.pg_rewrite'::pg_catalog.regclass THEN NOT EXISTS (
+               SELECT FROM dependents v WHERE v.rule = d.objid) AND NOT EXISTS (
+               SELECT FROM pg_catalog.pg_rewrite w WHERE w.oid = d.objid AND w.ev_class = t.oid)
+           WHEN 'pg_catalog.pg_proc'::pg_catalog.regclass THEN
+               d.refclassid = 'pg_catalog.pg_type'::pg_catalog.regclass
+               OR NOT EXISTS (SELECT FROM dependents f WHERE f.what = 'function' AND f.oid = d.objid)
+           WHEN 'pg_catalog.pg_statistic_ext'::pg_catalog.regclass THEN false
+           WHEN 'pg_catalog.pg_publication_rel'::pg_catalog.regclass THEN false
+           ELSE true
+       END
+),
+publications AS (
+    SELECT p.pubname, p.pubviaroot, p.puballtables, p.pubowner
+      FROM pg_catalog.pg_publication p
+     WHERE p.puballtables OR EXISTS (SELECT FROM pg_catalog.pg_publication_rel r WHERE r.prpubid = p.oid AND r.prrelid = $1)
+        OR EXISTS (SELECT FROM pg_catalog.pg_publication_namespace n JOIN t ON t.relnamespace = n.pnnspid WHERE n.pnpubid = p.oid)
+)
+-- the table itself
+SELECT 'ordinary_table', 'blocker', pg_catalog.format('%s is no ordinary, permanent table', t.q),
+       'Only such a table can be converted.', false
+  FROM t WHERE t.relkind <> 'r' OR t.relpersistence <> 'p' OR t.reloftype <> 0 OR t.relispartition OR t.nspname LIKE 'pg\_%'
+UNION ALL
+SELECT 'extension_member', 'blocker', pg_catalog.format('it belongs to extension %s', e.extname), 'It is for that extension to change it.', false
+  FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid
+ WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = $1
+   AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass AND d.deptype = 'e'
+UNION ALL
+SELECT 'partition_key', 'blocker',
+       COALESCE((SELECT CASE WHEN attgenerated <> '' THEN pg_catalog.format('column %I is generated', attname)
+                             ELSE pg_catalog.format('column %I is of type %s', attname, typname) END FROM key),
+                pg_catalog.format('there is no column %I', $2)),
+       'Name a column of type date, timestamp or timestamptz that is not generated.', false
+ WHERE NOT EXISTS (SELECT FROM key WHERE typname IN ('date', 'timestamp', 'timestamptz') AND attgenerated = '')
+UNION ALL
+SELECT 'schema_privilege', 'blocker', pg_catalog.format('%I may not create in schema %I', t.owner, t.nspname),
+       pg_catalog.format('GRANT CREATE ON SCHEMA %I TO %I', t.nspname, t.owner), false
+  FROM t WHERE NOT pg_catalog.has_schema_privilege(t.relowner, t.relnamespace, 'CREATE')
+UNION ALL
+SELECT 'inheritance', 'blocker', 'it inherits, or is inherited from: ' || pg_catalog.string_agg(i::text, ', '),
+       'ALTER TABLE ... NO INHERIT ... on each', false
+  FROM (SELECT inhparent::pg_catalog.regclass FROM pg_catalog.pg_inherits WHERE inhrelid = $1
+        UNION SELECT inhrelid::pg_catalog.regclass FROM pg_catalog.pg_inherits WHERE inhparent = $1) h (i)
+HAVING pg_catalog.count(*) > 0
+UNION ALL
+SELECT 'rules', 'blocker', 'it has rules: ' || pg_catalog.string_agg(pg_catalog.quote_ident(r.rulename), ', '),
+       'Make triggers of them; rules do not move.', false
+  FROM pg_catalog.pg_rewrite r WHERE r.ev_class = $1 HAVING pg_catalog.count(*) > 0
+UNION ALL
+SELECT 'distributed', 'blocker', 'it is a distributed table, on which triggers are refused',
+       'Partition it before it is distributed; its partitions are maintained all the same.', false
+ WHERE pg_catalog.to_regclass('pg_catalog.pg_dist_partition') IS NOT NULL
+   AND EXISTS (SELECT FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_proc p ON p.oid = d.refobjid AND p.proname = 'citus_truncate_trigger'
+                 JOIN pg_catalog.pg_trigger g ON g.oid = d.objid AND g.tgrelid = $1
+                WHERE d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass)
+UNION ALL
+SELECT 'security_labels', 'blocker', 'it has security labels, which would be lost', 'SECURITY LABEL ... IS NULL', false
+ WHERE EXISTS (SELECT FROM pg_catalog.pg_seclabel WHERE classoid = 'pg_catalog.pg_class'::pg_catalog.regclass AND objoid = $1)
+UNION ALL
+-- keys and indexes
+SELECT 'primary_key', 'blocker', 'it has no primary key, so its rows cannot be told apart', pg_catalog.format('ALTER TABLE %s ADD PRIMARY KEY (...)', t.q), false
+  FROM t WHERE NOT EXISTS (SELECT FROM indexes WHERE indisprimary AND indisvalid AND indimmediate)
+UNION ALL
+SELECT 'unique_constraints', 'blocker',
+       'unique without the partition key: ' || pg_catalog.string_agg(pg_catalog.quote_ident(relname), ', '),
+       'Drop them, or make the partition key part of them: PostgreSQL cannot keep others across partitions.', false
+  FROM indexes WHERE indisunique AND NOT indisprimary AND NOT has_key HAVING pg_catalog.count(*) > 0
+UNION ALL
+SELECT 'exclusion_constraints', 'blocker', 'exclusion constraints: ' || pg_catalog.string_agg(pg_catalog.quote_ident(relname), ', '),
+       'Drop them: PostgreSQL has none across partitions.', false
+  FROM indexes WHERE indisexclusion HAVING pg_catalog.count(*) > 0
+UNION ALL
+SELECT 'invalid_indexes', 'warning', 'left behind by a failed build and not carried over: ' || pg_catalog.string_agg(pg_catalog.quote_ident(relname), ', '),
+       'DROP INDEX CONCURRENTLY', false
+  FROM indexes WHERE NOT indisvalid HAVING pg_catalog.count(*) > 0
+UNION ALL
+SELECT 'clustered', 'warning', pg_catalog.format('it is clustered on %I; a partitioned table cannot be', relname), 'CLUSTER its partitions', false
+  FROM indexes WHERE indisclustered
+UNION ALL
+SELECT 'on_conflict', 'warning',
+       pg_catalog.format('the primary key %I lacks the partition key: INSERT ... ON CONFLICT (%s) fails on the partitioned table, and '
+                         'ON CONFLICT DO NOTHING raises an error for a key that another partition has', relname,
+           (SELECT pg_catalog.string_agg(pg_catalog.quote_ident(a.attname), ', ') FROM pg_catalog.pg_attribute a
+             WHERE a.attrelid = $1 AND a.attnum = ANY (indkey))),
+       'Insert without it, or MERGE; duplicates raise unique_violation as before.', true
+  FROM indexes WHERE indisprimary AND NOT has_key
+UNION ALL
+SELECT 'key_table', 'ok', pg_catalog.format('a key table keeps %I unique across partitions', relname), NULL, false
+  FROM indexes WHERE indisprimary AND NOT has_key
+UNION ALL
+SELECT 'checks', 'blocker', 'NO INHERIT: ' || pg_catalog.string_agg(pg_catalog.quote_ident(k.conname), ', '),
+       'Drop them, or make them ordinary checks: partitioned tables have no others.', false
+  FROM pg_catalog.pg_constraint k WHERE k.conrelid = $1 AND k.contype = 'c' AND k.connoinherit HAVING pg_catalog.count(*) > 0
+UNION ALL
+-- foreign keys
+SELECT 'incoming_foreign_keys', 'blocker',
+       pg_catalog.format('%I of %s refers to other columns than the primary key', i.conname, i.child),
+       'Let it refer to the primary key.', false
+  FROM incoming i WHERE NOT EXISTS (SELECT FROM indexes x WHERE x.indexrelid = i.conindid AND x.indisprimary)
+UNION ALL
+SELECT 'incoming_foreign_keys', 'blocker', pg_catalog.format('%I of %s is another owner''s', i.conname, i.child),
+       pg_catalog.format('GRANT %I TO %I, or give both tables the same owner', i.child_owner_name, t.owner), false
+  FROM t, incoming i WHERE NOT pg_catalog.pg_has_role(t.relowner, i.child_owner, 'USAGE')
+UNION ALL
+SELECT 'incoming_foreign_keys', 'ok', pg_catalog.string_agg(pg_catalog.format('%I of %s', conname, child), ', '), NULL, false
+  FROM incoming HAVING pg_catalog.count(*) > 0
+UNION ALL
+SELECT 'outgoing_foreign_keys', 'blocker', pg_catalog.format('%I may not refer to %s', t.owner, o.referred),
+       pg_catalog.format('GRANT REFERENCES ON %s TO %I', o.referred, t.owner), false
+  FROM t, outgoing o WHERE NOT pg_catalog.has_table_privilege(t.relowner, o.confrelid, 'REFERENCES')
+UNION ALL
+SELECT 'outgoing_foreign_keys', 'ok', pg_catalog.string_agg(pg_catalog.format('%I to %s', conname, referred), ', '), NULL, false
+  FROM outgoing HAVING pg_catalog.count(*) > 0
+UNION ALL
+-- triggers, policies, replication
+SELECT 'triggers', 'blocker', 'row triggers with transition tables: ' || pg_catalog.string_agg(pg_catalog.quote_ident(g.tgname), ', '),
+       'Make them FOR EACH STATEMENT: a partitioned table has no others.', false
+  FROM pg_catalog.pg_trigger g
+ WHERE g.tgrelid = $1 AND NOT g.tgisinternal AND (g.tgtype & 1) = 1 AND (g.tgoldtable IS NOT NULL OR g.tgnewtable IS NOT NULL)
+HAVING pg_catalog.count(*) > 0
+UNION ALL
+SELECT 'triggers', 'ok', pg_catalog.string_agg(pg_catalog.quote_ident(g.tgname), ', '), NULL, false
+  FROM pg_catalog.pg_trigger g WHERE g.tgrelid = $1 AND NOT g.tgisinternal HAVING pg_catalog.count(*) > 0
+UNION ALL
+SELECT 'row_security', 'blocker', 'row level security is forced on its owner, who could not copy the rows',
+       pg_catalog.format('ALTER TABLE %s NO FORCE ROW LEVEL SECURITY', t.q), false
+  FROM t WHERE t.relforcerowsecurity
+UNION ALL
+SELECT 'publications', 'blocker', pg_catalog.format('publication %I would publish the partitions under their own names', p.pubname),
+       pg_catalog.format('ALTER PUBLICATION %I SET (publish_via_partition_root = true)', p.pubname), false
+  FROM publications p WHERE NOT p.pubviaroot
+UNION ALL
+SELECT 'publications', 'blocker', pg_catalog.format('publication %I is another owner''s', p.pubname),
+       pg_catalog.format('ALTER PUBLICATION %I OWNER TO %I', p.pubname, t.owner), false
+  FROM t, publications p WHERE NOT p.puballtables AND NOT pg_catalog.pg_has_role(t.relowner, p.pubowner, 'USAGE')
+UNION ALL
+SELECT 'publications', 'warning',
+       pg_catalog.format('publication %I publishes whole schemas: what is copied reaches its subscribers, who lack the new tables', p.pubname),
+       'Create the tables that preflight names there first, or publish by table.', true
+  FROM publications p
+ WHERE p.puballtables OR NOT EXISTS (SELECT FROM pg_catalog.pg_publication_rel r JOIN pg_catalog.pg_publication o ON o.oid = r.prpubid
+                                      WHERE o.pubname = p.pubname AND r.prrelid = $1)
+UNION ALL
+SELECT 'replica_identity', 'blocker', 'its replica identity is an index', pg_catalog.format('ALTER TABLE %s REPLICA IDENTITY DEFAULT', t.q), false
+  FROM t WHERE t.relreplident = 'i'
+UNION ALL
+SELECT 'subscription', 'warning', 'it is the target of a subscription: what is applied there fires no ordinary trigger, so its keys are not kept',
+       'ALTER TABLE ... ENABLE ALWAYS TRIGGER on those of the key table', true
+ WHERE EXISTS (SELECT FROM pg_catalog.pg_subscription_rel WHERE srrelid = $1)
+UNION ALL
+-- what stands on it
+SELECT 'views', 'blocker', pg_catalog.format('%s groups by the primary key, which the partitioned table has not as a whole', v.name),
+       'Let it group by all the columns that it shows.', false
+  FROM dependents v JOIN indexes x ON x.indisprimary AND NOT x.has_key
+  JOIN pg_catalog.pg_constraint k ON k.conindid = x.indexrelid AND k.contype = 'p'
+  JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND d.objid = v.rule
+   AND d.refclassid = 'pg_catalog.pg_constraint'::pg_catalog.regclass AND d.refobjid = k.oid
+UNION ALL
+SELECT 'views', 'blocker', pg_catalog.format('%s refers to whole rows, whose type is the table''s', v.name),
+       'Let it name the columns.', false
+  FROM t, dependents v WHERE v.what = 'view' AND v.tree LIKE pg_catalog.format('%%:varattno 0 :vartype %s %%', t.reltype)
+UNION ALL
+SELECT 'views', 'blocker', pg_catalog.format('%s is another owner''s', v.name),
+       pg_catalog.format('Give it to %I.', t.owner), false
+  FROM t, dependents v WHERE NOT pg_catalog.pg_has_role(t.relowner, v.owner, 'USAGE')
+UNION ALL
+SELECT 'views', 'blocker', pg_catalog.format('%s stands on %s, which has to be made again', o.oid::pg_catalog.regclass, v.name),
+       'Drop it, and create it again afterwards.', false
+  FROM dependents v
+  JOIN pg_catalog.pg_depend d ON d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = v.oid
+   AND d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass
+  JOIN pg_catalog.pg_rewrite r ON r.oid = d.objid AND r.ev_class <> v.oid
+  JOIN pg_catalog.pg_class o ON o.oid = r.ev_class AND o.relkind = 'm'
+ WHERE v.relkind = 'm'
+UNION ALL
+SELECT 'views', 'ok', pg_catalog.string_agg(DISTINCT v.name, ', '), NULL, false FROM dependents v HAVING pg_catalog.count(*) > 0
+UNION ALL
+SELECT 'other_dependents', 'blocker', u.name, 'Drop it, and create it again afterwards; or let it do without the table''s row type.', false FROM unknown u
+UNION ALL
+SELECT 'names', 'blocker', 'names that are needed are taken: ' || pg_catalog.string_agg(n::text, ', '), 'Rename what has them.', false
+  FROM t, pg_catalog.unnest($3::text[]) n
+ WHERE EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.relnamespace = t.relnamespace AND c.relname = n)
+    OR EXISTS (SELECT FROM pg_catalog.pg_type y WHERE y.typnamespace = t.relnamespace AND y.typname = n)
+HAVING pg_catalog.count(*) > 0

@@ -1,0 +1,328 @@
+//! The partitioned twin of a table: made empty, filled, indexed.
+
+use super::record::{self, CAPTURE, Carried, Conversion, KEYS, LOG, SHADOW};
+use super::sync::{self, quoted};
+use crate::error::{Failure, Result};
+use crate::partition::bounds::{KeyType, literals};
+use crate::sql::{self, qualified, quote_identifier, quote_literal, required};
+use groundskeeper_core::names::suffixed;
+use groundskeeper_core::partition::{NaiveDate, default_name, from_epoch_days, partition_name};
+use groundskeeper_core::plan::Qualified;
+
+/// The trigger that logs changed rows.
+pub const CAPTURE_ROWS: &str = "groundskeeper_capture";
+/// The trigger that logs all rows before they are truncated.
+pub const CAPTURE_TRUNCATE: &str = "groundskeeper_capture_truncate";
+
+/// The most rows that one transaction copies.
+const BATCH: i64 = 50_000;
+
+/// The statements that make the twin and its partitions, empty and without indexes.
+pub fn make(conversion: &Conversion, key_type: KeyType, starts: &[NaiveDate]) -> Result<Vec<String>> {
+    let (table, shadow) = (conversion.quoted(), conversion.beside_quoted(SHADOW));
+    let mut statements = vec![format!(
+        "CREATE TABLE {shadow} (LIKE {table} INCLUDING ALL EXCLUDING INDEXES EXCLUDING STATISTICS) PARTITION BY RANGE ({})",
+        quote_identifier(&conversion.key)
+    )];
+    statements
+        .extend(sql::texts(include_str!("unlike.sql"), &[table.as_str().into(), shadow.as_str().into()])?);
+    let storage = sql::texts(include_str!("storage.sql"), &[table.as_str().into()])?.concat();
+    let ends: Vec<NaiveDate> = starts
+        .iter()
+        .map(|start| conversion.interval.next(*start).ok_or_else(|| Failure::internal("the calendar ends")))
+        .collect::<Result<_>>()?;
+    let from = literals(key_type, &conversion.timezone, starts)?;
+    let to = literals(key_type, &conversion.timezone, &ends)?;
+    let schema = &conversion.table.schema;
+    for (start, (from, to)) in starts.iter().zip(from.into_iter().zip(to)) {
+        let name = partition_name(&conversion.table.name, conversion.interval, *start);
+        statements.push(format!(
+            "CREATE TABLE {} PARTITION OF {shadow} FOR VALUES FROM ({}) TO ({}){storage}",
+            qualified(schema, &name),
+            quote_literal(&from),
+            quote_literal(&to)
+        ));
+    }
+    let default = qualified(schema, &default_name(&conversion.table.name));
+    statements.push(format!("CREATE TABLE {default} PARTITION OF {shadow} DEFAULT{storage}"));
+    statements.extend(sql::texts(include_str!("columns.sql"), &[table.as_str().into(), shadow.into()])?);
+    if conversion.has_key_table {
+        let keys = conversion.beside_quoted(KEYS);
+        statements.push(format!(
+            "CREATE TABLE {keys} AS SELECT {} FROM {table} WITH NO DATA",
+            conversion.key_list("")
+        ));
+        statements.push(format!("ALTER TABLE {keys} ADD PRIMARY KEY ({})", conversion.key_list("")));
+    }
+    Ok(statements)
+}
+
+/// The first days of the partitions that the rows need and the coming months: none beyond the horizon, and no more
+/// than `most`, the newest.
+pub fn starts(conversion: &Conversion, key_type: KeyType, most: usize) -> Result<Vec<NaiveDate>> {
+    let key = quote_identifier(&conversion.key);
+    let zone = quote_literal(&conversion.timezone);
+    let day = match key_type {
+        KeyType::Timestamptz => format!("({key} AT TIME ZONE {zone})::date"),
+        KeyType::Date | KeyType::Timestamp => format!("{key}::date"),
+    };
+    let query = format!(
+        "SELECT (pg_catalog.min({day}) FILTER (WHERE pg_catalog.isfinite({key}) AND {key} >= '0001-01-01') - date '1970-01-01'),
+                ((pg_catalog.now() AT TIME ZONE {zone})::date - date '1970-01-01')
+           FROM {}",
+        conversion.quoted()
+    );
+    let (oldest, today) = sql::first(&query, &[], |row| Ok((row.get::<i32>(1)?, required::<i32>(row, 2)?)))?
+        .unwrap_or((None, 0));
+    let today = from_epoch_days(today).ok_or_else(|| Failure::internal("today is not in the calendar"))?;
+    let ahead = conversion.interval.premade(today, conversion.premake);
+    let horizon = ahead.last().copied().unwrap_or(today);
+    let oldest = oldest.and_then(from_epoch_days).unwrap_or(today).min(today);
+    let all = conversion.interval.covering(oldest, horizon);
+    Ok(all[all.len().saturating_sub(most)..].to_vec())
+}
+
+/// The statements that begin to log changes to a table; under the lock of the trigger's creation every transaction
+/// that has written the table has ended.
+pub fn capture(conversion: &Conversion) -> Result<Vec<String>> {
+    let (table, log) = (conversion.quoted(), conversion.beside_quoted(LOG));
+    let mut statements = vec![
+        format!("CREATE TABLE {log} AS SELECT {} FROM {table} WITH NO DATA", conversion.key_list("")),
+        // consumed from the front all the time: what is dead must not pile up
+        format!(
+            "ALTER TABLE {log} SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000)"
+        ),
+        capture_function(conversion),
+        format!("REVOKE ALL ON FUNCTION {}() FROM PUBLIC", conversion.beside_quoted(CAPTURE)),
+    ];
+    statements.extend(capture_triggers(conversion, &table));
+    Ok(statements)
+}
+
+/// The function that the triggers call: keys alone, so that the log is small and order does not matter.
+fn capture_function(conversion: &Conversion) -> String {
+    let log = conversion.beside_quoted(LOG);
+    let changed: Vec<String> = conversion
+        .key_columns
+        .iter()
+        .map(|c| format!("NEW.{0} IS DISTINCT FROM OLD.{0}", quote_identifier(c)))
+        .collect();
+    let body = format!(
+        "BEGIN
+    IF TG_OP = 'TRUNCATE' THEN
+        EXECUTE pg_catalog.format('INSERT INTO {log_literal} SELECT {keys} FROM %s', TG_RELID::pg_catalog.regclass);
+        RETURN NULL;
+    END IF;
+    IF TG_OP <> 'INSERT' THEN
+        INSERT INTO {log} VALUES ({old});
+    END IF;
+    IF TG_OP = 'INSERT' THEN
+        INSERT INTO {log} VALUES ({new});
+    ELSIF TG_OP = 'UPDATE' AND ({changed}) THEN
+        INSERT INTO {log} VALUES ({new});
+    END IF;
+    RETURN NULL;
+END",
+        log_literal = inside_format(&log),
+        keys = inside_format(&conversion.key_list("")),
+        old = conversion.key_list("OLD."),
+        new = conversion.key_list("NEW."),
+        changed = changed.join(" OR "),
+    );
+    function(&conversion.beside_quoted(CAPTURE), &body)
+}
+
+/// A text inside a literal that `format()` reads.
+fn inside_format(text: &str) -> String {
+    text.replace('\'', "''").replace('%', "%%")
+}
+
+/// A trigger function that runs with its owner's rights: who writes the table needs none on what it keeps.
+pub fn function(quoted: &str, body: &str) -> String {
+    format!(
+        "CREATE FUNCTION {quoted}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp AS {}",
+        quote_literal(body)
+    )
+}
+
+/// The triggers that log changes to a table, whoever writes it: what replication applies too.
+pub fn capture_triggers(conversion: &Conversion, table: &str) -> Vec<String> {
+    let function = conversion.beside_quoted(CAPTURE);
+    vec![
+        format!(
+            "CREATE TRIGGER {CAPTURE_ROWS} AFTER INSERT OR UPDATE OR DELETE ON {table}
+                FOR EACH ROW EXECUTE FUNCTION {function}()"
+        ),
+        format!(
+            "CREATE TRIGGER {CAPTURE_TRUNCATE} BEFORE TRUNCATE ON {table}
+                FOR EACH STATEMENT EXECUTE FUNCTION {function}()"
+        ),
+        format!("ALTER TABLE {table} ENABLE ALWAYS TRIGGER {CAPTURE_ROWS}"),
+        format!("ALTER TABLE {table} ENABLE ALWAYS TRIGGER {CAPTURE_TRUNCATE}"),
+    ]
+}
+
+/// Copies the next rows in the order of the primary key; how many, and the key of the last unless there are no more.
+pub fn copy(conversion: &Conversion) -> Result<(i64, Option<Vec<String>>)> {
+    let table = conversion.quoted();
+    let columns = sync::columns(conversion, &table)?;
+    let keys = conversion.key_list("");
+    let bound = |values: &[String]| {
+        let values = values.iter().zip(&columns.key_types);
+        let cast: Vec<String> = values.map(|(v, t)| format!("{}::{t}", quote_literal(v))).collect();
+        format!("({})", cast.join(", "))
+    };
+    let after = conversion.copied_to.as_ref().map(|last| format!("({keys}) > {}", bound(last)));
+    let texts: Vec<String> =
+        conversion.key_columns.iter().map(|c| format!("{}::text", quote_identifier(c))).collect();
+    let last = format!(
+        "SELECT ARRAY[{}] FROM {table} WHERE {} ORDER BY {keys} OFFSET {} LIMIT 1",
+        texts.join(", "),
+        after.as_deref().unwrap_or("true"),
+        BATCH - 1
+    );
+    let last = sql::first(&last, &[], |row| required::<Vec<String>>(row, 1))?;
+    let upto = last.as_ref().map(|last| format!("({keys}) <= {}", bound(last)));
+    let range: Vec<String> = after.into_iter().chain(upto).collect();
+    let range = if range.is_empty() { "true".to_owned() } else { range.join(" AND ") };
+    let rows = sql::affected(&format!(
+        "INSERT INTO {} ({1}) OVERRIDING SYSTEM VALUE SELECT {1} FROM {table} WHERE {range}",
+        conversion.beside_quoted(SHADOW),
+        columns.written
+    ))?;
+    if conversion.has_key_table {
+        sql::run(
+            &format!(
+                "INSERT INTO {} SELECT {keys} FROM {table} WHERE {range} ON CONFLICT ({keys}) DO NOTHING",
+                conversion.beside_quoted(KEYS)
+            ),
+            &[],
+        )?;
+    }
+    Ok((rows, last))
+}
+
+/// An index of the table, as its twin is to have it.
+pub struct Wanted {
+    /// Its name on the table.
+    pub name: String,
+    /// Whether it is unique.
+    pub unique: bool,
+    /// What follows `USING` in its definition.
+    pub tail: String,
+    /// The constraint behind it, as a clause.
+    pub constraint: Option<String>,
+    /// Whether it is the primary key and lacks the partition key, so that each partition has its own.
+    pub primary_apart: bool,
+}
+
+/// The indexes of the table.
+pub fn wanted(conversion: &Conversion) -> Result<Vec<Wanted>> {
+    sql::rows(
+        include_str!("indexes.sql"),
+        &[conversion.quoted().into(), conversion.key.as_str().into()],
+        |row| {
+            Ok(Wanted {
+                name: required(row, 1)?,
+                unique: required(row, 2)?,
+                tail: required(row, 3)?,
+                constraint: row.get(4)?,
+                primary_apart: required(row, 5)?,
+            })
+        },
+    )
+}
+
+/// What to write down of them.
+pub fn carried(wanted: &[Wanted]) -> Vec<Carried> {
+    wanted.iter().map(|index| Carried { name: index.name.clone(), on_shadow: !index.primary_apart }).collect()
+}
+
+/// The next index to be built, as the statements of one transaction; `None` when all are there.
+pub fn next_index(
+    conversion: &Conversion,
+    wanted: &[Wanted],
+    partitions: &[Qualified],
+) -> Result<Option<Vec<String>>> {
+    let schema = &conversion.table.schema;
+    let shadow = conversion.beside_quoted(SHADOW);
+    for index in wanted {
+        let whole = suffixed(&index.name, SHADOW);
+        if index.primary_apart {
+            for partition in partitions {
+                if !exists(schema, &suffixed(&partition.name, "pkey"))? {
+                    return Ok(Some(vec![primary_key(conversion, partition)]));
+                }
+            }
+            continue;
+        }
+        if let Some(constraint) = &index.constraint {
+            if !exists(schema, &whole)? {
+                let name = quote_identifier(&whole);
+                return Ok(Some(vec![format!("ALTER TABLE {shadow} ADD CONSTRAINT {name} {constraint}")]));
+            }
+            continue;
+        }
+        let unique = if index.unique { "UNIQUE " } else { "" };
+        if !exists(schema, &whole)? {
+            let name = quote_identifier(&whole);
+            return Ok(Some(vec![format!(
+                "CREATE {unique}INDEX {name} ON ONLY {shadow} USING {}",
+                index.tail
+            )]));
+        }
+        for partition in partitions {
+            let own = suffixed(&partition.name, &index.name);
+            if !exists(schema, &own)? {
+                let (name, table) = (quote_identifier(&own), quoted(partition));
+                return Ok(Some(vec![
+                    format!("CREATE {unique}INDEX {name} ON {table} USING {}", index.tail),
+                    format!(
+                        "ALTER INDEX {} ATTACH PARTITION {}",
+                        qualified(schema, &whole),
+                        qualified(schema, &own)
+                    ),
+                ]));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// The primary key of one partition, where the whole cannot have it.
+pub fn primary_key(conversion: &Conversion, partition: &Qualified) -> String {
+    format!(
+        "ALTER TABLE {} ADD CONSTRAINT {} PRIMARY KEY ({})",
+        quoted(partition),
+        quote_identifier(suffixed(&partition.name, "pkey")),
+        conversion.key_list("")
+    )
+}
+
+/// The partitions of a table.
+pub fn partitions(parent: &str) -> Result<Vec<Qualified>> {
+    sql::rows(
+        "SELECT n.nspname::text, c.relname::text
+           FROM pg_catalog.pg_partition_tree(pg_catalog.to_regclass($1)) p
+           JOIN pg_catalog.pg_class c ON c.oid = p.relid
+           JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+          WHERE p.isleaf ORDER BY c.oid",
+        &[parent.into()],
+        |row| Ok(Qualified { schema: required(row, 1)?, name: required(row, 2)? }),
+    )
+}
+
+/// Whether there is a relation of that name.
+pub fn exists(schema: &str, name: &str) -> Result<bool> {
+    let query = "SELECT pg_catalog.to_regclass($1) IS NOT NULL";
+    Ok(sql::first(query, &[qualified(schema, name).into()], |row| required::<bool>(row, 1))? == Some(true))
+}
+
+/// Writes down how many rows there are to copy.
+pub fn expect_rows(conversion: &Conversion) -> Result<()> {
+    let query = "SELECT GREATEST(c.reltuples, 0)::bigint FROM pg_catalog.pg_class c
+                  WHERE c.oid = pg_catalog.to_regclass($1)";
+    let rows = sql::first(query, &[conversion.quoted().into()], |row| required::<i64>(row, 1))?;
+    record::expect(conversion, rows.unwrap_or(0))
+}

@@ -1,0 +1,331 @@
+//! The steps of a conversion, as a job runs them: each a transaction or several, each safe to run again.
+
+use super::exchange::{self, Way};
+use super::record::{self, Conversion, FORMER, LOG, SHADOW};
+use super::sync::{self, Pair};
+use super::{key_type, shadow};
+use crate::error::{Failure, Result};
+use crate::jobs::{report, transaction};
+use crate::partition::managed;
+use crate::plan::run_before_deadline;
+use crate::settings;
+use crate::sql::{self, qualified, quote_identifier, required};
+use groundskeeper_core::names::suffixed;
+use groundskeeper_core::partition::convert::{Goal, Stage, Step, next};
+use groundskeeper_core::plan::Qualified;
+use pgrx::PgSqlErrorCode;
+
+/// How many entries of the log one transaction applies.
+const BATCH: usize = 2_000;
+/// The log is short enough to lock the table.
+const SHORT: usize = 200;
+
+/// Brings a table to the goal, from wherever it is.
+pub fn run(table: &Qualified, goal: Goal) -> Result<()> {
+    loop {
+        let conversion = transaction(|| record::get(table))?;
+        let step = next(goal, conversion.stage);
+        transaction(|| report(conversion.stage.as_str(), progress(&conversion)))?;
+        match step {
+            Step::MakeShadow => make_shadow(&conversion)?,
+            Step::Capture => begin_capture(&conversion)?,
+            Step::Copy => copy(&conversion)?,
+            Step::Index => index(&conversion)?,
+            Step::Prove => prove(&conversion, goal)?,
+            Step::Swap => swap(&conversion, goal)?,
+            Step::Settle => {
+                settle(&conversion)?;
+                transaction(|| record::reach(&conversion, Stage::Converted))?;
+            }
+            Step::CatchUp => return catch_up(&conversion),
+            Step::CleanUp => return clean_up(&conversion),
+            Step::DropFormer => drop_former(&conversion)?,
+            Step::Done => return Ok(()),
+            Step::TooLate => {
+                return Err(Failure::new(
+                    PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                    format!("{table} has come too far: it is {}", conversion.stage.as_str()),
+                ));
+            }
+        }
+    }
+}
+
+/// How much of the whole is done; copying is most of it.
+fn progress(conversion: &Conversion) -> f64 {
+    match conversion.stage {
+        Stage::Begun => 0.0,
+        Stage::Shadowed | Stage::Captured => 0.01,
+        Stage::Copied => 0.6,
+        Stage::Indexed => 0.8,
+        Stage::Proven | Stage::Converted => 0.9,
+        Stage::Swapped | Stage::Equal | Stage::Restored | Stage::Finalized => 0.95,
+    }
+}
+
+/// The statements, waiting for locks no longer than the setting says in all.
+fn briefly(statements: &[String]) -> Result<()> {
+    run_before_deadline(settings::lock_timeout_ms(), statements)
+}
+
+fn make_shadow(conversion: &Conversion) -> Result<()> {
+    transaction(|| {
+        let key_type = key_type(&conversion.quoted(), &conversion.key)?;
+        let starts = shadow::starts(conversion, key_type, settings::max_partitions())?;
+        briefly(&shadow::make(conversion, key_type, &starts)?)?;
+        give_to_owner(conversion)?;
+        shadow::expect_rows(conversion)?;
+        record::reach(conversion, Stage::Shadowed)
+    })
+}
+
+fn begin_capture(conversion: &Conversion) -> Result<()> {
+    transaction(|| {
+        briefly(&shadow::capture(conversion)?)?;
+        give_to_owner(conversion)?;
+        record::reach(conversion, Stage::Captured)
+    })
+}
+
+/// What a member of the owning role makes is the owner's, as the table is.
+fn give_to_owner(conversion: &Conversion) -> Result<()> {
+    let statements = sql::texts(
+        "WITH owner AS (
+             SELECT o.rolname, c.relowner, c.relnamespace
+               FROM pg_catalog.pg_class c JOIN pg_catalog.pg_roles o ON o.oid = c.relowner
+              WHERE c.oid = pg_catalog.to_regclass($1))
+         SELECT pg_catalog.format('ALTER TABLE %s OWNER TO %I', c.oid::pg_catalog.regclass, owner.rolname)
+           FROM owner, pg_catalog.pg_class c
+          WHERE c.relowner <> owner.relowner
+            AND (c.relnamespace = owner.relnamespace AND c.relname = ANY ($2) OR c.oid IN (
+                    SELECT relid FROM pg_catalog.pg_partition_tree(pg_catalog.to_regclass($3))))
+         UNION ALL
+         SELECT pg_catalog.format('ALTER FUNCTION %s OWNER TO %I', p.oid::pg_catalog.regprocedure, owner.rolname)
+           FROM owner, pg_catalog.pg_proc p
+          WHERE p.proowner <> owner.relowner AND p.pronamespace = owner.relnamespace AND p.proname = ANY ($4)",
+        &[
+            conversion.quoted().into(),
+            [SHADOW, record::KEYS, LOG].map(|s| suffixed(&conversion.table.name, s)).to_vec().into(),
+            conversion.beside_quoted(SHADOW).into(),
+            std::iter::once(record::CAPTURE)
+                .chain(super::keys::FUNCTIONS)
+                .map(|s| suffixed(&conversion.table.name, s))
+                .collect::<Vec<_>>()
+                .into(),
+        ],
+    )?;
+    statements.iter().try_for_each(|statement| sql::run(statement, &[]))
+}
+
+fn copy(conversion: &Conversion) -> Result<()> {
+    let mut now = conversion.clone();
+    let mut copied = 0;
+    loop {
+        let last = transaction(|| {
+            let (rows, last) = shadow::copy(&now)?;
+            record::copied(&now, last.clone(), rows)?;
+            if last.is_none() {
+                record::reach(&now, Stage::Copied)?;
+            }
+            copied += rows;
+            let part = if now.rows_expected > 0 { copied as f64 / now.rows_expected as f64 } else { 0.0 };
+            report("copying rows", 0.01 + 0.59 * part.min(1.0))?;
+            Ok(last)
+        })?;
+        if last.is_none() {
+            return Ok(());
+        }
+        now.copied_to = last;
+    }
+}
+
+fn index(conversion: &Conversion) -> Result<()> {
+    let (wanted, partitions) = transaction(|| {
+        let partitions = shadow::partitions(&conversion.beside_quoted(SHADOW))?;
+        Ok((shadow::wanted(conversion)?, partitions))
+    })?;
+    transaction(|| record::carry(conversion, &shadow::carried(&wanted)))?;
+    loop {
+        let built = transaction(|| {
+            let next = shadow::next_index(conversion, &wanted, &partitions)?;
+            next.iter().flatten().try_for_each(|statement| sql::run(statement, &[]))?;
+            Ok(next.is_some())
+        })?;
+        if !built {
+            break;
+        }
+    }
+    transaction(|| {
+        sql::run(&format!("ANALYZE {}", conversion.beside_quoted(SHADOW)), &[])?;
+        record::reach(conversion, Stage::Indexed)
+    })
+}
+
+/// Applies the log until it is short.
+fn catch_up(conversion: &Conversion) -> Result<()> {
+    let pair = Pair::of(conversion);
+    loop {
+        let (applied, left) = transaction(|| {
+            let applied = sync::apply(conversion, &pair, BATCH)?.len();
+            Ok((applied, sync::backlog(conversion, SHORT + 1)?))
+        })?;
+        if left <= SHORT || applied == 0 {
+            return Ok(());
+        }
+    }
+}
+
+fn prove(conversion: &Conversion, goal: Goal) -> Result<()> {
+    if goal == Goal::Undo {
+        like_the_former(conversion)?;
+    }
+    catch_up(conversion)?;
+    transaction(|| report("comparing rows", progress(conversion)))?;
+    transaction(|| {
+        let key_type = key_type(&conversion.quoted(), &conversion.key)?;
+        sync::prove(conversion, &Pair::of(conversion), key_type)?;
+        let stage = if goal == Goal::Partition { Stage::Proven } else { Stage::Equal };
+        record::reach(conversion, stage)
+    })
+}
+
+/// Before the way back: the unpartitioned table must have the columns that the partitioned one has by now, and gets
+/// the indexes that it lacks.
+fn like_the_former(conversion: &Conversion) -> Result<()> {
+    let former = conversion.beside_quoted(FORMER);
+    let differ = transaction(|| {
+        sql::texts(include_str!("columns_differ.sql"), &[conversion.quoted().into(), former.as_str().into()])
+    })?;
+    if !differ.is_empty() {
+        return Err(Failure::new(
+            PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+            format!("{} and {former} no longer have the same columns", conversion.quoted()),
+        )
+        .detail(differ.join("; "))
+        .hint(format!("Make the same changes to {former}, then try again.")));
+    }
+    transaction(|| {
+        let wanted = shadow::wanted(conversion)?;
+        let mut carried = record::carried(conversion)?;
+        for index in wanted.iter().filter(|i| i.constraint.is_none()) {
+            if carried.iter().any(|c| c.name == index.name) {
+                continue;
+            }
+            let unique = if index.unique { "UNIQUE " } else { "" };
+            let own = quote_identifier(suffixed(&index.name, FORMER));
+            sql::run(&format!("CREATE {unique}INDEX {own} ON {former} USING {}", index.tail), &[])?;
+            carried.push(record::Carried { name: index.name.clone(), on_shadow: true });
+        }
+        record::carry(conversion, &carried)
+    })
+}
+
+fn swap(conversion: &Conversion, goal: Goal) -> Result<()> {
+    catch_up(conversion)?;
+    let way = if goal == Goal::Undo { Way::Back } else { Way::There };
+    transaction(|| {
+        let later = exchange::run(conversion, way)?;
+        give_to_owner(conversion)?;
+        record::follow(conversion, &later)?;
+        if way == Way::There {
+            register(conversion)?;
+            record::reach(conversion, Stage::Swapped)
+        } else {
+            managed::forget(&conversion.quoted())?;
+            record::reach(conversion, Stage::Restored)
+        }
+    })
+}
+
+fn register(conversion: &Conversion) -> Result<()> {
+    managed::register(&managed::Managed {
+        parent: conversion.quoted(),
+        partition_key: conversion.key.clone(),
+        interval: conversion.interval,
+        timezone: conversion.timezone.clone(),
+        premake: conversion.premake,
+        has_retention: false,
+        retention_action: "detach".to_owned(),
+        key_table: conversion.has_key_table.then(|| conversion.beside_quoted(record::KEYS)),
+        former: Some(conversion.beside_quoted(FORMER)),
+    })
+}
+
+/// What follows an exchange and needs no strong lock for long, one transaction after the other.
+fn settle(conversion: &Conversion) -> Result<()> {
+    while let Some((first, rest)) = transaction(|| {
+        let later = record::later(conversion)?;
+        Ok(later.split_first().map(|(first, rest)| (first.clone(), rest.to_vec())))
+    })? {
+        transaction(|| {
+            briefly(&first)?;
+            record::follow(conversion, &rest)
+        })?;
+    }
+    Ok(())
+}
+
+/// Leaves nothing behind of what the conversion made. Before the exchange the twin is a copy; after the way back it
+/// was proven equal, and nobody has written it since.
+fn clean_up(conversion: &Conversion) -> Result<()> {
+    if conversion.stage == Stage::Restored {
+        settle(conversion)?;
+    }
+    transaction(|| {
+        let table = conversion.quoted();
+        let mut statements = Vec::new();
+        if !matches!(conversion.stage, Stage::Restored | Stage::Begun | Stage::Shadowed) {
+            for trigger in [shadow::CAPTURE_ROWS, shadow::CAPTURE_TRUNCATE] {
+                statements.push(format!("DROP TRIGGER {trigger} ON {table}"));
+            }
+        }
+        statements.extend(exchange::leftovers(conversion));
+        briefly(&statements)?;
+        record::forget(conversion)
+    })
+}
+
+/// Drops the unpartitioned table, every row of which the partitioned one was proven to have; what was written since is
+/// in the log, and compared under the lock.
+fn drop_former(conversion: &Conversion) -> Result<()> {
+    catch_up(conversion)?;
+    let (table, former) = (conversion.quoted(), conversion.beside_quoted(FORMER));
+    transaction(|| {
+        briefly(&[format!("LOCK TABLE {table}, {former} IN ACCESS EXCLUSIVE MODE")])?;
+        let pair = Pair::of(conversion);
+        let taken = sync::apply(conversion, &pair, exchange::LEFT)?;
+        sync::verify(conversion, &pair, &taken)?;
+        if sync::backlog(conversion, 1)? > 0 {
+            return Err(Failure::new(
+                PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE,
+                "too many rows were changed meanwhile",
+            ));
+        }
+        let mut statements: Vec<String> = [shadow::CAPTURE_ROWS, shadow::CAPTURE_TRUNCATE]
+            .iter()
+            .map(|trigger| format!("DROP TRIGGER {trigger} ON {table}"))
+            .collect();
+        for partition in shadow::partitions(&table)? {
+            let name = qualified(&partition.schema, &partition.name);
+            statements.push(format!("DROP TRIGGER IF EXISTS {} ON {name}", shadow::CAPTURE_TRUNCATE));
+        }
+        statements.push(format!("DROP TABLE {former}"));
+        statements.push(format!("DROP TABLE {}", conversion.beside_quoted(LOG)));
+        statements.push(format!("DROP FUNCTION {}()", conversion.beside_quoted(record::CAPTURE)));
+        briefly(&statements)?;
+        if let Some(mut known) = managed::find(&table)? {
+            known.former = None;
+            managed::register(&known)?;
+        }
+        record::reach(conversion, Stage::Finalized)
+    })
+}
+
+/// How many rows a job of this kind has copied.
+pub fn rows_copied(table: &Qualified) -> Result<i64> {
+    let query = "SELECT rows_copied FROM groundskeeper.conversion WHERE relation = $1";
+    let rows = crate::extension::as_owner(|| {
+        sql::first(query, &[qualified(&table.schema, &table.name).into()], |row| required::<i64>(row, 1))
+    })?;
+    Ok(rows.unwrap_or(0))
+}

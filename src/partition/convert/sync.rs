@@ -1,0 +1,277 @@
+//! Two tables kept equal: the log of changed keys is applied to the one that lacks them, and both are compared.
+//!
+//! The log is consumed by deletion. An entry that is visible was committed together with its change, so the rows read
+//! after it are at least as new; what comes later has an entry of its own.
+
+use super::record::{Conversion, FORMER, KEYS, LOG, SHADOW};
+use crate::error::{Failure, Result};
+use crate::partition::bounds::KeyType;
+use crate::sql::{self, qualified, quote_identifier, quote_literal, required};
+use groundskeeper_core::plan::Qualified;
+use pgrx::PgSqlErrorCode;
+use pgrx::datum::DatumWithOid;
+
+/// What is read and written of a row.
+pub struct Columns {
+    /// The columns that can be written, quoted.
+    pub written: String,
+    /// The same of `x`, for a checksum: what cannot be hashed as it is, as text.
+    hashed: String,
+    /// The type of each column of the primary key.
+    pub key_types: Vec<String>,
+}
+
+/// The columns of a table.
+pub fn columns(conversion: &Conversion, table: &str) -> Result<Columns> {
+    let found = sql::first(
+        "SELECT pg_catalog.string_agg(pg_catalog.quote_ident(a.attname), ', ' ORDER BY a.attname),
+                pg_catalog.string_agg(pg_catalog.format(
+                    CASE WHEN h.hashable THEN 'x.%I' ELSE 'x.%I::text' END, a.attname), ', ' ORDER BY a.attname)
+           FROM pg_catalog.pg_attribute a
+          CROSS JOIN LATERAL (
+              SELECT EXISTS (SELECT FROM pg_catalog.pg_opclass o JOIN pg_catalog.pg_am m ON m.oid = o.opcmethod
+                              WHERE m.amname = 'hash' AND o.opcdefault AND o.opcintype = a.atttypid
+                                AND o.opcintype < 16384)) h (hashable)
+          WHERE a.attrelid = pg_catalog.to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''",
+        &[table.into()],
+        |row| Ok((required::<String>(row, 1)?, required::<String>(row, 2)?)),
+    )?;
+    let key_types = sql::texts(
+        "SELECT pg_catalog.format_type(a.atttypid, a.atttypmod)
+           FROM pg_catalog.unnest($2::text[]) WITH ORDINALITY k (name, place)
+           JOIN pg_catalog.pg_attribute a ON a.attrelid = pg_catalog.to_regclass($1) AND a.attname = k.name
+          ORDER BY k.place",
+        &[table.into(), conversion.key_columns.clone().into()],
+    )?;
+    let (written, hashed) = found.ok_or_else(|| Failure::internal(format!("{table} has no columns")))?;
+    Ok(Columns { written, hashed, key_types })
+}
+
+/// Which table lacks what the log names: the twin before the exchange, the unpartitioned table after it.
+pub struct Pair {
+    /// The table that is written to, quoted.
+    pub source: String,
+    /// The one that follows it, quoted.
+    pub target: String,
+    /// Whether the key table follows it too; afterwards its own triggers keep it.
+    pub keys: bool,
+}
+
+impl Pair {
+    /// The pair at the conversion's stage.
+    pub fn of(conversion: &Conversion) -> Self {
+        let partitioned = conversion.stage.is_partitioned();
+        Self {
+            source: conversion.quoted(),
+            target: conversion.beside_quoted(if partitioned { FORMER } else { SHADOW }),
+            keys: conversion.has_key_table && !partitioned,
+        }
+    }
+}
+
+/// Keys taken off the log, a list of texts for each column of the primary key.
+pub struct Taken {
+    lists: Vec<Vec<String>>,
+}
+
+impl Taken {
+    /// How many.
+    pub fn len(&self) -> usize {
+        self.lists.first().map_or(0, Vec::len)
+    }
+
+    fn arguments(&self) -> Vec<DatumWithOid<'static>> {
+        self.lists.iter().map(|list| list.clone().into()).collect()
+    }
+
+    /// The keys as rows named `k`.
+    fn rows(conversion: &Conversion, columns: &Columns) -> String {
+        let lists: Vec<String> = columns
+            .key_types
+            .iter()
+            .enumerate()
+            .map(|(at, key_type)| format!("${}::text[]::{key_type}[]", at + 1))
+            .collect();
+        format!(
+            "(SELECT DISTINCT * FROM pg_catalog.unnest({}) u ({})) k",
+            lists.join(", "),
+            conversion.key_list("")
+        )
+    }
+}
+
+/// Takes at most that many entries off the log.
+fn take(conversion: &Conversion, limit: usize) -> Result<Taken> {
+    let log = conversion.beside_quoted(LOG);
+    let aggregates: Vec<String> = conversion
+        .key_columns
+        .iter()
+        .map(|c| format!("COALESCE(pg_catalog.array_agg({}::text), '{{}}')", quote_identifier(c)))
+        .collect();
+    let statement = format!(
+        "WITH gone AS (DELETE FROM {log} WHERE ctid = ANY (ARRAY(SELECT ctid FROM {log} LIMIT {limit})) RETURNING *)
+         SELECT {} FROM gone",
+        aggregates.join(", ")
+    );
+    let lists = sql::returned(&statement, &[], |row| {
+        (1..=conversion.key_columns.len())
+            .map(|at| required::<Vec<String>>(row, at))
+            .collect::<Result<Vec<_>>>()
+    })?;
+    Ok(Taken { lists: lists.unwrap_or_default() })
+}
+
+/// Applies at most that many entries of the log; the keys that it named.
+pub fn apply(conversion: &Conversion, pair: &Pair, limit: usize) -> Result<Taken> {
+    let taken = take(conversion, limit)?;
+    if taken.len() == 0 {
+        return Ok(taken);
+    }
+    let columns = columns(conversion, &pair.source)?;
+    let (keys, arguments) = (Taken::rows(conversion, &columns), taken.arguments());
+    let Pair { source, target, .. } = pair;
+    let matching = |table: &str| conversion.same_key(table, "k");
+    let selected = columns.written.split(", ").map(|c| format!("x.{c}")).collect::<Vec<_>>().join(", ");
+    by_index(|| {
+        sql::run(&format!("DELETE FROM {target} x USING {keys} WHERE {}", matching("x")), &arguments)?;
+        sql::run(
+            &format!(
+                "INSERT INTO {target} ({}) OVERRIDING SYSTEM VALUE SELECT {selected} FROM {source} x JOIN {keys} ON {}",
+                columns.written,
+                matching("x")
+            ),
+            &arguments,
+        )?;
+        if pair.keys {
+            keep_keys(conversion, source, &keys, &arguments)?;
+        }
+        Ok(())
+    })?;
+    Ok(taken)
+}
+
+fn keep_keys(conversion: &Conversion, source: &str, keys: &str, arguments: &[DatumWithOid]) -> Result<()> {
+    let (table, list) = (conversion.beside_quoted(KEYS), conversion.key_list(""));
+    let (held, same) = (conversion.same_key("y", "x"), conversion.same_key("x", "k"));
+    sql::run(
+        &format!(
+            "DELETE FROM {table} x USING {keys} WHERE {same} AND NOT EXISTS (SELECT FROM {source} y WHERE {held})"
+        ),
+        arguments,
+    )?;
+    sql::run(
+        &format!(
+            "INSERT INTO {table} SELECT {} FROM {source} x JOIN {keys} ON {same} ON CONFLICT ({list}) DO NOTHING",
+            conversion.key_list("x.")
+        ),
+        arguments,
+    )
+}
+
+/// Few keys are looked for in large tables, whose statistics may not say so yet.
+fn by_index<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    let off = [(c"enable_seqscan", c"off"), (c"enable_hashjoin", c"off"), (c"enable_mergejoin", c"off")];
+    crate::settings::pinned(&off, work)
+}
+
+/// How many entries the log has, counted no further than that.
+pub fn backlog(conversion: &Conversion, limit: usize) -> Result<usize> {
+    let query = format!(
+        "SELECT pg_catalog.count(*) FROM (SELECT FROM {} LIMIT {limit}) l",
+        conversion.beside_quoted(LOG)
+    );
+    let entries = sql::first(&query, &[], |row| required::<i64>(row, 1))?.unwrap_or(0);
+    usize::try_from(entries).map_err(|e| Failure::internal(e.to_string()))
+}
+
+/// That the rows of these keys are the same in both tables.
+pub fn verify(conversion: &Conversion, pair: &Pair, taken: &Taken) -> Result<()> {
+    if taken.len() == 0 {
+        return Ok(());
+    }
+    let columns = columns(conversion, &pair.source)?;
+    let keys = Taken::rows(conversion, &columns);
+    let side = |table: &str| {
+        format!("SELECT {} FROM {table} x JOIN {keys} ON {}", columns.hashed, conversion.same_key("x", "k"))
+    };
+    let (source, target) = (side(&pair.source), side(&pair.target));
+    let query = format!(
+        "SELECT pg_catalog.count(*)
+           FROM (({source} EXCEPT ALL {target}) UNION ALL ({target} EXCEPT ALL {source})) d"
+    );
+    let different = by_index(|| sql::first(&query, &taken.arguments(), |row| required::<i64>(row, 1)))?;
+    if different != Some(0) {
+        return Err(differ(pair, &format!("{} of the rows last changed differ", different.unwrap_or(0))));
+    }
+    Ok(())
+}
+
+/// Compares count and checksum of both tables, month by month, over all rows that the log does not name, as of one
+/// snapshot.
+pub fn prove(conversion: &Conversion, pair: &Pair, key_type: KeyType) -> Result<()> {
+    let columns = columns(conversion, &pair.source)?;
+    let key = format!("x.{}", quote_identifier(&conversion.key));
+    let local = match key_type {
+        KeyType::Timestamptz => format!("{key} AT TIME ZONE {}", quote_literal(&conversion.timezone)),
+        KeyType::Date | KeyType::Timestamp => format!("{key}::timestamp"),
+    };
+    let log = conversion.beside_quoted(LOG);
+    let side = |table: &str| {
+        format!(
+            "SELECT pg_catalog.date_trunc('{}', {local})::text, pg_catalog.count(*),
+                    pg_catalog.sum(pg_catalog.hash_record_extended(ROW({}), 0))
+               FROM {table} x WHERE NOT EXISTS (SELECT FROM {log} l WHERE {}) GROUP BY 1",
+            conversion.interval.as_str(),
+            columns.hashed,
+            conversion.same_key("l", "x")
+        )
+    };
+    let (source, target) = (side(&pair.source), side(&pair.target));
+    let query = format!(
+        "WITH s (period, rows, checksum) AS MATERIALIZED ({source}),
+              t (period, rows, checksum) AS MATERIALIZED ({target})
+         SELECT pg_catalog.string_agg(DISTINCT COALESCE(period, 'no date'), ', ')
+           FROM ((TABLE s EXCEPT TABLE t) UNION ALL (TABLE t EXCEPT TABLE s)) d"
+    );
+    let different = sql::first(&query, &[], |row| Ok(row.get::<String>(1)?))?.flatten();
+    match different {
+        Some(periods) => Err(differ(pair, &format!("Rows differ in: {periods}."))),
+        None if pair.keys => prove_keys(conversion, pair),
+        None => Ok(()),
+    }
+}
+
+/// That the key table has the keys of all rows, and no others, outside of what the log names.
+fn prove_keys(conversion: &Conversion, pair: &Pair) -> Result<()> {
+    let side = |table: &str| {
+        format!(
+            "SELECT {} FROM {table} x WHERE NOT EXISTS (SELECT FROM {} l WHERE {})",
+            conversion.key_list("x."),
+            conversion.beside_quoted(LOG),
+            conversion.same_key("l", "x")
+        )
+    };
+    let keys = conversion.beside_quoted(KEYS);
+    let (source, held) = (side(&pair.source), side(&keys));
+    let query = format!(
+        "SELECT pg_catalog.count(*) FROM (({source} EXCEPT ALL {held}) UNION ALL ({held} EXCEPT ALL {source})) d"
+    );
+    match sql::first(&query, &[], |row| required::<i64>(row, 1))? {
+        Some(0) => Ok(()),
+        different => Err(differ(pair, &format!("{} keys differ in {keys}.", different.unwrap_or(0)))),
+    }
+}
+
+fn differ(pair: &Pair, detail: &str) -> Failure {
+    Failure::new(
+        PgSqlErrorCode::ERRCODE_DATA_CORRUPTED,
+        format!("{} and {} are not equal", pair.source, pair.target),
+    )
+    .detail(detail)
+    .hint("Nothing was exchanged or dropped. Writes that bypassed the triggers are one cause.")
+}
+
+/// `schema.name`, quoted.
+pub fn quoted(name: &Qualified) -> String {
+    qualified(&name.schema, &name.name)
+}
