@@ -23,16 +23,19 @@ pub fn own() {
         ("row_security", "off"),
         ("timezone", zone.as_str()),
         ("max_parallel_maintenance_workers", parallel_workers.as_str()),
+        // Who waits that long looks for deadlocks, gives way, and makes autovacuum give way: before lock_timeout.
+        ("deadlock_timeout", "50ms"),
     ];
     for (name, value) in settings {
         let (Ok(name), Ok(value)) = (CString::new(name), CString::new(value)) else { continue };
-        // SAFETY: between transactions, with NUL-terminated strings, as the SET of a session would.
+        // SAFETY: between transactions, with NUL-terminated strings, as the SET of a superuser's session would; each
+        // setting is the worker's own business, whichever role it connects as.
         unsafe {
             pg_sys::StartTransactionCommand();
             pg_sys::SetConfigOption(
                 name.as_ptr(),
                 value.as_ptr(),
-                pg_sys::GucContext::PGC_USERSET,
+                pg_sys::GucContext::PGC_SUSET,
                 pg_sys::GucSource::PGC_S_SESSION,
             );
             pg_sys::CommitTransactionCommand();
