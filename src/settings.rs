@@ -7,6 +7,8 @@ use std::ffi::{CStr, CString};
 static LOCK_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(300);
 static INLINE_BUILD_LIMIT: GucSetting<i32> = GucSetting::<i32>::new(64 * 1024);
 static MAX_WORKERS: GucSetting<i32> = GucSetting::<i32>::new(2);
+static MAX_PARTITIONS: GucSetting<i32> = GucSetting::<i32>::new(1000);
+static ARCHIVE_SCHEMA: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
 static TIMEZONE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c"America/New_York"));
 static JOB_HISTORY: GucSetting<i32> = GucSetting::<i32>::new(90 * 24 * 60);
 static INDEX_OBSERVATION: GucSetting<i32> = GucSetting::<i32>::new(7 * 24 * 60);
@@ -29,6 +31,19 @@ pub fn max_workers() -> usize {
 /// The time zone of the plan's days and months.
 pub fn timezone() -> String {
     TIMEZONE.get().map_or_else(|| "UTC".to_owned(), |zone| zone.to_string_lossy().into_owned())
+}
+
+/// How many partitions a table may have before no more are made.
+pub fn max_partitions() -> usize {
+    usize::try_from(MAX_PARTITIONS.get()).unwrap_or(usize::MAX)
+}
+
+/// Where partitions go that are archived; `None` while nobody has said.
+pub fn archive_schema() -> Option<String> {
+    ARCHIVE_SCHEMA
+        .get()
+        .map(|schema| schema.to_string_lossy().into_owned())
+        .filter(|schema| !schema.is_empty())
 }
 
 /// How long finished jobs are remembered, in minutes.
@@ -95,6 +110,24 @@ pub fn define() {
         GucFlags::default(),
     );
     define_timezone();
+    GucRegistry::define_int_guc(
+        c"groundskeeper.max_partitions",
+        c"How many partitions a table may have before no more are made.",
+        c"A bound on what a wrong date can bring about.",
+        &MAX_PARTITIONS,
+        1,
+        100_000,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_string_guc(
+        c"groundskeeper.archive_schema",
+        c"The schema that archived partitions are moved to.",
+        c"Where it is empty, partitions whose retention says archive are kept.",
+        &ARCHIVE_SCHEMA,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
     GucRegistry::define_int_guc(
         c"groundskeeper.job_history",
         c"How long finished jobs are remembered.",

@@ -1,6 +1,7 @@
 //! The functions that SQL calls, one file per capability.
 
 mod jobs;
+mod partitions;
 mod plan;
 mod quality;
 
