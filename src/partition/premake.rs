@@ -10,6 +10,7 @@ use crate::sql;
 use crate::subtransaction::isolated;
 use groundskeeper_core::partition::{Interval, NaiveDate, Report, judge};
 use pgrx::PgSqlErrorCode;
+use pgrx::pg_sys::Oid;
 use std::time::{Duration, Instant};
 
 /// What became of a period, or of a table whose periods were not looked at.
@@ -80,16 +81,24 @@ pub fn create_ahead(months: u32) -> Result<Vec<Outcome>> {
         match found.and_then(|parent| assess(table, parent, months)) {
             Err(failure) => outcomes.push(Outcome::failed(&table.parent, &failure.one_line())),
             Ok(work) if work.report.first_missing().is_none() => outcomes.extend(present(&work)),
-            Ok(_) => match isolated(|| lock(&table.parent)) {
-                Ok(()) => lacking.push(table.clone()),
+            Ok(work) => match isolated(|| lock(&table.parent)) {
+                Ok(()) => lacking.push((table, work)),
                 Err(failure) => outcomes.push(Outcome::failed(&table.parent, &failure.one_line())),
             },
         }
     }
-    // What another session has made meanwhile is seen only now that it cannot make more.
+    // What another session made before we had the lock is seen only now.
+    let oids: Vec<Oid> = lacking.iter().map(|(_, work)| work.parent.oid).collect();
+    let now = bounds::partitions_of(&oids)?;
     let mut works = Vec::new();
-    for (table, found) in lacking.iter().zip(look_up(&lacking)?) {
-        match found.and_then(|parent| assess(table, parent, months)) {
+    for (table, work) in lacking {
+        let same = now.get(&work.parent.oid).map_or(0, Vec::len) == work.parent.all().count()
+            && now.get(&work.parent.oid).is_none_or(|all| work.parent.all().all(|p| all.contains(&p.oid)));
+        let again = || {
+            let found = bounds::parent_named(&table.parent, &table.timezone)?;
+            assess(table, found.ok_or_else(|| no_such_table(table))?, months)
+        };
+        match if same { Ok(work) } else { isolated(again) } {
             Err(failure) => outcomes.push(Outcome::failed(&table.parent, &failure.one_line())),
             Ok(work) => works.push(work),
         }
