@@ -54,6 +54,20 @@ pub fn job_history_minutes() -> i32 {
 /// Runs `work` with other settings, and brings back those that were. An error that is raised inside leaves that to
 /// the abort of the (sub)transaction, as a function's own SET does.
 pub fn pinned<T>(settings: &[(&CStr, &CStr)], work: impl FnOnce() -> T) -> T {
+    set_during(pg_sys::GucContext::PGC_USERSET, settings, work)
+}
+
+/// Runs statements that fire no ordinary trigger, foreign keys' own included, whoever the current role is. Only
+/// for statements of ours that run no code of a user's.
+pub fn without_triggers<T>(work: impl FnOnce() -> T) -> T {
+    set_during(pg_sys::GucContext::PGC_SUSET, &[(c"session_replication_role", c"replica")], work)
+}
+
+fn set_during<T>(
+    context: pg_sys::GucContext::Type,
+    settings: &[(&CStr, &CStr)],
+    work: impl FnOnce() -> T,
+) -> T {
     // SAFETY: opens a level of settings that is closed below, or by the abort.
     let level = unsafe { pg_sys::NewGUCNestLevel() };
     for (name, value) in settings {
@@ -62,7 +76,7 @@ pub fn pinned<T>(settings: &[(&CStr, &CStr)], work: impl FnOnce() -> T) -> T {
             pg_sys::set_config_option(
                 name.as_ptr(),
                 value.as_ptr(),
-                pg_sys::GucContext::PGC_USERSET,
+                context,
                 pg_sys::GucSource::PGC_S_SESSION,
                 pg_sys::GucAction::GUC_ACTION_SAVE,
                 true,

@@ -2,9 +2,12 @@
 
 use super::given;
 use crate::error::{Failure, Result as Fallible};
+use crate::jobs;
+use crate::partition::retention::{self, Action};
 use crate::partition::{adopt, premake};
-use groundskeeper_core::partition::{Interval, MAX_MONTHS_AHEAD, MAX_PREMAKE};
+use groundskeeper_core::partition::{self as periods, MAX_MONTHS_AHEAD, MAX_PREMAKE};
 use pgrx::PgRelation;
+use pgrx::datum::Interval;
 use pgrx::iter::TableIterator;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
@@ -50,9 +53,75 @@ fn adopt_partitioned_table(
     Ok(adopt::adopt(relation, interval, timezone, premake)?)
 }
 
+/// Says how long partitions are kept after their end, and what becomes of them then; NULL keeps them for ever.
+#[pg_extern(schema = "groundskeeper", volatile, parallel_unsafe, requires = ["managed_tables"])]
+#[search_path(pg_catalog, pg_temp)]
+fn set_retention(
+    relation: Option<PgRelation>,
+    keep: Option<Interval>,
+    action: default!(Option<String>, "'detach'"),
+) -> Result<(), ErrorReport> {
+    let relation = given(relation, "relation")?.oid();
+    let name = given(action, "action")?;
+    let action = Action::parse(&name).ok_or_else(|| {
+        Failure::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, format!("\"{name}\" is no action"))
+            .detail("A partition whose time is over can be left to detach, drop or archive.")
+    })?;
+    Ok(retention::set(relation, keep, action)?)
+}
+
+/// Retires the partitions whose time is over; a dry run only says what it would do.
+#[pg_extern(schema = "groundskeeper", volatile, parallel_unsafe, requires = ["managed_tables"])]
+#[search_path(pg_catalog, pg_temp)]
+#[expect(clippy::type_complexity, reason = "pgrx reads the columns off the signature")]
+fn apply_retention(
+    dry_run: default!(Option<bool>, false),
+) -> Result<
+    TableIterator<
+        'static,
+        (
+            name!(parent, String),
+            name!(partition, Option<String>),
+            name!(action, String),
+            name!(detail, Option<String>),
+        ),
+    >,
+    ErrorReport,
+> {
+    let outcomes = retention::apply(given(dry_run, "dry_run")?)?;
+    Ok(TableIterator::new(outcomes.into_iter().map(|o| (o.parent, o.partition, o.action, o.detail))))
+}
+
+/// Drops a partition with its rows; the number of the job that does it.
+#[pg_extern(schema = "groundskeeper", volatile, parallel_unsafe)]
+#[search_path(pg_catalog, pg_temp)]
+fn drop_partition(partition: Option<PgRelation>) -> Result<i64, ErrorReport> {
+    Ok(jobs::drop_partition(given(partition, "partition")?.oid())?)
+}
+
+/// Moves the rows of a default partition into partitions of their own; the number of the job that does it.
+#[pg_extern(schema = "groundskeeper", volatile, parallel_unsafe)]
+#[search_path(pg_catalog, pg_temp)]
+fn drain_default(
+    relation: Option<PgRelation>,
+    batch_size: default!(Option<i32>, 10000),
+) -> Result<i64, ErrorReport> {
+    let relation = given(relation, "relation")?.oid();
+    let batch_size = given(batch_size, "batch_size")?;
+    if batch_size < 1 {
+        return Err(Failure::new(
+            PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+            "batch_size must be at least 1",
+        )
+        .detail(format!("It is {batch_size}."))
+        .into());
+    }
+    Ok(jobs::drain_default(relation, batch_size)?)
+}
+
 /// The interval of that name.
-fn interval_named(name: &str) -> Fallible<Interval> {
-    Interval::parse(name).ok_or_else(|| {
+fn interval_named(name: &str) -> Fallible<periods::Interval> {
+    periods::Interval::parse(name).ok_or_else(|| {
         Failure::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, format!("\"{name}\" is no interval"))
             .detail("An interval is day, week, month, quarter or year.")
     })

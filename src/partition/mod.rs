@@ -5,3 +5,5 @@ pub mod bounds;
 pub mod create;
 pub mod managed;
 pub mod premake;
+pub mod release;
+pub mod retention;

@@ -110,7 +110,7 @@ pub fn create_ahead(months: u32) -> Result<Vec<Outcome>> {
 }
 
 /// The tables as they are: all in one query, one by one where that fails for one of them.
-fn look_up(tables: &[Managed]) -> Result<Vec<Result<Parent>>> {
+pub fn look_up(tables: &[Managed]) -> Result<Vec<Result<Parent>>> {
     let asked: Vec<_> = tables.iter().map(|t| (t.parent.clone(), t.timezone.clone())).collect();
     let found = match isolated(|| bounds::parents(&asked)) {
         Ok(found) => found.into_iter().map(Ok).collect(),
