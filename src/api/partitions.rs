@@ -4,7 +4,7 @@ use super::given;
 use crate::error::{Failure, Result as Fallible};
 use crate::jobs;
 use crate::partition::retention::{self, Action};
-use crate::partition::{adopt, premake};
+use crate::partition::{adopt, health, premake};
 use groundskeeper_core::partition::{self as periods, MAX_MONTHS_AHEAD, MAX_PREMAKE};
 use pgrx::PgRelation;
 use pgrx::datum::Interval;
@@ -117,6 +117,50 @@ fn drain_default(
         .into());
     }
     Ok(jobs::drain_default(relation, batch_size)?)
+}
+
+extension_sql_file!(
+    "../../sql/monitoring/partition_health.sql",
+    name = "partition_health_view",
+    requires = ["bootstrap", partition_health]
+);
+
+/// How all managed tables stand.
+#[pg_extern(schema = "groundskeeper", stable, parallel_unsafe, requires = ["managed_tables"])]
+#[search_path(pg_catalog, pg_temp)]
+#[expect(clippy::type_complexity, reason = "pgrx reads the columns off the signature")]
+fn partition_health() -> Result<
+    TableIterator<
+        'static,
+        (
+            name!(parent, String),
+            name!(partition_key, String),
+            name!(partitions, Option<i64>),
+            name!(next_missing_month, Option<String>),
+            name!(default_rows, Option<i64>),
+            name!(gap_count, Option<i64>),
+            name!(newest_bound, Option<String>),
+            name!(status, String),
+            name!(detail, Option<String>),
+        ),
+    >,
+    ErrorReport,
+> {
+    let row = |h: health::Health| {
+        let next_missing = h.next_missing.map(|day| day.to_string());
+        (
+            h.parent,
+            h.partition_key,
+            h.partitions,
+            next_missing,
+            h.default_rows,
+            h.gap_count,
+            h.newest_bound,
+            h.status,
+            h.detail,
+        )
+    };
+    Ok(TableIterator::new(health::all()?.into_iter().map(row)))
 }
 
 /// The interval of that name.

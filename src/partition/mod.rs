@@ -3,6 +3,7 @@
 pub mod adopt;
 pub mod bounds;
 pub mod create;
+pub mod health;
 pub mod managed;
 pub mod premake;
 pub mod release;
