@@ -15,6 +15,12 @@ REVOKE ALL ON FUNCTION groundskeeper.partition_preflight(regclass, name) FROM PU
 REVOKE ALL ON FUNCTION groundskeeper.partition_table(regclass, name, text, text, integer, text[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION groundskeeper.undo_partitioning(regclass) FROM PUBLIC;
 REVOKE ALL ON FUNCTION groundskeeper.finalize_partitioning(regclass) FROM PUBLIC;
+REVOKE ALL ON FUNCTION @extschema@.create_monthly_partitions(integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION groundskeeper.adopt_partitioned_table(regclass, text, text, integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION groundskeeper.set_retention(regclass, interval, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION groundskeeper.apply_retention(boolean) FROM PUBLIC;
+REVOKE ALL ON FUNCTION groundskeeper.drop_partition(regclass) FROM PUBLIC;
+REVOKE ALL ON FUNCTION groundskeeper.drain_default(regclass, integer) FROM PUBLIC;
 
 -- PUBLIC reaches the pure functions; each other function has its own grant.
 GRANT USAGE ON SCHEMA groundskeeper TO PUBLIC;
@@ -36,6 +42,12 @@ COMMENT ON FUNCTION groundskeeper.partition_preflight(regclass, name) IS 'What s
 COMMENT ON FUNCTION groundskeeper.partition_table(regclass, name, text, text, integer, text[]) IS 'Queues the partitioning of a table while writers go on, and returns the job''s number; accept names the warnings that are acknowledged';
 COMMENT ON FUNCTION groundskeeper.undo_partitioning(regclass) IS 'Queues the way back to the unpartitioned table, with all that was written since, and returns the job''s number';
 COMMENT ON FUNCTION groundskeeper.finalize_partitioning(regclass) IS 'Queues the dropping of the unpartitioned table after a last proof that nothing is lost, and returns the job''s number';
+COMMENT ON FUNCTION @extschema@.create_monthly_partitions(integer) IS 'Makes the partitions that managed tables lack, so many months ahead, the current one counted';
+COMMENT ON FUNCTION groundskeeper.adopt_partitioned_table(regclass, text, text, integer) IS 'Takes over a range-partitioned table that was made by hand';
+COMMENT ON FUNCTION groundskeeper.set_retention(regclass, interval, text) IS 'Says how long partitions are kept after their end and what becomes of them then; NULL keeps them for ever';
+COMMENT ON FUNCTION groundskeeper.apply_retention(boolean) IS 'Retires the partitions whose time is over; a dry run only says what it would do';
+COMMENT ON FUNCTION groundskeeper.drop_partition(regclass) IS 'Queues the dropping of a partition with its rows, and returns the job''s number';
+COMMENT ON FUNCTION groundskeeper.drain_default(regclass, integer) IS 'Queues the moving of a default partition''s rows into partitions of their own, and returns the job''s number';
 COMMENT ON FUNCTION groundskeeper.resume() IS 'Lets a restored copy of a database run the jobs that came with it';
 COMMENT ON FUNCTION groundskeeper.look_after_jobs() IS 'Starts a worker for jobs that have none, as after a crash where the library is not preloaded';
 COMMENT ON PROCEDURE groundskeeper.wait_for_job(bigint, interval, text) IS 'Waits until a job has ended, committing between looks; not in a transaction block';

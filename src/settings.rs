@@ -8,6 +8,8 @@ static LOCK_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(300);
 static INLINE_BUILD_LIMIT: GucSetting<i32> = GucSetting::<i32>::new(64 * 1024);
 static MAX_PARTITIONS: GucSetting<i32> = GucSetting::<i32>::new(500);
 static MAX_WORKERS: GucSetting<i32> = GucSetting::<i32>::new(2);
+static MAX_PARTITIONS: GucSetting<i32> = GucSetting::<i32>::new(1000);
+static ARCHIVE_SCHEMA: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
 static TIMEZONE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c"America/New_York"));
 static JOB_HISTORY: GucSetting<i32> = GucSetting::<i32>::new(90 * 24 * 60);
 static INDEX_OBSERVATION: GucSetting<i32> = GucSetting::<i32>::new(7 * 24 * 60);
@@ -37,6 +39,19 @@ pub fn timezone() -> String {
     TIMEZONE.get().map_or_else(|| "UTC".to_owned(), |zone| zone.to_string_lossy().into_owned())
 }
 
+/// How many partitions a table may have before no more are made.
+pub fn max_partitions() -> usize {
+    usize::try_from(MAX_PARTITIONS.get()).unwrap_or(usize::MAX)
+}
+
+/// Where partitions go that are archived; `None` while nobody has said.
+pub fn archive_schema() -> Option<String> {
+    ARCHIVE_SCHEMA
+        .get()
+        .map(|schema| schema.to_string_lossy().into_owned())
+        .filter(|schema| !schema.is_empty())
+}
+
 /// How long finished jobs are remembered, in minutes.
 pub fn job_history_minutes() -> i32 {
     JOB_HISTORY.get()
@@ -45,6 +60,20 @@ pub fn job_history_minutes() -> i32 {
 /// Runs `work` with other settings, and brings back those that were. An error that is raised inside leaves that to
 /// the abort of the (sub)transaction, as a function's own SET does.
 pub fn pinned<T>(settings: &[(&CStr, &CStr)], work: impl FnOnce() -> T) -> T {
+    set_during(pg_sys::GucContext::PGC_USERSET, settings, work)
+}
+
+/// Runs statements that fire no ordinary trigger, foreign keys' own included, whoever the current role is. Only
+/// for statements of ours that run no code of a user's.
+pub fn without_triggers<T>(work: impl FnOnce() -> T) -> T {
+    set_during(pg_sys::GucContext::PGC_SUSET, &[(c"session_replication_role", c"replica")], work)
+}
+
+fn set_during<T>(
+    context: pg_sys::GucContext::Type,
+    settings: &[(&CStr, &CStr)],
+    work: impl FnOnce() -> T,
+) -> T {
     // SAFETY: opens a level of settings that is closed below, or by the abort.
     let level = unsafe { pg_sys::NewGUCNestLevel() };
     for (name, value) in settings {
@@ -53,7 +82,7 @@ pub fn pinned<T>(settings: &[(&CStr, &CStr)], work: impl FnOnce() -> T) -> T {
             pg_sys::set_config_option(
                 name.as_ptr(),
                 value.as_ptr(),
-                pg_sys::GucContext::PGC_USERSET,
+                context,
                 pg_sys::GucSource::PGC_S_SESSION,
                 pg_sys::GucAction::GUC_ACTION_SAVE,
                 true,
@@ -111,6 +140,24 @@ pub fn define() {
         GucFlags::default(),
     );
     define_timezone();
+    GucRegistry::define_int_guc(
+        c"groundskeeper.max_partitions",
+        c"How many partitions a table may have before no more are made.",
+        c"A bound on what a wrong date can bring about.",
+        &MAX_PARTITIONS,
+        1,
+        100_000,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_string_guc(
+        c"groundskeeper.archive_schema",
+        c"The schema that archived partitions are moved to.",
+        c"Where it is empty, partitions whose retention says archive are kept.",
+        &ARCHIVE_SCHEMA,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
     GucRegistry::define_int_guc(
         c"groundskeeper.job_history",
         c"How long finished jobs are remembered.",

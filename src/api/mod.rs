@@ -2,6 +2,7 @@
 
 mod conversion;
 mod jobs;
+mod partitions;
 mod plan;
 mod quality;
 

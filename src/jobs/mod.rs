@@ -2,6 +2,7 @@
 
 mod build_index;
 mod dispatcher;
+mod drain;
 mod launcher;
 mod locks;
 mod rebuild;
@@ -46,8 +47,9 @@ pub fn enqueue(request: &JobRequest) -> Result<i64> {
         )?;
         sql::first(
             "SELECT pg_catalog.max(job_id) FROM groundskeeper.job
-              WHERE state IN ('queued', 'running') AND task = $1::pg_catalog.jsonb",
-            &[task.as_str().into()],
+              WHERE state IN ('queued', 'running')
+                AND (task = $1::pg_catalog.jsonb OR item = $2 AND kind = $3)",
+            &[task.as_str().into(), request.item.clone().into(), request.task.kind().into()],
             |row| required::<i64>(row, 1),
         )
     })?;
@@ -113,6 +115,16 @@ pub fn statements(request: &JobRequest, inline: &[String]) -> Vec<String> {
             "ALTER TABLE {} DETACH PARTITION {} CONCURRENTLY",
             qualified(&parent.schema, &parent.name),
             qualified(&partition.schema, &partition.name)
+        )],
+        Task::DropPartition { parent, partition } => {
+            let (parent, partition) =
+                (qualified(&parent.schema, &parent.name), qualified(&partition.schema, &partition.name));
+            let detach = format!("ALTER TABLE {parent} DETACH PARTITION {partition}");
+            vec![detach, format!("DROP TABLE {partition}")]
+        }
+        Task::DrainDefault { parent, batch_size } => vec![format!(
+            "SELECT groundskeeper.drain_default({}, {batch_size})",
+            quote_literal(qualified(&parent.schema, &parent.name))
         )],
         Task::ValidateConstraint { table, constraint, .. } => vec![validate(table, constraint)],
         Task::RefreshView { view } => {
@@ -185,16 +197,47 @@ pub fn reindex(index: pg_sys::Oid) -> Result<i64> {
 
 /// Queues the detaching of a partition.
 pub fn detach_partition(partition: pg_sys::Oid) -> Result<i64> {
+    let (parent, partition) = partition_of(partition)?;
+    let task = Task::DetachPartition { parent: parent.clone(), partition };
+    enqueue(&JobRequest { item: None, relation: parent, task })
+}
+
+/// Queues the dropping of a partition.
+pub fn drop_partition(partition: pg_sys::Oid) -> Result<i64> {
+    let (parent, partition) = partition_of(partition)?;
+    let quoted = qualified(&partition.schema, &partition.name);
+    if drain::is_default(&quoted)? {
+        return Err(Failure::new(
+            PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+            format!("{quoted} is a default partition"),
+        )
+        .hint("groundskeeper.drain_default() moves what it can into partitions of their own."));
+    }
+    let task = Task::DropPartition { parent: parent.clone(), partition };
+    enqueue(&JobRequest { item: None, relation: parent, task })
+}
+
+/// Queues the draining of a managed table's default partition.
+pub fn drain_default(relation: pg_sys::Oid, batch_size: i32) -> Result<i64> {
+    let (_, parent) = crate::partition::adopt::owned(relation)?;
+    let task = Task::DrainDefault { parent: parent.name.clone(), batch_size: i64::from(batch_size) };
+    enqueue(&JobRequest {
+        item: Some(format!("drain_default {}", parent.quoted)),
+        relation: parent.name,
+        task,
+    })
+}
+
+/// A partition with its parent, by name.
+fn partition_of(partition: pg_sys::Oid) -> Result<(Qualified, Qualified)> {
     let found = catalog::relation_by_oid(partition)?;
     let parent = catalog::parent_of_partition(partition)?;
-    match (found, parent) {
-        (Some(found), Some(parent)) => {
-            let task = Task::DetachPartition { parent: parent.clone(), partition: found.name };
-            enqueue(&JobRequest { item: None, relation: parent, task })
-        }
-        _ => Err(Failure::new(PgSqlErrorCode::ERRCODE_WRONG_OBJECT_TYPE, "the relation is no partition")
-            .hint("SELECT relid FROM pg_partition_tree('parent') lists those of a table.")),
-    }
+    found.map(|found| found.name).zip(parent).map(|(partition, parent)| (parent, partition)).ok_or_else(
+        || {
+            Failure::new(PgSqlErrorCode::ERRCODE_WRONG_OBJECT_TYPE, "the relation is no partition")
+                .hint("SELECT relid FROM pg_partition_tree('parent') lists those of a table.")
+        },
+    )
 }
 
 /// The open job of a kind on a relation, if there is one.

@@ -1,6 +1,6 @@
 //! The runner: one short-lived worker per attempt at a job, connected as the job's role.
 
-use super::{build_index, locks, rebuild, session, toplevel};
+use super::{build_index, drain, locks, rebuild, session, toplevel};
 use crate::catalog;
 use crate::error::{Failure, Result};
 use crate::extension::as_owner;
@@ -153,6 +153,8 @@ fn carry_out(task: &Task) -> Result<()> {
         }
         Task::Reindex { index, before } => rebuild::reindex(index, *before),
         Task::DetachPartition { parent, partition } => rebuild::detach(parent, partition),
+        Task::DropPartition { parent, partition } => rebuild::drop_partition(parent, partition),
+        Task::DrainDefault { parent, batch_size } => drain::drain(parent, *batch_size),
         Task::ValidateConstraint { table, constraint, expression } => validate(table, constraint, expression),
         Task::RefreshView { view } => {
             let quoted = qualified(&view.schema, &view.name);

@@ -7,6 +7,7 @@ use groundskeeper_core::partition::{Edge, Existing, NaiveDate, epoch_days, from_
 use groundskeeper_core::plan::Qualified;
 use pgrx::pg_sys::Oid;
 use pgrx::spi::SpiHeapTupleData;
+use std::collections::HashMap;
 
 /// The type of a partition key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +74,11 @@ impl Parent {
         let judged = |p: &Partition| Existing { name: p.quoted.clone(), from: p.from, to: p.to };
         self.partitions.iter().map(judged).collect()
     }
+
+    /// All partitions, the default one too.
+    pub fn all(&self) -> impl Iterator<Item = &Partition> {
+        self.partitions.iter().chain(&self.default)
+    }
 }
 
 /// A partition.
@@ -119,6 +125,17 @@ pub fn parents(tables: &[(String, String)]) -> Result<Vec<Option<Parent>>> {
         })
     })?;
     Ok(found)
+}
+
+/// The OIDs of the partitions that tables have now.
+pub fn partitions_of(parents: &[Oid]) -> Result<HashMap<Oid, Vec<Oid>>> {
+    let found = sql::rows(
+        "SELECT inhparent, pg_catalog.array_agg(inhrelid) FROM pg_catalog.pg_inherits
+          WHERE inhparent = ANY ($1) AND NOT inhdetachpending GROUP BY inhparent",
+        &[parents.to_vec().into()],
+        |row| Ok((required::<Oid>(row, 1)?, required::<Vec<Oid>>(row, 2)?)),
+    )?;
+    Ok(found.into_iter().collect())
 }
 
 /// The one table of that quoted name.

@@ -1,6 +1,11 @@
 //! Partitioned tables by date: their bounds, which of them are managed, how a partition comes to be and goes.
 
+pub mod adopt;
 pub mod bounds;
 pub mod convert;
 pub mod create;
+pub mod health;
 pub mod managed;
+pub mod premake;
+pub mod release;
+pub mod retention;

@@ -44,6 +44,20 @@ pub enum Task {
         /// The partition.
         partition: Qualified,
     },
+    /// A partition gone, with its rows.
+    DropPartition {
+        /// The partitioned table.
+        parent: Qualified,
+        /// The partition.
+        partition: Qualified,
+    },
+    /// A default partition without rows of periods that can have a partition of their own.
+    DrainDefault {
+        /// The partitioned table.
+        parent: Qualified,
+        /// The most rows that may be written while the table is locked.
+        batch_size: i64,
+    },
     /// A constraint validated.
     ValidateConstraint {
         /// Its table.
@@ -101,6 +115,8 @@ impl Task {
             Self::DropIndex { .. } => "drop_index",
             Self::Reindex { .. } => "reindex",
             Self::DetachPartition { .. } => "detach_partition",
+            Self::DropPartition { .. } => "drop_partition",
+            Self::DrainDefault { .. } => "drain_default",
             Self::ValidateConstraint { .. } => "validate_constraint",
             Self::RefreshView { .. } => "refresh_view",
             Self::Analyze { .. } => "analyze",

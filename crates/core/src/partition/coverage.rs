@@ -66,6 +66,10 @@ impl Existing {
 /// How many periods without a partition are counted.
 pub const MAX_GAPS: usize = 10_000;
 
+/// The longest stretch between two partitions that is a gap. A longer one sets an outlier apart: a partition of
+/// 1970 does not ask for all months since.
+pub const MAX_STRETCH: usize = 60;
+
 /// What is there and what is not.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Report {
@@ -120,25 +124,28 @@ fn gaps_before(interval: Interval, existing: &[Existing], end: NaiveDate) -> Vec
     let mut gaps = Vec::new();
     // the first day after all ranges so far
     let mut reached: Option<NaiveDate> = None;
-    let upto = |reached: Option<NaiveDate>, limit: NaiveDate, gaps: &mut Vec<NaiveDate>| {
-        let mut next =
-            reached.and_then(|day| if interval.starts_with(day) { Some(day) } else { interval.next(day) });
-        while let Some(start) = next.filter(|start| *start < limit && gaps.len() < MAX_GAPS) {
-            next = interval.next(start);
-            if next.is_none_or(|next| next <= limit) {
-                gaps.push(start);
-            }
-        }
-    };
     for (from, to) in ranges {
         if let Some(from) = from {
-            upto(reached, from.min(end), &mut gaps);
+            let stretch = periods(interval, reached, from.min(end));
+            if from >= end || stretch.len() <= MAX_STRETCH {
+                gaps.extend(stretch);
+            }
         }
         let Some(to) = to else { return gaps };
         reached = reached.max(Some(to));
     }
-    upto(reached, end, &mut gaps);
+    gaps.extend(periods(interval, reached, end));
+    gaps.truncate(MAX_GAPS);
     gaps
+}
+
+/// The periods that lie wholly between two days.
+fn periods(interval: Interval, from: Option<NaiveDate>, to: NaiveDate) -> Vec<NaiveDate> {
+    let first = from.and_then(|day| if interval.starts_with(day) { Some(day) } else { interval.next(day) });
+    std::iter::successors(first, |start| interval.next(*start))
+        .take_while(|start| interval.next(*start).is_some_and(|next| next <= to))
+        .take(MAX_GAPS)
+        .collect()
 }
 
 #[cfg(test)]
@@ -166,6 +173,13 @@ mod tests {
         assert_eq!(report.wanted, [(month(2025, 6), None), (month(2025, 7), None)]);
         assert_eq!(report.first_missing(), Some(month(2025, 2)));
         assert!(report.misaligned.is_empty());
+    }
+
+    #[test]
+    fn an_outlier_is_no_gap_but_a_standstill_is() {
+        let there = [partition(month(1970, 1), month(1970, 2)), partition(month(2025, 1), month(2025, 2))];
+        assert_eq!(judge(Interval::Month, &there, &[month(2025, 3)]).gaps, [month(2025, 2)]);
+        assert_eq!(judge(Interval::Month, &there[..1], &[month(2025, 3)]).gaps.len(), 55 * 12 + 1);
     }
 
     #[test]

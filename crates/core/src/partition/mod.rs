@@ -8,7 +8,7 @@ mod interval;
 mod literal;
 mod name;
 
-pub use coverage::{Edge, Existing, MAX_GAPS, Report, judge};
+pub use coverage::{Edge, Existing, MAX_GAPS, MAX_STRETCH, Report, judge};
 pub use interval::{Interval, MAX_MONTHS_AHEAD, MAX_PREMAKE, epoch_days, from_epoch_days};
 pub use literal::with_offset;
 pub use name::{default_name, partition_name, stem};

@@ -1,0 +1,183 @@
+//! Partitions that are made, retired and moved: `create_monthly_partitions` and what belongs to it.
+
+use super::given;
+use crate::error::{Failure, Result as Fallible};
+use crate::jobs;
+use crate::partition::retention::{self, Action};
+use crate::partition::{adopt, health, premake};
+use groundskeeper_core::partition::{self as periods, MAX_MONTHS_AHEAD, MAX_PREMAKE};
+use pgrx::PgRelation;
+use pgrx::datum::Interval;
+use pgrx::iter::TableIterator;
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::prelude::*;
+
+/// Makes the partitions that managed tables lack, so many months ahead, the current one counted.
+#[pg_extern(volatile, parallel_unsafe, requires = ["managed_tables"])]
+#[search_path(pg_catalog, pg_temp)]
+#[expect(clippy::type_complexity, reason = "pgrx reads the columns off the signature")]
+fn create_monthly_partitions(
+    months_ahead: default!(Option<i32>, 3),
+) -> Result<
+    TableIterator<
+        'static,
+        (
+            name!(parent, String),
+            name!(partition, Option<String>),
+            name!(range_start, Option<String>),
+            name!(range_end, Option<String>),
+            name!(action, String),
+        ),
+    >,
+    ErrorReport,
+> {
+    let months = within(given(months_ahead, "months_ahead")?, "months_ahead", MAX_MONTHS_AHEAD)?;
+    let outcomes = premake::create_ahead(months)?;
+    Ok(TableIterator::new(
+        outcomes.into_iter().map(|o| (o.parent, o.partition, o.range_start, o.range_end, o.action)),
+    ))
+}
+
+/// Takes over a range-partitioned table that was made by hand.
+#[pg_extern(schema = "groundskeeper", volatile, parallel_unsafe, requires = ["managed_tables"])]
+#[search_path(pg_catalog, pg_temp)]
+fn adopt_partitioned_table(
+    relation: Option<PgRelation>,
+    interval: default!(Option<String>, "'month'"),
+    timezone: default!(Option<String>, "NULL"),
+    premake: default!(Option<i32>, 3),
+) -> Result<(), ErrorReport> {
+    let relation = given(relation, "relation")?.oid();
+    let interval = interval_named(&given(interval, "interval")?)?;
+    let premake = within(given(premake, "premake")?, "premake", MAX_PREMAKE)?;
+    Ok(adopt::adopt(relation, interval, timezone, premake)?)
+}
+
+/// Says how long partitions are kept after their end, and what becomes of them then; NULL keeps them for ever.
+#[pg_extern(schema = "groundskeeper", volatile, parallel_unsafe, requires = ["managed_tables"])]
+#[search_path(pg_catalog, pg_temp)]
+fn set_retention(
+    relation: Option<PgRelation>,
+    keep: Option<Interval>,
+    action: default!(Option<String>, "'detach'"),
+) -> Result<(), ErrorReport> {
+    let relation = given(relation, "relation")?.oid();
+    let name = given(action, "action")?;
+    let action = Action::parse(&name).ok_or_else(|| {
+        Failure::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, format!("\"{name}\" is no action"))
+            .detail("A partition whose time is over can be left to detach, drop or archive.")
+    })?;
+    Ok(retention::set(relation, keep, action)?)
+}
+
+/// Retires the partitions whose time is over; a dry run only says what it would do.
+#[pg_extern(schema = "groundskeeper", volatile, parallel_unsafe, requires = ["managed_tables"])]
+#[search_path(pg_catalog, pg_temp)]
+#[expect(clippy::type_complexity, reason = "pgrx reads the columns off the signature")]
+fn apply_retention(
+    dry_run: default!(Option<bool>, false),
+) -> Result<
+    TableIterator<
+        'static,
+        (
+            name!(parent, String),
+            name!(partition, Option<String>),
+            name!(action, String),
+            name!(detail, Option<String>),
+        ),
+    >,
+    ErrorReport,
+> {
+    let outcomes = retention::apply(given(dry_run, "dry_run")?)?;
+    Ok(TableIterator::new(outcomes.into_iter().map(|o| (o.parent, o.partition, o.action, o.detail))))
+}
+
+/// Drops a partition with its rows; the number of the job that does it.
+#[pg_extern(schema = "groundskeeper", volatile, parallel_unsafe)]
+#[search_path(pg_catalog, pg_temp)]
+fn drop_partition(partition: Option<PgRelation>) -> Result<i64, ErrorReport> {
+    Ok(jobs::drop_partition(given(partition, "partition")?.oid())?)
+}
+
+/// Moves the rows of a default partition into partitions of their own; the number of the job that does it.
+#[pg_extern(schema = "groundskeeper", volatile, parallel_unsafe)]
+#[search_path(pg_catalog, pg_temp)]
+fn drain_default(
+    relation: Option<PgRelation>,
+    batch_size: default!(Option<i32>, 10000),
+) -> Result<i64, ErrorReport> {
+    let relation = given(relation, "relation")?.oid();
+    let batch_size = given(batch_size, "batch_size")?;
+    if batch_size < 1 {
+        return Err(Failure::new(
+            PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+            "batch_size must be at least 1",
+        )
+        .detail(format!("It is {batch_size}."))
+        .into());
+    }
+    Ok(jobs::drain_default(relation, batch_size)?)
+}
+
+extension_sql_file!(
+    "../../sql/monitoring/partition_health.sql",
+    name = "partition_health_view",
+    requires = ["bootstrap", partition_health]
+);
+
+/// How all managed tables stand.
+#[pg_extern(schema = "groundskeeper", stable, parallel_unsafe, requires = ["managed_tables"])]
+#[search_path(pg_catalog, pg_temp)]
+#[expect(clippy::type_complexity, reason = "pgrx reads the columns off the signature")]
+fn partition_health() -> Result<
+    TableIterator<
+        'static,
+        (
+            name!(parent, String),
+            name!(partition_key, String),
+            name!(partitions, Option<i64>),
+            name!(next_missing_month, Option<String>),
+            name!(default_rows, Option<i64>),
+            name!(gap_count, Option<i64>),
+            name!(newest_bound, Option<String>),
+            name!(status, String),
+            name!(detail, Option<String>),
+        ),
+    >,
+    ErrorReport,
+> {
+    let row = |h: health::Health| {
+        let next_missing = h.next_missing.map(|day| day.to_string());
+        (
+            h.parent,
+            h.partition_key,
+            h.partitions,
+            next_missing,
+            h.default_rows,
+            h.gap_count,
+            h.newest_bound,
+            h.status,
+            h.detail,
+        )
+    };
+    Ok(TableIterator::new(health::all()?.into_iter().map(row)))
+}
+
+/// The interval of that name.
+fn interval_named(name: &str) -> Fallible<periods::Interval> {
+    periods::Interval::parse(name).ok_or_else(|| {
+        Failure::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, format!("\"{name}\" is no interval"))
+            .detail("An interval is day, week, month, quarter or year.")
+    })
+}
+
+/// A count from 1 to `most`.
+fn within(count: i32, argument: &str, most: u32) -> Fallible<u32> {
+    u32::try_from(count).ok().filter(|count| (1..=most).contains(count)).ok_or_else(|| {
+        Failure::new(
+            PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+            format!("{argument} must be between 1 and {most}"),
+        )
+        .detail(format!("It is {count}."))
+    })
+}

@@ -1,0 +1,185 @@
+//! `monitoring.partition_health`: what managed tables lack.
+
+use super::bounds::{Parent, Partition};
+use super::managed::{self, Managed};
+use super::premake::{look_up, wanted};
+use crate::error::Result;
+use crate::plan::with_lock_timeout;
+use crate::settings::pinned;
+use crate::sql::{self, quote_identifier, required};
+use crate::subtransaction::isolated;
+use groundskeeper_core::partition::{Edge, Interval, MAX_PREMAKE, NaiveDate, judge};
+use pgrx::pg_sys::Oid;
+
+/// The most rows that are counted; beyond, the server's own estimate will do.
+const COUNTED: i64 = 1_000_000;
+
+/// How a managed table stands.
+pub struct Health {
+    /// The table.
+    pub parent: String,
+    /// Its key.
+    pub partition_key: String,
+    /// How many partitions it has, the default one not counted.
+    pub partitions: Option<i64>,
+    /// The first period from the current one on that has no partition.
+    pub next_missing: Option<NaiveDate>,
+    /// Rows in the default partition; those of no date belong there.
+    pub default_rows: Option<i64>,
+    /// Periods without a partition between others.
+    pub gap_count: Option<i64>,
+    /// Where the newest partition ends.
+    pub newest_bound: Option<String>,
+    /// `ok`, or what is wrong.
+    pub status: String,
+    /// The same in words, with what helps.
+    pub detail: Option<String>,
+}
+
+/// How all managed tables stand.
+pub fn all() -> Result<Vec<Health>> {
+    let tables = managed::all()?;
+    let found = look_up(&tables)?;
+    tables
+        .iter()
+        .zip(found)
+        .map(|(table, found)| {
+            found.and_then(|parent| isolated(|| examine(table, &parent))).or_else(|failure| {
+                Ok(Health {
+                    parent: table.parent.clone(),
+                    partition_key: table.partition_key.clone(),
+                    partitions: None,
+                    next_missing: None,
+                    default_rows: None,
+                    gap_count: None,
+                    newest_bound: None,
+                    status: "unknown".to_owned(),
+                    detail: Some(failure.one_line()),
+                })
+            })
+        })
+        .collect()
+}
+
+/// The troubles of a table: their codes, and what they are in words.
+#[derive(Default)]
+struct Troubles(Vec<(&'static str, String)>);
+
+impl Troubles {
+    fn add(&mut self, present: bool, code: &'static str, words: impl FnOnce() -> String) {
+        if present {
+            self.0.push((code, words()));
+        }
+    }
+
+    fn status(&self) -> String {
+        let codes: Vec<&str> = self.0.iter().map(|(code, _)| *code).collect();
+        if codes.is_empty() { "ok".to_owned() } else { codes.join(", ") }
+    }
+
+    fn detail(self) -> Option<String> {
+        let words: Vec<String> = self.0.into_iter().map(|(_, words)| words).collect();
+        (!words.is_empty()).then(|| words.join("; "))
+    }
+}
+
+fn examine(table: &Managed, parent: &Parent) -> Result<Health> {
+    let interval = table.interval;
+    let asked = wanted(interval, parent.today, 1, table.premake);
+    let report = judge(interval, &parent.existing(), &asked);
+    let lacking = report.wanted.iter().filter(|(_, partition)| partition.is_none()).count();
+    let default = default_rows(parent, parent.default.as_ref())?;
+    let mut troubles = Troubles::default();
+    troubles.add(lacking > 0, "missing", || {
+        format!("{lacking} of the {} partitions to be kept ready are missing", asked.len())
+    });
+    troubles.add(!report.gaps.is_empty(), "gaps", || {
+        let first = report.gaps.first().map(NaiveDate::to_string).unwrap_or_default();
+        format!("{} without a partition, the first from {first}", report.gaps.len())
+    });
+    troubles.add(default.is_some_and(|rows| rows.dated > 0), "default_rows", || {
+        "dated rows in the default partition: groundskeeper.drain_default() moves those up to two years ahead"
+            .to_owned()
+    });
+    troubles.add(!report.misaligned.is_empty(), "misaligned", || {
+        let named = report.misaligned.iter().filter_map(|at| parent.partitions.get(*at));
+        let names: Vec<&str> = named.map(|partition| partition.quoted.as_str()).collect();
+        format!("bounds where no {} begins in {}: {}", interval.as_str(), parent.zone, names.join(", "))
+    });
+    troubles.add(never_analyzed(parent.oid)?, "never_analyzed", || {
+        format!("autovacuum leaves partitioned tables out: ANALYZE {}", parent.quoted)
+    });
+    Ok(Health {
+        parent: table.parent.clone(),
+        partition_key: table.partition_key.clone(),
+        partitions: i64::try_from(parent.partitions.len()).ok(),
+        next_missing: next_missing(interval, parent),
+        default_rows: default.map(|rows| rows.all),
+        gap_count: i64::try_from(report.gaps.len()).ok(),
+        newest_bound: newest_bound(parent),
+        status: troubles.status(),
+        detail: troubles.detail(),
+    })
+}
+
+/// The first period from the current one on without a partition.
+fn next_missing(interval: Interval, parent: &Parent) -> Option<NaiveDate> {
+    let many = u32::try_from(parent.partitions.len()).unwrap_or(MAX_PREMAKE).saturating_add(1);
+    let report = judge(interval, &parent.existing(), &interval.premade(parent.today, many));
+    report.wanted.into_iter().find(|(_, partition)| partition.is_none()).map(|(start, _)| start)
+}
+
+fn newest_bound(parent: &Parent) -> Option<String> {
+    let newest = parent.partitions.iter().max_by_key(|partition| match partition.to {
+        Edge::Unbounded => NaiveDate::MAX,
+        Edge::Day(day) | Edge::Within(day) => day,
+    })?;
+    newest.to_text.clone().or_else(|| Some("MAXVALUE".to_owned()))
+}
+
+/// Rows of a default partition.
+#[derive(Clone, Copy)]
+struct DefaultRows {
+    all: i64,
+    dated: i64,
+}
+
+/// Counts the rows of the default partition, where the caller may and it does not take long; never waits behind
+/// a lock for more than a moment.
+fn default_rows(parent: &Parent, default: Option<&Partition>) -> Result<Option<DefaultRows>> {
+    let Some(default) = default else { return Ok(Some(DefaultRows { all: 0, dated: 0 })) };
+    let known = sql::first(
+        "SELECT pg_catalog.has_table_privilege(c.oid, 'SELECT'), pg_catalog.pg_stat_get_live_tuples(c.oid),
+                c.reltuples::bigint
+           FROM pg_catalog.pg_class c WHERE c.oid = $1",
+        &[default.oid.into()],
+        |row| Ok((required::<bool>(row, 1)?, required::<i64>(row, 2)?, required::<i64>(row, 3)?)),
+    )?;
+    let Some((readable, live, estimated)) = known else { return Ok(None) };
+    let guess = live.max(estimated).max(0);
+    if readable && guess <= COUNTED {
+        let key = quote_identifier(&parent.key);
+        let query = format!(
+            "SELECT pg_catalog.count(*), pg_catalog.count(*) FILTER (WHERE pg_catalog.isfinite({key})) FROM {}",
+            default.quoted
+        );
+        let counted = isolated(|| {
+            with_lock_timeout(10, || {
+                pinned(&[(c"row_security", c"off")], || {
+                    sql::first(&query, &[], |row| {
+                        Ok(DefaultRows { all: required(row, 1)?, dated: required(row, 2)? })
+                    })
+                })
+            })
+        });
+        if let Ok(Some(rows)) = counted {
+            return Ok(Some(rows));
+        }
+    }
+    Ok(Some(DefaultRows { all: guess, dated: 0 }))
+}
+
+fn never_analyzed(parent: Oid) -> Result<bool> {
+    let query = "SELECT reltuples < 0 FROM pg_catalog.pg_class WHERE oid = $1";
+    Ok(sql::first(query, &[parent.into()], |row| required::<bool>(row, 1))? == Some(true))
+}

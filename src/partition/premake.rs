@@ -1,0 +1,263 @@
+//! `create_monthly_partitions()`: each managed table gets the partitions that it lacks, up to the horizon.
+
+use super::bounds::{self, Parent, Partition};
+use super::create::{self, Planned, Template};
+use super::managed::{self, Managed};
+use crate::error::{Failure, Result};
+use crate::plan::{run_before_deadline, with_lock_timeout};
+use crate::settings;
+use crate::sql;
+use crate::subtransaction::isolated;
+use groundskeeper_core::partition::{Interval, NaiveDate, Report, judge};
+use pgrx::PgSqlErrorCode;
+use pgrx::pg_sys::Oid;
+use std::time::{Duration, Instant};
+
+/// What became of a period, or of a table whose periods were not looked at.
+pub struct Outcome {
+    /// The managed table.
+    pub parent: String,
+    /// The partition, where it is about one.
+    pub partition: Option<String>,
+    /// Its first bound.
+    pub range_start: Option<String>,
+    /// Its last bound, excluded.
+    pub range_end: Option<String>,
+    /// `created`, `exists` or `failed: ` and the reason.
+    pub action: String,
+}
+
+impl Outcome {
+    fn failed(parent: &str, reason: &str) -> Self {
+        let action = format!("failed: {reason}");
+        Self { parent: parent.to_owned(), partition: None, range_start: None, range_end: None, action }
+    }
+
+    fn existing(parent: &str, partition: &Partition, action: &str) -> Self {
+        Self {
+            parent: parent.to_owned(),
+            partition: Some(partition.quoted.clone()),
+            range_start: partition.from_text.clone(),
+            range_end: partition.to_text.clone(),
+            action: action.to_owned(),
+        }
+    }
+
+    fn planned(parent: &str, planned: &Planned, result: &Result<()>) -> Self {
+        Self {
+            parent: parent.to_owned(),
+            partition: Some(planned.quoted.clone()),
+            range_start: Some(planned.from.clone()),
+            range_end: Some(planned.to.clone()),
+            action: match result {
+                Ok(()) => "created".to_owned(),
+                Err(failure) => format!("failed: {}", failure.one_line()),
+            },
+        }
+    }
+}
+
+/// The periods that a table is to have: those of so many months, and as many as are kept ready.
+pub fn wanted(interval: Interval, today: NaiveDate, months: u32, premake: u32) -> Vec<NaiveDate> {
+    let (ahead, premade) = (interval.months_ahead(today, months), interval.premade(today, premake));
+    if premade.len() > ahead.len() { premade } else { ahead }
+}
+
+/// A managed table with what it lacks.
+struct Work {
+    parent: Parent,
+    interval: Interval,
+    report: Report,
+}
+
+/// Makes what is missing. Tables come one by one, each partition on its own: what fails is reported, the rest is
+/// served. All are made apart first, and attached together at the end, so that no lock that others wait for is
+/// held while another table's partitions are built.
+pub fn create_ahead(months: u32) -> Result<Vec<Outcome>> {
+    let tables = managed::all()?;
+    let mut outcomes = Vec::new();
+    let mut lacking = Vec::new();
+    for (table, found) in tables.iter().zip(look_up(&tables)?) {
+        match found.and_then(|parent| assess(table, parent, months)) {
+            Err(failure) => outcomes.push(Outcome::failed(&table.parent, &failure.one_line())),
+            Ok(work) if work.report.first_missing().is_none() => outcomes.extend(present(&work)),
+            Ok(work) => match isolated(|| lock(&table.parent)) {
+                Ok(()) => lacking.push((table, work)),
+                Err(failure) => outcomes.push(Outcome::failed(&table.parent, &failure.one_line())),
+            },
+        }
+    }
+    // What another session made before we had the lock is seen only now.
+    let oids: Vec<Oid> = lacking.iter().map(|(_, work)| work.parent.oid).collect();
+    let now = bounds::partitions_of(&oids)?;
+    let mut works = Vec::new();
+    for (table, work) in lacking {
+        let same = now.get(&work.parent.oid).map_or(0, Vec::len) == work.parent.all().count()
+            && now.get(&work.parent.oid).is_none_or(|all| work.parent.all().all(|p| all.contains(&p.oid)));
+        let again = || {
+            let found = bounds::parent_named(&table.parent, &table.timezone)?;
+            assess(table, found.ok_or_else(|| no_such_table(table))?, months)
+        };
+        match if same { Ok(work) } else { isolated(again) } {
+            Err(failure) => outcomes.push(Outcome::failed(&table.parent, &failure.one_line())),
+            Ok(work) => works.push(work),
+        }
+    }
+    outcomes.extend(works.iter().flat_map(present));
+    outcomes.extend(make(&works)?);
+    outcomes.sort_by(|a, b| (&a.parent, &a.range_start).cmp(&(&b.parent, &b.range_start)));
+    Ok(outcomes)
+}
+
+/// The tables as they are: all in one query, one by one where that fails for one of them.
+pub fn look_up(tables: &[Managed]) -> Result<Vec<Result<Parent>>> {
+    let asked: Vec<_> = tables.iter().map(|t| (t.parent.clone(), t.timezone.clone())).collect();
+    let found = match isolated(|| bounds::parents(&asked)) {
+        Ok(found) => found.into_iter().map(Ok).collect(),
+        Err(_) => asked
+            .iter()
+            .map(|(parent, zone)| isolated(|| bounds::parent_named(parent, zone)))
+            .collect::<Vec<_>>(),
+    };
+    let there = |(table, found): (&Managed, Result<Option<Parent>>)| {
+        found.and_then(|parent| parent.ok_or_else(|| no_such_table(table)))
+    };
+    Ok(tables.iter().zip(found).map(there).collect())
+}
+
+fn no_such_table(table: &Managed) -> Failure {
+    Failure::new(
+        PgSqlErrorCode::ERRCODE_UNDEFINED_TABLE,
+        format!("{} is no table partitioned by range of {}", table.parent, table.partition_key),
+    )
+}
+
+fn assess(table: &Managed, parent: Parent, months: u32) -> Result<Work> {
+    if parent.key != table.partition_key {
+        return Err(no_such_table(table));
+    }
+    let wanted = wanted(table.interval, parent.today, months, table.premake);
+    let report = judge(table.interval, &parent.existing(), &wanted);
+    let work = Work { parent, interval: table.interval, report };
+    if let Some(misaligned) = misaligned(&work.parent, work.interval, &work.report.in_the_way) {
+        return Err(misaligned);
+    }
+    let missing = missing(&work).len();
+    if missing > 0 && !work.parent.may_alter {
+        return Err(Failure::new(
+            PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
+            format!("must be owner of {}", work.parent.quoted),
+        ));
+    }
+    let all = work.parent.partitions.len() + missing;
+    if missing > 0 && all > settings::max_partitions() {
+        return Err(Failure::new(
+            PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+            format!("{} would have {all} partitions", work.parent.quoted),
+        )
+        .detail(format!("groundskeeper.max_partitions allows {}.", settings::max_partitions())));
+    }
+    Ok(work)
+}
+
+/// Why no partition is made beside those, if there are any.
+pub fn misaligned(parent: &Parent, interval: Interval, positions: &[usize]) -> Option<Failure> {
+    let shown = |at: &usize| {
+        let partition = parent.partitions.get(*at)?;
+        let bound = |text: &Option<String>, open: &str| text.clone().unwrap_or_else(|| open.to_owned());
+        let (from, to) = (bound(&partition.from_text, "MINVALUE"), bound(&partition.to_text, "MAXVALUE"));
+        Some(format!("{} has {from} to {to}", partition.quoted))
+    };
+    let list: Vec<String> = positions.iter().filter_map(shown).collect();
+    (!list.is_empty()).then(|| {
+        Failure::new(
+            PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+            format!(
+                "bounds of {} are not where a {} begins in {}",
+                parent.quoted,
+                interval.as_str(),
+                parent.zone
+            ),
+        )
+        .detail(format!("{}; a partition beside them would overlap or leave a gap.", list.join(", ")))
+    })
+}
+
+/// The periods without a partition, in order.
+fn missing(work: &Work) -> Vec<NaiveDate> {
+    let ahead =
+        work.report.wanted.iter().filter(|(_, partition)| partition.is_none()).map(|(start, _)| *start);
+    work.report.gaps.iter().copied().chain(ahead).collect()
+}
+
+/// The partitions asked for that are there; one that has several periods is named once.
+fn present(work: &Work) -> Vec<Outcome> {
+    let mut held: Vec<usize> = work.report.wanted.iter().filter_map(|(_, partition)| *partition).collect();
+    held.dedup();
+    let named = |at: usize| work.parent.partitions.get(at);
+    held.into_iter().filter_map(named).map(|p| Outcome::existing(&work.parent.quoted, p, "exists")).collect()
+}
+
+/// Keeps others from making partitions of the table meanwhile. Blocks no reader and no writer.
+fn lock(parent: &str) -> Result<()> {
+    let lock = format!("LOCK TABLE ONLY {parent} IN SHARE UPDATE EXCLUSIVE MODE");
+    run_before_deadline(settings::lock_timeout_ms(), &[lock])
+}
+
+fn make(works: &[Work]) -> Result<Vec<Outcome>> {
+    let parents: Vec<&Parent> = works.iter().map(|work| &work.parent).collect();
+    let templates = if parents.is_empty() { Vec::new() } else { create::templates(&parents)? };
+    let mut outcomes = Vec::new();
+    let mut built: Vec<(&Parent, Planned)> = Vec::new();
+    for (work, template) in works.iter().zip(&templates) {
+        match isolated(|| create::plan(&work.parent, work.interval, &missing(work))) {
+            Err(failure) => outcomes.push(Outcome::failed(&work.parent.quoted, &failure.one_line())),
+            Ok(planned) => {
+                for one in planned {
+                    match isolated(|| build(&work.parent, template, &one)) {
+                        Ok(()) => built.push((&work.parent, one)),
+                        failed => outcomes.push(Outcome::planned(&work.parent.quoted, &one, &failed)),
+                    }
+                }
+            }
+        }
+    }
+    let mut patience = Patience::new();
+    for (parent, one) in built {
+        let attached = isolated(|| patience.run(&create::attach(parent, &one)));
+        if attached.is_err() {
+            sql::run(&format!("DROP TABLE {}", one.quoted), &[])?;
+        }
+        outcomes.push(Outcome::planned(&parent.quoted, &one, &attached));
+    }
+    Ok(outcomes)
+}
+
+fn build(parent: &Parent, template: &Template, planned: &Planned) -> Result<()> {
+    create::rows_in_default(parent, planned)?;
+    run_before_deadline(settings::lock_timeout_ms(), &create::apart(parent, template, planned))
+}
+
+/// How long may still be waited for locks. What is locked stays so to the end of the transaction, so all waits
+/// count together; once the time is up, a lock is had at once or not at all.
+pub struct Patience {
+    left: Duration,
+}
+
+impl Patience {
+    /// As long as `groundskeeper.lock_timeout` says.
+    pub fn new() -> Self {
+        Self { left: Duration::from_millis(u64::from(settings::lock_timeout_ms().unsigned_abs())) }
+    }
+
+    /// Runs statements that take strong locks and work for a moment only.
+    pub fn run(&mut self, statements: &[String]) -> Result<()> {
+        statements.iter().try_for_each(|statement| {
+            let begun = Instant::now();
+            let left = i32::try_from(self.left.as_millis()).unwrap_or(i32::MAX).max(1);
+            let result = with_lock_timeout(left, || sql::run(statement, &[]));
+            self.left = self.left.saturating_sub(begun.elapsed());
+            result
+        })
+    }
+}
