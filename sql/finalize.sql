@@ -21,6 +21,7 @@ REVOKE ALL ON FUNCTION groundskeeper.set_retention(regclass, interval, text) FRO
 REVOKE ALL ON FUNCTION groundskeeper.apply_retention(boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION groundskeeper.drop_partition(regclass) FROM PUBLIC;
 REVOKE ALL ON FUNCTION groundskeeper.drain_default(regclass, integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION groundskeeper.guard_partitions() FROM PUBLIC;
 
 -- PUBLIC reaches the pure functions; each other function has its own grant.
 GRANT USAGE ON SCHEMA groundskeeper TO PUBLIC;
@@ -48,6 +49,8 @@ COMMENT ON FUNCTION groundskeeper.set_retention(regclass, interval, text) IS 'Sa
 COMMENT ON FUNCTION groundskeeper.apply_retention(boolean) IS 'Retires the partitions whose time is over; a dry run only says what it would do';
 COMMENT ON FUNCTION groundskeeper.drop_partition(regclass) IS 'Queues the dropping of a partition with its rows, and returns the job''s number';
 COMMENT ON FUNCTION groundskeeper.drain_default(regclass, integer) IS 'Queues the moving of a default partition''s rows into partitions of their own, and returns the job''s number';
+COMMENT ON FUNCTION groundskeeper.guard_partitions() IS 'Refuses plain statements that would leave keys of a partition''s rows behind, or miss them';
+COMMENT ON EVENT TRIGGER groundskeeper_guard_partitions IS 'Keeps the keys of converted tables right when partitions come and go';
 COMMENT ON FUNCTION groundskeeper.resume() IS 'Lets a restored copy of a database run the jobs that came with it';
 COMMENT ON FUNCTION groundskeeper.look_after_jobs() IS 'Starts a worker for jobs that have none, as after a crash where the library is not preloaded';
 COMMENT ON PROCEDURE groundskeeper.wait_for_job(bigint, interval, text) IS 'Waits until a job has ended, committing between looks; not in a transaction block';

@@ -6,8 +6,8 @@ use std::ffi::{CStr, CString};
 
 static LOCK_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(300);
 static INLINE_BUILD_LIMIT: GucSetting<i32> = GucSetting::<i32>::new(64 * 1024);
-static MAX_PARTITIONS: GucSetting<i32> = GucSetting::<i32>::new(500);
 static MAX_WORKERS: GucSetting<i32> = GucSetting::<i32>::new(2);
+static ALLOW_PARTITION_DDL: GucSetting<bool> = GucSetting::<bool>::new(false);
 static MAX_PARTITIONS: GucSetting<i32> = GucSetting::<i32>::new(1000);
 static ARCHIVE_SCHEMA: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
 static TIMEZONE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c"America/New_York"));
@@ -22,11 +22,6 @@ pub fn lock_timeout_ms() -> i32 {
 /// How many bytes of relations may be read while an installation or `apply_plan()` holds its locks.
 pub fn inline_build_limit_bytes() -> u64 {
     u64::from(INLINE_BUILD_LIMIT.get().unsigned_abs()) * 1024
-}
-
-/// How many partitions a conversion makes at most.
-pub fn max_partitions() -> usize {
-    usize::try_from(MAX_PARTITIONS.get()).unwrap_or(1)
 }
 
 /// How many jobs of a database may run at once.
@@ -50,6 +45,11 @@ pub fn archive_schema() -> Option<String> {
         .get()
         .map(|schema| schema.to_string_lossy().into_owned())
         .filter(|schema| !schema.is_empty())
+}
+
+/// Whether partitions may come and go by plain statements where keys are kept elsewhere.
+pub fn allow_partition_ddl() -> bool {
+    ALLOW_PARTITION_DDL.get()
 }
 
 /// How long finished jobs are remembered, in minutes.
@@ -129,13 +129,11 @@ pub fn define() {
         GucContext::Sighup,
         GucFlags::default(),
     );
-    GucRegistry::define_int_guc(
-        c"groundskeeper.max_partitions",
-        c"How many partitions a conversion makes at most.",
-        c"The newest; rows older than these stay in the default partition.",
-        &MAX_PARTITIONS,
-        1,
-        10_000,
+    GucRegistry::define_bool_guc(
+        c"groundskeeper.allow_partition_ddl",
+        c"Whether partitions of a table with a key table may be attached, detached and dropped by plain statements.",
+        c"Their keys are then for whoever does it to look after.",
+        &ALLOW_PARTITION_DDL,
         GucContext::Userset,
         GucFlags::default(),
     );

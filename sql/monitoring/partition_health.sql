@@ -2,7 +2,7 @@
 
 CREATE VIEW monitoring.partition_health WITH (security_invoker = true) AS
 SELECT h.parent, h.partition_key, h.partitions, h.next_missing_month::date AS next_missing_month, h.default_rows,
-       h.gap_count, h.newest_bound, h.status, h.detail
+       h.gap_count, h.newest_bound, h.status, h.detail, h.capture_backlog
   FROM groundskeeper.partition_health() h;
 
 COMMENT ON VIEW monitoring.partition_health IS 'How each managed table stands with its partitions';
@@ -17,6 +17,8 @@ COMMENT ON COLUMN monitoring.partition_health.gap_count IS 'Periods without a pa
 COMMENT ON COLUMN monitoring.partition_health.newest_bound IS 'Where the newest partition ends';
 COMMENT ON COLUMN monitoring.partition_health.status IS
   'ok, unknown, or what is wrong: missing, gaps, default_rows, misaligned, never_analyzed';
+COMMENT ON COLUMN monitoring.partition_health.capture_backlog IS
+  'Changed rows that the former, unpartitioned table of a converted one still lacks; NULL where there is none';
 COMMENT ON COLUMN monitoring.partition_health.detail IS 'The same in words, with what helps';
 COMMENT ON FUNCTION groundskeeper.partition_health() IS 'The rows of monitoring.partition_health';
 

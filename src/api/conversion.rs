@@ -1,7 +1,9 @@
 //! `partition_preflight`, `partition_table`, `undo_partitioning`, `finalize_partitioning`.
 
 use super::given;
+use crate::error::Failure;
 use crate::partition::convert::{self, Request};
+use crate::partition::guard;
 use groundskeeper_core::partition::convert::Goal;
 use pgrx::PgRelation;
 use pgrx::pg_sys::panic::ErrorReport;
@@ -81,4 +83,29 @@ fn undo_partitioning(relation: Option<PgRelation>) -> Result<i64, ErrorReport> {
 #[search_path(pg_catalog, pg_temp)]
 fn finalize_partitioning(relation: Option<PgRelation>) -> Result<i64, ErrorReport> {
     Ok(convert::ask(given(relation, "relation")?.oid(), Goal::Finalize)?)
+}
+
+/// Refuses plain statements that would leave keys of a partition's rows behind, or miss them. The event trigger calls it
+/// before each `ALTER TABLE` and `DROP TABLE`.
+#[pg_extern(
+    sql = "CREATE FUNCTION groundskeeper.guard_partitions() RETURNS event_trigger
+    LANGUAGE c AS '@MODULE_PATHNAME@', '@FUNCTION_NAME@';
+CREATE EVENT TRIGGER groundskeeper_guard_partitions ON ddl_command_start WHEN TAG IN ('ALTER TABLE', 'DROP TABLE')
+    EXECUTE FUNCTION groundskeeper.guard_partitions();",
+    requires = ["managed_tables"]
+)]
+fn guard_partitions(fcinfo: pg_sys::FunctionCallInfo) -> Result<(), ErrorReport> {
+    // SAFETY: a call by the event trigger manager, and no other, has such data as its context.
+    let statement = unsafe {
+        let context = (*fcinfo).context;
+        if context.is_null() || !pgrx::is_a(context, pg_sys::NodeTag::T_EventTriggerData) {
+            return Err(ErrorReport::from(Failure::new(
+                PgSqlErrorCode::ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED,
+                "groundskeeper.guard_partitions() is called by its event trigger only",
+            )));
+        }
+        (*context.cast::<pg_sys::EventTriggerData>()).parsetree
+    };
+    // SAFETY: the statement that is about to run outlives this call.
+    Ok(unsafe { guard::check(statement) }?)
 }

@@ -142,6 +142,7 @@ fn partition_health() -> Result<
             name!(newest_bound, Option<String>),
             name!(status, String),
             name!(detail, Option<String>),
+            name!(capture_backlog, Option<i64>),
         ),
     >,
     ErrorReport,
@@ -158,6 +159,7 @@ fn partition_health() -> Result<
             h.newest_bound,
             h.status,
             h.detail,
+            h.capture_backlog,
         )
     };
     Ok(TableIterator::new(health::all()?.into_iter().map(row)))

@@ -1,6 +1,7 @@
 //! `monitoring.partition_health`: what managed tables lack.
 
 use super::bounds::{Parent, Partition};
+use super::convert;
 use super::managed::{self, Managed};
 use super::premake::{look_up, wanted};
 use crate::error::Result;
@@ -13,6 +14,9 @@ use pgrx::pg_sys::Oid;
 
 /// The most rows that are counted; beyond, the server's own estimate will do.
 const COUNTED: i64 = 1_000_000;
+
+/// From here on a log of changes is called long.
+const LONG_LOG: i64 = 100_000;
 
 /// How a managed table stands.
 pub struct Health {
@@ -30,6 +34,8 @@ pub struct Health {
     pub gap_count: Option<i64>,
     /// Where the newest partition ends.
     pub newest_bound: Option<String>,
+    /// Changed rows that the former, unpartitioned table of a converted one still lacks.
+    pub capture_backlog: Option<i64>,
     /// `ok`, or what is wrong.
     pub status: String,
     /// The same in words, with what helps.
@@ -53,6 +59,7 @@ pub fn all() -> Result<Vec<Health>> {
                     default_rows: None,
                     gap_count: None,
                     newest_bound: None,
+                    capture_backlog: None,
                     status: "unknown".to_owned(),
                     detail: Some(failure.one_line()),
                 })
@@ -109,6 +116,10 @@ fn examine(table: &Managed, parent: &Parent) -> Result<Health> {
     troubles.add(never_analyzed(parent.oid)?, "never_analyzed", || {
         format!("autovacuum leaves partitioned tables out: ANALYZE {}", parent.quoted)
     });
+    let backlog = capture_backlog(table)?;
+    troubles.add(backlog.is_some_and(|rows| rows > LONG_LOG), "backlog", || {
+        "the log of a conversion is long: create_monthly_partitions() has it shortened".to_owned()
+    });
     Ok(Health {
         parent: table.parent.clone(),
         partition_key: table.partition_key.clone(),
@@ -117,6 +128,7 @@ fn examine(table: &Managed, parent: &Parent) -> Result<Health> {
         default_rows: default.map(|rows| rows.all),
         gap_count: i64::try_from(report.gaps.len()).ok(),
         newest_bound: newest_bound(parent),
+        capture_backlog: backlog,
         status: troubles.status(),
         detail: troubles.detail(),
     })
@@ -177,6 +189,17 @@ fn default_rows(parent: &Parent, default: Option<&Partition>) -> Result<Option<D
         }
     }
     Ok(Some(DefaultRows { all: guess, dated: 0 }))
+}
+
+/// The entries of the log of a conversion that is not finalized, as the server's statistics have them.
+fn capture_backlog(table: &Managed) -> Result<Option<i64>> {
+    if table.former.is_none() {
+        return Ok(None);
+    }
+    let Some(conversion) = convert::of_parent(&table.parent)? else { return Ok(None) };
+    let live = "SELECT pg_catalog.pg_stat_get_live_tuples(pg_catalog.to_regclass($1))";
+    let log = conversion.beside_quoted(convert::record::LOG);
+    Ok(sql::first(live, &[log.into()], |row| Ok(row.get::<i64>(1)?))?.flatten())
 }
 
 fn never_analyzed(parent: Oid) -> Result<bool> {

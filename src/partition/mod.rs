@@ -4,6 +4,7 @@ pub mod adopt;
 pub mod bounds;
 pub mod convert;
 pub mod create;
+pub mod guard;
 pub mod health;
 pub mod managed;
 pub mod premake;

@@ -1,6 +1,7 @@
 //! `create_monthly_partitions()`: each managed table gets the partitions that it lacks, up to the horizon.
 
 use super::bounds::{self, Parent, Partition};
+use super::convert;
 use super::create::{self, Planned, Template};
 use super::managed::{self, Managed};
 use crate::error::{Failure, Result};
@@ -106,7 +107,17 @@ pub fn create_ahead(months: u32) -> Result<Vec<Outcome>> {
     outcomes.extend(works.iter().flat_map(present));
     outcomes.extend(make(&works)?);
     outcomes.sort_by(|a, b| (&a.parent, &a.range_start).cmp(&(&b.parent, &b.range_start)));
+    shorten_logs()?;
     Ok(outcomes)
+}
+
+/// Has the logs of conversions shortened that are not finalized: nobody else comes by regularly.
+fn shorten_logs() -> Result<()> {
+    for table in convert::behind(10_000)? {
+        // one that cannot be queued says so when it is asked for
+        let _ = isolated(|| convert::catch_up(&table));
+    }
+    Ok(())
 }
 
 /// The tables as they are: all in one query, one by one where that fails for one of them.

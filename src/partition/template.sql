@@ -71,6 +71,16 @@ SELECT model.place,
           FROM pg_catalog.pg_policy pol
          WHERE pol.polrelid = model.sibling
         UNION ALL
+        -- the triggers that it does not get from the whole, such as those of TRUNCATE
+        SELECT 3, pg_catalog.substr(g.definition, 1, g.place + 3),
+               pg_catalog.substr(g.definition, g.place + 4 + pg_catalog.length(g.name))
+          FROM (SELECT d.definition, d.name, pg_catalog.strpos(d.definition, ' ON ' || d.name || ' ') AS place
+                  FROM pg_catalog.pg_trigger t
+                  JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid
+                  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+                 CROSS JOIN LATERAL (SELECT pg_catalog.pg_get_triggerdef(t.oid), pg_catalog.format('%I.%I', n.nspname, c.relname)) d (definition, name)
+                 WHERE t.tgrelid = model.sibling AND NOT t.tgisinternal AND t.tgparentid = 0 AND (t.tgtype & 1) = 0) g
+        UNION ALL
         SELECT 4, pg_catalog.format('GRANT %s%s ON TABLE ', acl.privilege_type, g.columns),
                pg_catalog.format(' TO %s%s', COALESCE(pg_catalog.quote_ident(r.rolname), 'PUBLIC'),
                                  CASE WHEN acl.is_grantable THEN ' WITH GRANT OPTION' END)

@@ -259,7 +259,9 @@ pub fn run_before_deadline(milliseconds: i32, statements: &[String]) -> Result<(
     statements.iter().try_for_each(|statement| {
         let left = deadline.saturating_duration_since(Instant::now()).as_millis();
         let left = i32::try_from(left).unwrap_or(milliseconds).max(1);
-        with_lock_timeout(left, || sql::run(statement, &[]))
+        // what is ours looks after the keys of partitions itself
+        let ours = [(c"groundskeeper.allow_partition_ddl", c"on")];
+        with_lock_timeout(left, || pinned(&ours, || sql::run(statement, &[])))
     })
 }
 

@@ -183,7 +183,7 @@ fn of_partitioned(conversion: &Conversion) -> Result<Vec<String>> {
 }
 
 /// The triggers that a partition does not have from the whole: those of TRUNCATE.
-pub fn of_partition(conversion: &Conversion, partition: &str) -> Vec<String> {
+fn of_partition(conversion: &Conversion, partition: &str) -> Vec<String> {
     let mut statements = vec![format!(
         "CREATE TRIGGER {} BEFORE TRUNCATE ON {partition} FOR EACH STATEMENT EXECUTE FUNCTION {}()",
         shadow::CAPTURE_TRUNCATE,

@@ -10,7 +10,6 @@ mod shadow;
 mod steps;
 mod sync;
 
-pub use exchange::of_partition;
 pub use preflight::{Finding, Severity, preflight};
 pub use steps::{rows_copied, run};
 
@@ -252,6 +251,17 @@ pub fn behind(entries: usize) -> Result<Vec<Qualified>> {
         }
     }
     Ok(out)
+}
+
+/// The conversion that a partitioned table came from, by its quoted name.
+pub fn of_parent(quoted: &str) -> Result<Option<record::Conversion>> {
+    let name = "SELECT schema_name, table_name FROM groundskeeper.conversion WHERE relation = $1";
+    let table = as_owner(|| {
+        sql::first(name, &[quoted.into()], |row| {
+            Ok(Qualified { schema: required(row, 1)?, name: required(row, 2)? })
+        })
+    })?;
+    table.map_or(Ok(None), |table| record::find(&table))
 }
 
 fn must_own_named(conversion: &record::Conversion) -> Result<bool> {
