@@ -1,5 +1,6 @@
 //! The functions that SQL calls, one file per capability.
 
+mod connections;
 mod jobs;
 mod plan;
 mod quality;
