@@ -93,7 +93,7 @@ fn scheduled_as(role: &Role) -> Result<Vec<String>> {
                            AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass AND d.deptype = 'e'
                           JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid AND e.extname = 'pg_cron'
                          WHERE c.oid = pg_catalog.to_regclass('cron.job') AND c.relkind = 'r'
-                           AND pg_catalog.has_schema_privilege('cron', 'USAGE')
+                           AND pg_catalog.has_schema_privilege(c.relnamespace, 'USAGE')
                            AND pg_catalog.has_table_privilege(c.oid, 'SELECT'))",
         &[],
         |row| required::<bool>(row, 1),

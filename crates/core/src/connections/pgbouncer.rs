@@ -1,7 +1,7 @@
-//! A complete `pgbouncer.ini`. No crate writes its dialect: quoted keys, values with doubled apostrophes, comments
-//! on lines of their own.
+//! A complete `pgbouncer.ini`. No crate writes its dialect: values with doubled apostrophes, keys of few characters,
+//! comments on lines of their own.
 
-use super::settings::{PoolSettings, explanation};
+use super::settings::PoolSettings;
 use std::fmt;
 
 /// Where PgBouncer finds the database.
@@ -54,7 +54,8 @@ pub fn ini(pool: &PoolSettings, address: &Address) -> Result<String, Unfit> {
     if on_connect.len() > CONNECT_QUERY_LIMIT {
         return Err(Unfit::TooLong);
     }
-    let mut database = format!("{} =", key(&address.database));
+    let key = key(&address.database);
+    let mut database = format!("{key} =");
     if let Some(host) = &address.host {
         database.push_str(&format!(" host={}", value(host)));
     }
@@ -73,9 +74,9 @@ pub fn ini(pool: &PoolSettings, address: &Address) -> Result<String, Unfit> {
         "\
 ;; Settings of the optimization plan for PgBouncer 1.18 and later.
 [databases]
-;; connect_query gives each server connection the plan's settings; a role that was given them by
-;; groundskeeper.apply_server_settings() has them without it.
-{database}
+;; connect_query gives each server connection the plan's settings, until a client says RESET ALL, as asyncpg does
+;; whenever it returns one. What groundskeeper.apply_server_settings() gave the role holds whatever a client says.
+{alias}{database}
 
 [pgbouncer]
 listen_addr = 127.0.0.1
@@ -91,8 +92,7 @@ pool_mode = transaction
 ;; must not prepare (asyncpg: statement_cache_size=0).
 ;max_prepared_statements = 200
 
-;; max_connections: {why_max}
-;; The pool is per role and database; the database's limit holds for all roles together.
+;; max_connections: a pool is per role and database; the database's limit holds for all roles together
 default_pool_size = {max}
 max_db_connections = {max}
 min_pool_size = {min}
@@ -113,7 +113,11 @@ server_check_delay = 30
 ;; What clients may send along, and need not: connect_query has set it.
 ignore_startup_parameters = {ignored}
 ",
-        why_max = explanation("max_connections"),
+        alias = if key == address.database {
+            String::new()
+        } else {
+            format!(";; Clients ask for {key}: the database's own name has characters that this file does not take.\n")
+        },
         max = pool.max_connections,
         min = pool.min_connections,
         connection_timeout = pool.connection_timeout,
@@ -136,9 +140,9 @@ fn ignored(pool: &PoolSettings) -> String {
     ["extra_float_digits", "options"].into_iter().chain(names).collect::<Vec<_>>().join(", ")
 }
 
+/// A database's name as a key, which takes no other characters, and no quotes in 1.18.
 fn key(name: &str) -> String {
-    let plain = !name.is_empty() && name.bytes().all(|b| b == b'_' || b.is_ascii_alphanumeric());
-    if plain { name.to_owned() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
+    name.chars().map(|c| if c.is_ascii_alphanumeric() || "_-.".contains(c) { c } else { '_' }).collect()
 }
 
 fn value(text: &str) -> String {
@@ -171,7 +175,9 @@ mod tests {
     #[test]
     fn names_are_quoted_or_refused() {
         let text = rendered(None, "it's \"odd\"").unwrap();
-        assert!(text.contains("\n\"it's \"\"odd\"\"\" = port=5433 dbname='it''s \"odd\"' "), "{text}");
+        assert!(text.contains("\nit_s__odd_ = port=5433 dbname='it''s \"odd\"' "), "{text}");
+        assert!(text.contains("Clients ask for it_s__odd_:"), "{text}");
+        assert!(!rendered(None, "betting").unwrap().contains("Clients ask for"));
         assert_eq!(rendered(None, "two\nlines"), Err(Unfit::ControlCharacter));
         assert_eq!(rendered(None, "pgbouncer"), Err(Unfit::Reserved));
     }

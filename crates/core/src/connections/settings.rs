@@ -53,7 +53,7 @@ impl PoolSettings {
 pub(super) const EXPLANATIONS: [(&str, &str); 5] = [
     (
         "max_connections",
-        "a limit, never exceeded for a moment: connections beyond it would be opened and closed for every request",
+        "a limit that nothing overflows: a connection beyond it would be opened and closed for every request",
     ),
     (
         "query_timeout",
