@@ -111,7 +111,10 @@ impl PgBouncer {
                 && row.get(column) == Some(value)
             {
                 let names = row.columns().iter().map(|c| c.name().to_owned());
-                return Ok(names.enumerate().map(|(i, n)| (n, row.get(i).unwrap_or_default().to_owned())).collect());
+                return Ok(names
+                    .enumerate()
+                    .map(|(i, n)| (n, row.get(i).unwrap_or_default().to_owned()))
+                    .collect());
             }
         }
         anyhow::bail!("SHOW {what} has no row with {column} {value}")

@@ -10,7 +10,9 @@ use pgrx::iter::TableIterator;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
-extension_sql_file!("../../sql/connections.sql", name = "connections",
+extension_sql_file!(
+    "../../sql/connections.sql",
+    name = "connections",
     requires = ["bootstrap", connection_pool_config, recommend_pool_size, apply_server_settings]
 );
 

@@ -32,9 +32,8 @@ const ROLE: &str = "
 
 fn read(row: &pgrx::spi::SpiHeapTupleData) -> Result<Role> {
     let settings: Vec<String> = required(row, 6)?;
-    let pair = |setting: String| {
-        setting.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()))
-    };
+    let pair =
+        |setting: String| setting.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
     Ok(Role {
         oid: required(row, 1)?,
         name: required(row, 2)?,

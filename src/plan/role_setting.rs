@@ -8,9 +8,9 @@ use crate::error::{Failure, Result};
 use crate::extension::home;
 use crate::jobs;
 use crate::sql::{self, quote_identifier, quote_literal, required};
+use groundskeeper_core::plan::Item;
 use groundskeeper_core::plan::decide::{State, Verdict};
 use groundskeeper_core::plan::role::{Changed, Pair, Restoration, changes, restorations, standing};
-use groundskeeper_core::plan::Item;
 use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys::Oid;
 use std::collections::HashMap;
@@ -31,7 +31,11 @@ pub struct Given {
 
 impl Given {
     fn role(&self) -> Result<Option<Role>> {
-        if self.home == home() { catalog::role_by_oid(Oid::from(self.oid)) } else { catalog::role(&self.role) }
+        if self.home == home() {
+            catalog::role_by_oid(Oid::from(self.oid))
+        } else {
+            catalog::role(&self.role)
+        }
     }
 }
 
@@ -51,7 +55,8 @@ pub fn item(role: &str) -> Result<&'static Item> {
 /// How a role stands, and what would give it again what it lacks.
 pub fn look_at(item: &Item, role: Option<&str>) -> Result<(Verdict, Option<Work>)> {
     let Some(role) = role else {
-        let detail = "settings are given to a role by name: SELECT groundskeeper.apply_server_settings('role')";
+        let detail =
+            "settings are given to a role by name: SELECT groundskeeper.apply_server_settings('role')";
         return Ok((Verdict::because(State::Pending, detail), None));
     };
     let given = given(item)?;
@@ -77,9 +82,8 @@ fn given(item: &Item) -> Result<Vec<Given>> {
 
 /// Gives a role these settings in this database, as the caller: PostgreSQL decides who may.
 pub fn apply(role: Oid, wanted: &[Pair]) -> Result<Outcome> {
-    let role = catalog::role_by_oid(role)?.ok_or_else(|| {
-        Failure::new(PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT, "the role does not exist")
-    })?;
+    let role = catalog::role_by_oid(role)?
+        .ok_or_else(|| Failure::new(PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT, "the role does not exist"))?;
     refuse_unfit(&role)?;
     let item = item(&role.name)?;
     let first = given(item)?.is_empty();
@@ -90,8 +94,9 @@ pub fn apply(role: Oid, wanted: &[Pair]) -> Result<Outcome> {
         return Ok(Outcome { item, action: "skip", state: State::Applied, detail: None, sql: None });
     }
     let to_set = settings.iter().filter(|change| change.before.as_deref() != Some(&change.after));
-    let statements: Vec<String> =
-        to_set.map(|change| set(&role, &(change.name.clone(), change.after.clone()))).collect::<Result<_>>()?;
+    let statements: Vec<String> = to_set
+        .map(|change| set(&role, &(change.name.clone(), change.after.clone())))
+        .collect::<Result<_>>()?;
     statements.iter().try_for_each(|statement| sql::run(statement, &[]))?;
 
     let after: Vec<Pair> = settings.iter().map(|c| (c.name.clone(), c.after.clone())).collect();
@@ -116,12 +121,15 @@ fn refuse_unfit(role: &Role) -> Result<()> {
     let quoted = &role.quoted;
     if role.superuser {
         return Err(refused(format!("role {quoted} is a superuser"))
-            .detail("Its sessions maintain the database; a statement_timeout would end index builds and dumps.")
+            .detail(
+                "Its sessions maintain the database; a statement_timeout would end index builds and dumps.",
+            )
             .hint("Name the role that the application connects as, and let that be no superuser."));
     }
     if !role.can_login {
         let members = catalog::login_members(role.oid)?;
-        let detail = "Settings of a role hold for sessions that log in as it; its members do not inherit them.";
+        let detail =
+            "Settings of a role hold for sessions that log in as it; its members do not inherit them.";
         return Err(refused(format!("role {quoted} cannot log in")).detail(detail).hint(
             if members.is_empty() {
                 "Name the role that the application connects as.".to_owned()
@@ -148,7 +156,8 @@ fn set(role: &Role, (name, value): &Pair) -> Result<String> {
 }
 
 fn database() -> Result<String> {
-    let name = sql::first("SELECT pg_catalog.current_database()::text", &[], |row| required::<String>(row, 1))?;
+    let name =
+        sql::first("SELECT pg_catalog.current_database()::text", &[], |row| required::<String>(row, 1))?;
     name.map(quote_identifier).ok_or_else(|| Failure::internal("there is no current database"))
 }
 

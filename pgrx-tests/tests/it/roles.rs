@@ -41,7 +41,8 @@ const PURE: [&str; 10] = [
 ];
 
 /// What changes something.
-const MUTATORS: [&str; 6] = ["apply_plan", "apply_server_settings", "cancel_job", "resume", "retry_job", "rollback_plan"];
+const MUTATORS: [&str; 6] =
+    ["apply_plan", "apply_server_settings", "cancel_job", "resume", "retry_job", "rollback_plan"];
 
 fn of_role(query: &str, role: &str) -> String {
     query.replace(":role", &format!("'{}'", role.replace('\'', "''")))

@@ -176,7 +176,9 @@ mod tests {
         assert_eq!(value["max_connections"], 25);
         assert_eq!(value["server_settings"]["work_mem"], "32MB");
         assert!(value["explanations"]["pool_reset_on_return"].is_string());
-        assert!(text.find("min_connections") < text.find("echo") && text.find("echo") < text.find("server_s"));
+        assert!(
+            text.find("min_connections") < text.find("echo") && text.find("echo") < text.find("server_s")
+        );
     }
 
     #[test]

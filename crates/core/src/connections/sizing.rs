@@ -122,13 +122,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn load(cores: u32, peak_busy: u32) -> Load {
-        Load {
-            cores,
-            usable_slots: 97,
-            taken_elsewhere: 0,
-            peak_busy: Some(peak_busy),
-            configured: None,
-        }
+        Load { cores, usable_slots: 97, taken_elsewhere: 0, peak_busy: Some(peak_busy), configured: None }
     }
 
     #[test]

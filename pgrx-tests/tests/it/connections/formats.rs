@@ -123,7 +123,10 @@ fn pgbouncer_takes_the_file() {
     }
     let pool = bouncer.show(&app.role, "DATABASES", "name", app.db.name()).unwrap();
     let value = |name: &str| pool.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str());
-    assert_eq!((value("pool_size"), value("min_pool_size"), value("reserve_pool")), (Some("7"), Some("5"), Some("0")));
+    assert_eq!(
+        (value("pool_size"), value("min_pool_size"), value("reserve_pool")),
+        (Some("7"), Some("5"), Some("0"))
+    );
     assert_eq!(value("max_connections"), Some("7"));
     for complaint in ["WARNING", "ERROR", "FATAL"] {
         assert!(!bouncer.log().contains(complaint), "{}", bouncer.log());
@@ -147,8 +150,7 @@ fn the_python_calls_work_through_pgbouncer_too() {
     drop(bouncer);
     let bouncer = PgBouncer::start(&server, &app.config("pgbouncer", 7), &[&app.role]).unwrap();
     let at = (bouncer.socket_dir().to_str().unwrap(), bouncer.port());
-    let found =
-        consumed("asyncpg", at, &app, &app.config("asyncpg", 7), r#"{"statement_cache_size": 0}"#);
+    let found = consumed("asyncpg", at, &app, &app.config("asyncpg", 7), r#"{"statement_cache_size": 0}"#);
     assert_eq!(found["show"], expected());
     assert_eq!(found["again"], expected());
 }
@@ -165,5 +167,7 @@ fn a_database_of_any_name_is_found_through_pgbouncer() {
     let bouncer = PgBouncer::start(&server, &config(&mut client, "pgbouncer", 3), &["application"]).unwrap();
     let mut through = bouncer.connect("it_s_a__bet____x_____y_z", "application").unwrap();
     let found = through.simple_query("SELECT current_database()").unwrap();
-    assert!(found.iter().any(|m| matches!(m, postgres::SimpleQueryMessage::Row(r) if r.get(0) == Some(name))));
+    assert!(
+        found.iter().any(|m| matches!(m, postgres::SimpleQueryMessage::Row(r) if r.get(0) == Some(name)))
+    );
 }

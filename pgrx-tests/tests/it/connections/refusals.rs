@@ -36,7 +36,9 @@ fn settings_of_the_pool_are_checked() {
     let db = TestDb::installed(Template::Empty).unwrap();
     let mut client = db.client().unwrap();
     client.batch_execute("SELECT groundskeeper.connection_pool_config()").unwrap();
-    for setting in ["pool_size = -1", "pool_size = 'many'", "pool_size = 262144", "scale_to_machine = 'perhaps'"] {
+    for setting in
+        ["pool_size = -1", "pool_size = 'many'", "pool_size = 262144", "scale_to_machine = 'perhaps'"]
+    {
         let refused = refusal(&mut client, &format!("SET groundskeeper.{setting}")).unwrap();
         assert_eq!(refused.code, "22023", "{setting}: {refused:?}");
     }

@@ -49,7 +49,11 @@ fn a_role_gets_the_settings_in_this_database_and_only_it() {
 
     let mut session = db.client_as(&role).unwrap();
     for (name, value) in IN_FORCE {
-        assert_eq!(text(&mut session, &format!("SELECT current_setting('{name}')")).unwrap(), value, "{name}");
+        assert_eq!(
+            text(&mut session, &format!("SELECT current_setting('{name}')")).unwrap(),
+            value,
+            "{name}"
+        );
     }
     let name = "SELECT current_setting('application_name')";
     assert_eq!(text(&mut session, name).unwrap(), "mlb_betting_migration");
@@ -76,7 +80,9 @@ fn a_role_gets_the_settings_in_this_database_and_only_it() {
 fn taking_it_back_restores_what_was_there() {
     let (db, mut client, role) = installed();
     let quoted = quote_ident(&role);
-    for (name, value) in [("search_path", "staging, public"), ("work_mem", "'64MB'"), ("TimeZone", "'Europe/Berlin'")] {
+    for (name, value) in
+        [("search_path", "staging, public"), ("work_mem", "'64MB'"), ("TimeZone", "'Europe/Berlin'")]
+    {
         let set = format!("ALTER ROLE {quoted} IN DATABASE {} SET {name} = {value}", db.name());
         client.batch_execute(&set).unwrap();
     }
@@ -90,7 +96,10 @@ fn taking_it_back_restores_what_was_there() {
     assert!(prior.contains("SET work_mem = '64MB'") && prior.contains("Europe/Berlin"), "{prior}");
     let revert = "SELECT revert_sql FROM groundskeeper.plan_status() WHERE section = '5.1'";
     let revert = text(&mut client, revert).unwrap();
-    assert!(revert.contains("RESET statement_timeout") && revert.contains("SET work_mem = '64MB'"), "{revert}");
+    assert!(
+        revert.contains("RESET statement_timeout") && revert.contains("SET work_mem = '64MB'"),
+        "{revert}"
+    );
 
     let dry = carry_out(&mut client, "rollback_plan(true)").unwrap();
     let dry = dry.iter().find(|outcome| outcome.item == item(&role)).unwrap();
@@ -113,7 +122,8 @@ fn the_inverse_in_the_log_does_it_without_the_extension() {
     let (_db, mut client, role) = installed();
     let before = texts(&mut client, SETTINGS).unwrap();
     apply(&mut client, &role);
-    let inverse = text(&mut client, "SELECT inverse_sql FROM groundskeeper.change_log WHERE item LIKE '5.1%'");
+    let inverse =
+        text(&mut client, "SELECT inverse_sql FROM groundskeeper.change_log WHERE item LIKE '5.1%'");
     client.batch_execute("DROP EXTENSION pg_groundskeeper").unwrap();
     client.batch_execute(&inverse.unwrap()).unwrap();
     assert_eq!(texts(&mut client, SETTINGS).unwrap(), before);
@@ -128,7 +138,10 @@ fn what_was_changed_since_is_the_users() {
     let standing = &plan_states(&mut client).unwrap()[&item(&role)];
     assert_eq!(standing.state, "conflict");
     assert!(standing.detail.contains("work_mem is 1GB and not 32MB"), "{standing:?}");
-    let outcomes = carry_out(&mut client, &format!("rollback_plan(items => ARRAY['{}'])", item(&role).replace('\'', "''")));
+    let outcomes = carry_out(
+        &mut client,
+        &format!("rollback_plan(items => ARRAY['{}'])", item(&role).replace('\'', "''")),
+    );
     let outcome = outcomes.unwrap().remove(0);
     assert_eq!(outcome.action, "revert");
     assert!(outcome.detail.contains("changed since and left as it is: work_mem"), "{outcome:?}");
@@ -237,9 +250,11 @@ fn a_role_that_pg_cron_works_as_is_refused() {
     let server = Options::default().preload("pg_cron").set("cron.database_name", "betting").start().unwrap();
     server.create_database("betting", "template0").unwrap();
     let mut client = server.connect("betting", "postgres").unwrap();
-    client.batch_execute("CREATE EXTENSION pg_cron; CREATE EXTENSION pg_groundskeeper; CREATE ROLE app LOGIN").unwrap();
-    let schedule = "INSERT INTO cron.job (schedule, command, database, username) VALUES ('0 4 * * *', 'VACUUM', $1, 'app')";
-    client.execute(schedule, &[&"elsewhere"]).unwrap();
+    client
+        .batch_execute("CREATE EXTENSION pg_cron; CREATE EXTENSION pg_groundskeeper; CREATE ROLE app LOGIN")
+        .unwrap();
+    let schedule = "SELECT cron.schedule_in_database($1, '0 4 * * *', 'VACUUM', $1, 'app')";
+    client.execute(schedule, &[&"postgres"]).unwrap();
     assert_eq!(apply(&mut client, "app").state, "applied");
     client.execute(schedule, &[&"betting"]).unwrap();
     let refused = refusal(&mut client, "SELECT groundskeeper.apply_server_settings('app')").unwrap();
@@ -284,7 +299,11 @@ fn postgresql_decides_who_may_set_a_role() {
 fn the_cache_is_the_machines_when_asked_for() {
     let (db, mut client, role) = installed();
     client.batch_execute("SELECT groundskeeper.connection_pool_config()").unwrap();
-    client.batch_execute("SET groundskeeper.scale_to_machine = on; SET groundskeeper.timezone = 'Europe/Berlin'").unwrap();
+    client
+        .batch_execute(
+            "SET groundskeeper.scale_to_machine = on; SET groundskeeper.timezone = 'Europe/Berlin'",
+        )
+        .unwrap();
     apply(&mut client, &role);
     let mut session = db.client_as(&role).unwrap();
     let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap();
