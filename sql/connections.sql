@@ -24,7 +24,7 @@ BEGIN ATOMIC
 END;
 
 -- Slots that the pools of other databases may take: as many as they are configured for, or use now.
-CREATE FUNCTION groundskeeper.connections_elsewhere() RETURNS integer
+CREATE FUNCTION groundskeeper.slots_of_other_databases() RETURNS integer
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
@@ -79,7 +79,7 @@ COMMENT ON FUNCTION groundskeeper.busy_connections() IS
   'Connections of clients to this database that are not idle now, the caller''s own left out; NULL without pg_read_all_stats';
 COMMENT ON FUNCTION groundskeeper.peak_busy(interval) IS
   'The most connections to this database that were seen busy at once since then';
-COMMENT ON FUNCTION groundskeeper.connections_elsewhere() IS
+COMMENT ON FUNCTION groundskeeper.slots_of_other_databases() IS
   'Slots that other databases may take: the groundskeeper.pool_size that ALTER DATABASE gave each, or its connections now if more';
 COMMENT ON FUNCTION groundskeeper.pool_utilization(interval) IS
   'How full the pool is, now and at its peak: busy connections against groundskeeper.pool_size where that is set, else '
@@ -94,12 +94,12 @@ COMMENT ON FUNCTION groundskeeper.apply_server_settings(regrole) IS
   'Gives a role the plan''s server settings in this database, for its new sessions; recorded, and taken back by rollback_plan()';
 
 REVOKE EXECUTE ON FUNCTION
-  groundskeeper.busy_connections(), groundskeeper.peak_busy(interval), groundskeeper.connections_elsewhere(),
+  groundskeeper.busy_connections(), groundskeeper.peak_busy(interval), groundskeeper.slots_of_other_databases(),
   groundskeeper.pool_utilization(interval), groundskeeper.connection_pool_config(text, integer),
   groundskeeper.recommend_pool_size(), groundskeeper.apply_server_settings(regrole)
 FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
-  groundskeeper.busy_connections(), groundskeeper.peak_busy(interval), groundskeeper.connections_elsewhere(),
+  groundskeeper.busy_connections(), groundskeeper.peak_busy(interval), groundskeeper.slots_of_other_databases(),
   groundskeeper.pool_utilization(interval), groundskeeper.connection_pool_config(text, integer),
   groundskeeper.recommend_pool_size()
 TO pg_monitor;

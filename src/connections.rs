@@ -125,10 +125,11 @@ pub fn recommend_pool_size() -> Result<Sizing> {
 fn load() -> Result<Load> {
     let (usable_slots, _) = usable_slots()?;
     let counted = |count: i32| u32::try_from(count).unwrap_or(0);
-    let facts =
-        sql::first("SELECT groundskeeper.connections_elsewhere(), groundskeeper.peak_busy()", &[], |row| {
-            Ok((required::<i32>(row, 1)?, row.get::<i32>(2)?))
-        })?;
+    let facts = sql::first(
+        "SELECT groundskeeper.slots_of_other_databases(), groundskeeper.peak_busy()",
+        &[],
+        |row| Ok((required::<i32>(row, 1)?, row.get::<i32>(2)?)),
+    )?;
     let (elsewhere, peak) = facts.ok_or_else(|| Failure::internal("no connection is counted"))?;
     Ok(Load {
         cores: cores(),

@@ -98,7 +98,7 @@ fn what_exceeds_the_slots_across_all_pools_is_refused() {
     client.batch_execute("ALTER DATABASE other SET groundskeeper.pool_size = 5").unwrap();
     // The session that made the database may take a moment to go.
     let deadline = Instant::now() + Duration::from_secs(20);
-    while text(&mut client, "SELECT groundskeeper.connections_elsewhere()").unwrap() != "5" {
+    while text(&mut client, "SELECT groundskeeper.slots_of_other_databases()").unwrap() != "5" {
         assert!(Instant::now() < deadline, "other connections than the test's");
     }
     let refused = refusal(&mut client, "SELECT groundskeeper.recommend_pool_size()").unwrap();
@@ -114,7 +114,7 @@ fn who_cannot_see_all_sessions_is_told_so() {
     let role = quote_ident(&db.role("reader").unwrap());
     let grant = format!(
         "GRANT EXECUTE ON FUNCTION groundskeeper.recommend_pool_size, groundskeeper.peak_busy,
-             groundskeeper.busy_connections, groundskeeper.connections_elsewhere, groundskeeper.pool_utilization TO {role}"
+             groundskeeper.busy_connections, groundskeeper.slots_of_other_databases, groundskeeper.pool_utilization TO {role}"
     );
     db.client().unwrap().batch_execute(&grant).unwrap();
     let mut reader = db.client_as(role.trim_matches('"')).unwrap();
