@@ -26,9 +26,10 @@ def with_sqlalchemy():
         "postgresql+psycopg2", user, password, database=database, query={"host": host, "port": port}
     )
     engine = sqlalchemy.create_engine(url, **keywords("create_engine"))
-    # Work that nobody finished: the connection goes back with its transaction open.
-    with engine.connect() as connection:
-        connection.execute(sqlalchemy.text("INSERT INTO staging.games (external_id) VALUES ('abandoned')"))
+    # Work that nobody finished: the connection goes back with its transaction open, and only the pool can end it.
+    borrowed = engine.raw_connection()
+    borrowed.cursor().execute("INSERT INTO staging.games (external_id) VALUES ('abandoned')")
+    borrowed.close()
     with engine.connect() as connection:
         show = {name: connection.execute(sqlalchemy.text(f"SHOW {name}")).scalar() for name in settings}
         kept = connection.execute(
