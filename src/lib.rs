@@ -6,6 +6,7 @@
 
 mod api;
 mod catalog;
+mod connections;
 mod error;
 mod extension;
 mod jobs;

@@ -12,6 +12,8 @@ static MAX_PARTITIONS: GucSetting<i32> = GucSetting::<i32>::new(1000);
 static ARCHIVE_SCHEMA: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
 static TIMEZONE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c"America/New_York"));
 static JOB_HISTORY: GucSetting<i32> = GucSetting::<i32>::new(90 * 24 * 60);
+static POOL_SIZE: GucSetting<i32> = GucSetting::<i32>::new(0);
+static SCALE_TO_MACHINE: GucSetting<bool> = GucSetting::<bool>::new(false);
 static INDEX_OBSERVATION: GucSetting<i32> = GucSetting::<i32>::new(7 * 24 * 60);
 
 /// How long writers may queue behind one of our locks, in milliseconds.
@@ -97,6 +99,16 @@ fn set_during<T>(
     result
 }
 
+/// How many connections the pools to this database have at most, together; none where nobody has said so.
+pub fn pool_size() -> Option<u32> {
+    u32::try_from(POOL_SIZE.get()).ok().filter(|size| *size > 0)
+}
+
+/// Whether `effective_cache_size` follows the machine and not the plan.
+pub fn scale_to_machine() -> bool {
+    SCALE_TO_MACHINE.get()
+}
+
 /// Defines the settings and reserves their prefix, so that a misspelt one is an error.
 pub fn define() {
     GucRegistry::define_int_guc(
@@ -176,8 +188,30 @@ pub fn define() {
         GucContext::Userset,
         GucFlags::UNIT_MIN,
     );
+    define_connections();
     // SAFETY: called once, from _PG_init, after our own variables are defined; the name is a static C string.
     unsafe { pg_sys::MarkGUCPrefixReserved(c"groundskeeper".as_ptr()) };
+}
+
+fn define_connections() {
+    GucRegistry::define_int_guc(
+        c"groundskeeper.pool_size",
+        c"How many connections the pools to this database have at most, all of them together.",
+        c"What pool utilization is measured against; 0 where there is no pool. Set it per database.",
+        &POOL_SIZE,
+        0,
+        262_143, // as many as max_connections
+        GucContext::Userset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_bool_guc(
+        c"groundskeeper.scale_to_machine",
+        c"Whether effective_cache_size is scaled to the memory of the server's machine.",
+        c"Else it is the plan's figure.",
+        &SCALE_TO_MACHINE,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
 }
 
 fn define_timezone() {

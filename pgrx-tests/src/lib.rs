@@ -7,7 +7,9 @@
 
 mod database;
 mod facts;
+pub mod pgbouncer;
 pub mod plan;
+pub mod python;
 pub mod sample;
 pub mod sql;
 mod template;

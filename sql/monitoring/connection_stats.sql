@@ -11,7 +11,11 @@ WITH server AS (
       - current_setting('superuser_reserved_connections')::integer
       -- since PostgreSQL 16
       - coalesce(current_setting('reserved_connections', true)::integer, 0) AS usable_slots,
+    -- as groundskeeper.pool_utilization() has it, which readers of this view need no right to call
+    nullif(substring(current_setting('groundskeeper.pool_size', true) FROM '^\d{1,6}$')::integer, 0) AS pool_size,
     count(*) FILTER (WHERE backend_type = 'client backend') AS connections,
+    count(*) FILTER (WHERE backend_type = 'client backend' AND datname = current_database()
+                       AND state IS DISTINCT FROM 'idle' AND pid <> pg_backend_pid()) AS busy,
     -- Without pg_read_all_stats the kind of others' sessions is hidden, and so is the sum.
     bool_and(backend_type IS NOT NULL) AS all_visible
   FROM pg_catalog.pg_stat_activity
@@ -24,11 +28,14 @@ SELECT
   round(max(greatest(extract(epoch FROM clock_timestamp() - a.state_change), 0)), 3) AS max_duration_seconds,
   CASE WHEN s.all_visible THEN s.connections END AS server_connections,
   s.usable_slots,
-  CASE WHEN s.all_visible THEN round(100.0 * s.connections / nullif(s.usable_slots, 0), 1) END
-    AS utilization_percent
+  CASE WHEN s.all_visible AND s.pool_size IS NOT NULL THEN round(100.0 * s.busy / s.pool_size, 1)
+       WHEN s.all_visible THEN round(100.0 * s.connections / nullif(s.usable_slots, 0), 1) END
+    AS utilization_percent,
+  CASE WHEN s.all_visible THEN s.busy END AS busy_connections,
+  s.pool_size
 FROM pg_catalog.pg_stat_activity a CROSS JOIN server s
 WHERE a.datname = current_database() AND a.backend_type = 'client backend'
-GROUP BY a.state, s.all_visible, s.connections, s.usable_slots
+GROUP BY a.state, s.all_visible, s.connections, s.busy, s.usable_slots, s.pool_size
 ORDER BY connection_count DESC, a.state;
 
 COMMENT ON VIEW monitoring.connection_stats IS
@@ -45,5 +52,11 @@ COMMENT ON COLUMN monitoring.connection_stats.server_connections IS
 COMMENT ON COLUMN monitoring.connection_stats.usable_slots IS
   'Connections that max_connections allows, less the reserved ones; the same in every row';
 COMMENT ON COLUMN monitoring.connection_stats.utilization_percent IS
-  'Percentage of usable_slots that server_connections take; above 100 when superusers are in the reserved slots; '
-  'the same in every row';
+  'Percentage of pool_size that busy_connections take; where no pool is configured, of usable_slots that '
+  'server_connections take, above 100 when superusers are in the reserved slots; the same in every row';
+COMMENT ON COLUMN monitoring.connection_stats.busy_connections IS
+  'Client backends of the current database that are not idle, the reader''s own left out; the same in every row; NULL '
+  'without pg_read_all_stats';
+COMMENT ON COLUMN monitoring.connection_stats.pool_size IS
+  'The setting groundskeeper.pool_size: how many connections the pools to this database have at most, together; NULL '
+  'where it is not set';

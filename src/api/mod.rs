@@ -1,6 +1,7 @@
 //! The functions that SQL calls, one file per capability.
 
 mod conversion;
+mod connections;
 mod jobs;
 mod partitions;
 mod plan;

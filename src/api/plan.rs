@@ -4,8 +4,9 @@ use super::given;
 use crate::error::{self, Failure};
 use crate::extension;
 use crate::plan::{self, Context, Outcome, assess, journal};
+use crate::sql::{qualified, quote_identifier};
 use groundskeeper_core::plan::decide::State;
-use groundskeeper_core::plan::{SECTIONS, is_section};
+use groundskeeper_core::plan::{Action, Item, SECTIONS, is_section};
 use pgrx::iter::TableIterator;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
@@ -33,7 +34,7 @@ fn plan_status() -> Result<
     let mut context = Context::new()?;
     let standing = journal::standing()?;
     let mut rows = Vec::new();
-    for item in &plan::plan()?.items {
+    for item in plan::items()? {
         let assessed = assess(item, &mut context);
         let revert = match standing.iter().find(|change| change.item == item.id()) {
             Some(change) => plan::revert_sql(item, change),
@@ -45,7 +46,7 @@ fn plan_status() -> Result<
             item.id(),
             item.section.clone(),
             item.action.kind().to_owned(),
-            crate::sql::qualified(&item.relation.schema, &item.relation.name),
+            target(item),
             assessed.verdict.state.as_str().to_owned(),
             assessed.verdict.detail.clone(),
             assessed.work.as_ref().map(plan::apply_sql),
@@ -114,24 +115,33 @@ fn rollback_plan(
 > {
     let dry_run = given(dry_run, "dry_run")?;
     let items = items.map(|i| elements(i, "items")).transpose()?;
-    let known = plan::plan()?;
-    if let Some(unknown) = items.iter().flatten().find(|id| known.item(id).is_none()) {
-        return Err(Failure::new(
-            PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
-            format!("the plan has no item \"{unknown}\""),
-        )
-        .hint("SELECT item FROM groundskeeper.plan_status() lists them.")
-        .into());
+    for id in items.iter().flatten() {
+        if plan::item(id)?.is_none() {
+            return Err(Failure::new(
+                PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+                format!("the plan has no item \"{id}\""),
+            )
+            .hint("SELECT item FROM groundskeeper.plan_status() lists them.")
+            .into());
+        }
     }
     let outcomes = plan::rollback_plan(dry_run, items.as_deref())?;
     Ok(TableIterator::new(outcomes.into_iter().map(row)))
 }
 
-type OutcomeRow = (String, String, String, Option<String>, Option<String>);
+pub(super) type OutcomeRow = (String, String, String, Option<String>, Option<String>);
 
-fn row(outcome: Outcome) -> OutcomeRow {
+pub(super) fn row(outcome: Outcome) -> OutcomeRow {
     let state = outcome.state.as_str().to_owned();
     (outcome.item.id(), outcome.action.to_owned(), state, outcome.detail, outcome.sql)
+}
+
+/// What an item is about, quoted.
+fn target(item: &Item) -> String {
+    match &item.action {
+        Action::RoleSetting { role: Some(role) } => quote_identifier(role),
+        _ => qualified(&item.relation.schema, &item.relation.name),
+    }
 }
 
 /// The elements of an array argument, none of which may be NULL.

@@ -5,6 +5,7 @@ mod constraint;
 mod dependents;
 mod index;
 mod relation;
+mod role;
 mod view;
 
 pub use constraint::{Check, check_named, checks, checks_on_column, rows_violating};
@@ -17,4 +18,5 @@ pub use relation::{
     Relation, column_fact, default_grants, foreign_key_columns, numeric_column, parent_of_partition,
     partition_key, relation, relation_by_oid, relation_bytes, rows_beyond, table_of_index,
 };
+pub use role::{Role, login_members, maintenance_as, role, role_by_oid};
 pub use view::{View, views};

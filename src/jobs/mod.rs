@@ -165,6 +165,17 @@ pub fn active_by_item() -> Result<HashMap<String, String>> {
     Ok(rows.into_iter().collect())
 }
 
+/// The open jobs that run as a role, if there are any, in words.
+pub fn open_as(role: &str) -> Result<Vec<String>> {
+    as_owner(|| {
+        sql::texts(
+            "SELECT pg_catalog.format('job %s runs as it', pg_catalog.min(job_id)) FROM groundskeeper.job
+              WHERE run_as = $1 AND state IN ('queued', 'running') HAVING pg_catalog.count(*) > 0",
+            &[role.into()],
+        )
+    })
+}
+
 /// Why the last job on an item failed, if it did.
 pub fn last_error(item: &str) -> Result<Option<String>> {
     let last = as_owner(|| {

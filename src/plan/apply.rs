@@ -1,7 +1,7 @@
 //! `apply_plan()`: all that fits into this transaction, the rest as jobs.
 
 use super::check::rows_in_the_way;
-use super::{After, Assessment, Context, Work, assess, journal, plan, script};
+use super::{After, Assessment, Context, Work, assess, items, journal, plan, script};
 use crate::catalog;
 use crate::error::{Failure, Result};
 use crate::settings::{self, pinned};
@@ -34,9 +34,8 @@ pub struct Outcome {
 
 /// Applies what is pending in those sections (all, where none are named).
 pub fn apply_plan(dry_run: bool, sections: Option<&[String]>) -> Result<Vec<Outcome>> {
-    let mut items: Vec<&'static Item> = plan()?
-        .items
-        .iter()
+    let mut items: Vec<&'static Item> = items()?
+        .into_iter()
         .filter(|item| sections.is_none_or(|asked| asked.iter().any(|s| section_matches(s, &item.section))))
         .collect();
     items.sort_by_key(|item| stage(item));
@@ -50,7 +49,7 @@ pub fn apply_plan(dry_run: bool, sections: Option<&[String]>) -> Result<Vec<Outc
     let mut outcomes = Vec::with_capacity(assessed.len());
     for (item, assessment) in assessed {
         let Assessment { verdict, work } = assessment.unwrap_or_else(|| assess(item, &mut context));
-        outcomes.push(match work {
+        outcomes.push(match work.filter(|_| !item.action.is_asked_for()) {
             None => skip(item, verdict.state, verdict.detail),
             Some(work) if dry_run => rehearse(item, &work, verdict.detail, &mut budget),
             Some(work) => carry_out(item, &work, &mut context, &mut budget)?,

@@ -23,6 +23,11 @@ pub fn record(item: &Item, work: &Work, statements: &[String]) -> Result<()> {
     if work.undo.data_only || standing()?.iter().any(|change| change.item == item.id()) {
         return Ok(());
     }
+    add(item, work, statements)
+}
+
+/// Records a change beside those of the item that stand: each is taken back by itself, newest first.
+pub fn add(item: &Item, work: &Work, statements: &[String]) -> Result<()> {
     let undo = serde_json::to_string(&work.undo).map_err(|e| Failure::internal(e.to_string()))?;
     let caller = caller()?;
     as_owner(|| {
@@ -60,6 +65,18 @@ pub fn standing() -> Result<Vec<Change>> {
             },
         )
     })
+}
+
+/// Whether an item was ever carried out.
+pub fn mentions(item: &str) -> Result<bool> {
+    let mentioned = as_owner(|| {
+        sql::first(
+            "SELECT EXISTS (SELECT FROM groundskeeper.change WHERE item = $1)",
+            &[item.into()],
+            |row| required::<bool>(row, 1),
+        )
+    })?;
+    Ok(mentioned == Some(true))
 }
 
 /// Marks a change as taken back.

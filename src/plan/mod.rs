@@ -6,6 +6,7 @@ mod check;
 mod index;
 pub mod journal;
 mod other;
+pub mod role_setting;
 mod rollback;
 mod view;
 mod widen;
@@ -20,6 +21,7 @@ use crate::jobs;
 use groundskeeper_core::job::Task;
 use groundskeeper_core::plan::decide::{self, ColumnFact, State, Verdict};
 use groundskeeper_core::plan::{Action, Item, Plan, Qualified};
+use role_setting::Given;
 use std::collections::{HashMap, HashSet};
 use std::sync::OnceLock;
 
@@ -84,6 +86,8 @@ pub struct Undo {
     pub was_not_valid: Option<String>,
     /// The relation, where it has another name than in the plan.
     pub relation: Option<Qualified>,
+    /// What a role was given.
+    pub role: Option<Given>,
     /// Nothing to take back: only data was computed.
     pub data_only: bool,
 }
@@ -139,6 +143,34 @@ pub fn plan() -> Result<&'static Plan> {
     PLAN.get_or_init(Plan::built_in).as_ref().map_err(|e| Failure::internal(e.clone()))
 }
 
+/// The items of this database: the plan's, but for each role that was given settings one of its own in place of
+/// the one that stands for any.
+pub fn items() -> Result<Vec<&'static Item>> {
+    let plan = plan()?;
+    let mut ids: Vec<String> = journal::standing()?.into_iter().map(|change| change.item).collect();
+    ids.sort();
+    ids.dedup();
+    let roles: Vec<_> =
+        ids.iter().filter_map(|id| plan.role_of(id)).map(role_setting::item).collect::<Result<_>>()?;
+    let mut out = Vec::with_capacity(plan.items.len() + roles.len());
+    for item in &plan.items {
+        match item.action {
+            Action::RoleSetting { .. } if !roles.is_empty() => out.extend(&roles),
+            _ => out.push(item),
+        }
+    }
+    Ok(out)
+}
+
+/// The item with that id, be it the plan's or that of a role which has been given settings.
+pub fn item(id: &str) -> Result<Option<&'static Item>> {
+    let plan = plan()?;
+    match plan.role_of(id) {
+        Some(role) if journal::mentions(id)? => role_setting::item(role).map(Some),
+        _ => Ok(plan.item(id)),
+    }
+}
+
 /// How an item stands. A lookup that fails makes the item `blocked`, never the caller fail.
 pub fn assess(item: &'static Item, context: &mut Context) -> Assessment {
     let assessed = crate::subtransaction::isolated(|| look_at(item, context));
@@ -179,7 +211,7 @@ fn look_at(item: &'static Item, context: &Context) -> Result<(Verdict, Option<Wo
         }
         Action::MaterializedView { query, accepts } => view::look_at_materialized(item, query, accepts),
         Action::MonitoringView => other::monitoring_view(item),
-        Action::RoleSetting => other::role_setting(),
+        Action::RoleSetting { role } => role_setting::look_at(item, role.as_deref()),
         Action::PartitionedTable { key, .. } => other::partitioned_table(item, key),
     }
 }
@@ -201,7 +233,7 @@ fn unmet(item: &Item, context: &Context) -> Result<Option<String>> {
     }
     if reasons.is_empty() && !item.action.makes_relation() && item.needs.is_empty() {
         let absent = catalog::relation(&item.relation)?.is_none();
-        let own = !matches!(item.action, Action::RoleSetting);
+        let own = !matches!(item.action, Action::RoleSetting { .. });
         if absent && own {
             reasons.push(format!("relation {} does not exist", item.relation));
         }

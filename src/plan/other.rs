@@ -20,17 +20,6 @@ pub fn monitoring_view(item: &Item) -> Result<(Verdict, Option<Work>)> {
     })
 }
 
-/// Settings are given to a role by name, so there is nothing to do unasked.
-pub fn role_setting() -> Result<(Verdict, Option<Work>)> {
-    Ok((
-        Verdict::because(
-            State::Pending,
-            "settings are given to a role by name; not yet part of this release",
-        ),
-        None,
-    ))
-}
-
 /// Partitioning is never automatic.
 pub fn partitioned_table(item: &Item, key: &str) -> Result<(Verdict, Option<Work>)> {
     let partitioned = catalog::partition_key(&item.relation)?;

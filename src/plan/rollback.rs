@@ -3,7 +3,7 @@
 
 use super::apply::{Outcome, run_before_deadline};
 use super::widen::Change as ColumnChange;
-use super::{After, Context, JobRequest, journal, look_at, plan, script};
+use super::{After, Context, JobRequest, journal, look_at, plan, role_setting, script};
 use crate::catalog::{self, Relation};
 use crate::error::Result;
 use crate::jobs;
@@ -15,7 +15,7 @@ use groundskeeper_core::plan::decide::State;
 use groundskeeper_core::plan::{Action, Item, Qualified};
 
 /// How a change can be taken back.
-enum Reversal {
+pub enum Reversal {
     /// By these steps.
     Steps(Box<Steps>),
     /// It is gone already.
@@ -26,8 +26,10 @@ enum Reversal {
 
 /// What takes a change back.
 #[derive(Default)]
-struct Steps {
+pub struct Steps {
     statements: Vec<String>,
+    /// What is left as it is, and why.
+    note: Option<String>,
     /// What follows and only reads.
     after: Vec<After>,
     /// The same as a job, for when a lock is not to be had.
@@ -36,7 +38,12 @@ struct Steps {
 
 impl Reversal {
     fn by(statements: Vec<String>) -> Self {
-        Self::Steps(Box::new(Steps { statements, ..Steps::default() }))
+        Self::with_note(statements, None)
+    }
+
+    /// By these statements, and something to be said of them.
+    pub fn with_note(statements: Vec<String>, note: Option<String>) -> Self {
+        Self::Steps(Box::new(Steps { statements, note, ..Steps::default() }))
     }
 }
 
@@ -49,7 +56,7 @@ pub fn rollback_plan(dry_run: bool, items: Option<&[String]>) -> Result<Vec<Outc
         outcomes.extend(call_off(item, &job, dry_run)?);
     }
     for change in journal::standing()?.into_iter().filter(|change| asked(&change.item)) {
-        let Some(item) = plan()?.item(&change.item) else { continue };
+        let Some(item) = super::item(&change.item)? else { continue };
         outcomes.push(take_back(item, &change, dry_run)?);
     }
     Ok(outcomes)
@@ -82,7 +89,7 @@ fn take_back(item: &'static Item, change: &journal::Change, dry_run: bool) -> Re
     };
     let script = Some(script(&steps.statements));
     if dry_run {
-        return Ok(outcome("revert", State::Applied, None, script));
+        return Ok(outcome("revert", State::Applied, steps.note, script));
     }
     let attempt = isolated(|| {
         let after = steps.after.iter().map(|a| &a.statement);
@@ -91,7 +98,7 @@ fn take_back(item: &'static Item, change: &journal::Change, dry_run: bool) -> Re
         journal::mark_reverted(change.id)
     });
     match (attempt, steps.job) {
-        (Ok(()), _) => Ok(outcome("revert", State::Pending, None, script)),
+        (Ok(()), _) => Ok(outcome("revert", State::Pending, steps.note, script)),
         (Err(failure), Some(job)) if failure.is_lock_not_available() => {
             isolated(|| jobs::enqueue(&job))?;
             Ok(outcome("queue", State::Queued, Some("a lock was not to be had at once".to_owned()), script))
@@ -102,6 +109,9 @@ fn take_back(item: &'static Item, change: &journal::Change, dry_run: bool) -> Re
 
 /// What taking a change back takes now.
 fn reversal(item: &'static Item, change: &journal::Change) -> Result<Reversal> {
+    if matches!(item.action, Action::RoleSetting { .. }) {
+        return role_setting::reversal(change);
+    }
     let place = change.undo.relation.as_ref().unwrap_or(&item.relation);
     let Some(relation) = catalog::relation(place)? else {
         return Ok(Reversal::Gone(format!("relation {place} is gone")));
@@ -121,7 +131,7 @@ fn reversal(item: &'static Item, change: &journal::Change) -> Result<Reversal> {
         Action::MaterializedView { .. } => {
             Ok(Reversal::by(vec![format!("DROP MATERIALIZED VIEW {}", relation.quoted)]))
         }
-        Action::MonitoringView | Action::RoleSetting | Action::PartitionedTable { .. } => {
+        Action::MonitoringView | Action::RoleSetting { .. } | Action::PartitionedTable { .. } => {
             Ok(Reversal::Refused("not taken back by this function".to_owned()))
         }
     }
@@ -157,6 +167,7 @@ fn unindex(item: &Item, place: &Qualified, name: &str) -> Result<Reversal> {
     let index = Qualified { schema: schema.clone(), name: name.to_owned() };
     Ok(Reversal::Steps(Box::new(Steps {
         statements: vec![format!("DROP INDEX {}", qualified(schema, name))],
+        note: None,
         after: Vec::new(),
         job: Some(JobRequest {
             item: Some(item.id()),
@@ -199,7 +210,7 @@ fn narrow(item: &'static Item, table: &Relation, column: &str, change: &journal:
         return Ok(Reversal::Refused(reason));
     }
     let statements = narrowing.statements(&before);
-    Ok(Reversal::Steps(Box::new(Steps { statements, after: narrowing.after()?, job: None })))
+    Ok(Reversal::Steps(Box::new(Steps { statements, after: narrowing.after()?, ..Steps::default() })))
 }
 
 /// What would take a change back now; the statements of its own time where that cannot be told.

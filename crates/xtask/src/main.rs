@@ -23,7 +23,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Installs what is missing: PostgreSQL with its headers, libclang, cargo-pgrx
+    /// Installs what is missing: PostgreSQL with its headers, libclang, cargo-pgrx, and what the tests run besides
     Setup,
     /// Shows a betting database before and after the plan, and leaves its server running
     Demo(demo::Options),
@@ -37,7 +37,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
-        Command::Setup => setup::run().map(drop),
+        Command::Setup => setup::for_tests().map(drop),
         Command::Demo(options) => demo::run(&options),
         Command::Test(options) => test::run(&options),
         Command::Lint => lint::run(),

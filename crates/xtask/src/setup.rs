@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use groundskeeper_sandbox::installation::Installation;
 use nix::unistd::Uid;
 
-use crate::process::{announce, ask, cargo, follow};
+use crate::process::{announce, ask, cargo, follow, target_dir};
 
 /// The version of cargo-pgrx that the library's version asks for.
 const CARGO_PGRX: &str = "0.18.1";
@@ -19,8 +19,11 @@ const RELEASES: std::ops::RangeInclusive<u32> = 15..=18;
 const BUILD_PACKAGES: [&str; 4] = ["build-essential", "pkg-config", "libssl-dev", "libclang-dev"];
 /// Needed unless `PG_CONFIG` names another PostgreSQL: the server, its headers, and the optional
 /// parts that tests try the extension with.
-const SERVER_PACKAGES: [&str; 4] =
-    ["postgresql-15", "postgresql-server-dev-15", "postgresql-15-cron", "pgbouncer"];
+const SERVER_PACKAGES: [&str; 3] = ["postgresql-15", "postgresql-server-dev-15", "postgresql-15-cron"];
+/// Needed by the tests: what stands before the server, and where Python's libraries go.
+const TEST_PACKAGES: [&str; 2] = ["pgbouncer", "python3-venv"];
+/// The libraries that applications connect with, in the releases that the tests were written with.
+const PYTHON_LIBRARIES: [&str; 3] = ["SQLAlchemy==2.1.9", "psycopg2-binary==2.9.13", "asyncpg==0.32.0"];
 /// `cargo pgrx test` switches users with it.
 const ROOT_PACKAGES: [&str; 1] = ["sudo"];
 
@@ -30,7 +33,18 @@ const NO_CLUSTER: &str = "/etc/postgresql-common/createcluster.d/groundskeeper.c
 
 /// Installs what is missing and says which PostgreSQL to build for.
 pub fn run() -> Result<Installation> {
-    packages()?;
+    packages(&[])?;
+    prepared()
+}
+
+/// The same with what the tests need besides.
+pub fn for_tests() -> Result<Installation> {
+    packages(&TEST_PACKAGES)?;
+    python()?;
+    prepared()
+}
+
+fn prepared() -> Result<Installation> {
     let installation = Installation::find()?;
     let major = installation.major();
     ensure!(RELEASES.contains(&major), "PostgreSQL {major} is not one of 15 to 18; PG_CONFIG names another");
@@ -44,8 +58,8 @@ pub fn run() -> Result<Installation> {
     Ok(installation)
 }
 
-fn packages() -> Result<()> {
-    let mut wanted = BUILD_PACKAGES.to_vec();
+fn packages(more: &[&'static str]) -> Result<()> {
+    let mut wanted = [&BUILD_PACKAGES, more].concat();
     if std::env::var_os("PG_CONFIG").is_none() {
         wanted.extend(SERVER_PACKAGES);
     }
@@ -123,6 +137,22 @@ fn run_quietly(command: &mut Command) -> Result<()> {
         bail!("{}", String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).trim());
     }
     Ok(())
+}
+
+/// An environment of the tests' own below the target directory, as Debian keeps its Python for itself.
+fn python() -> Result<()> {
+    let home = target_dir().join("python");
+    let marker = home.join("groundskeeper");
+    let libraries = PYTHON_LIBRARIES.join("\n");
+    if std::fs::read_to_string(&marker).is_ok_and(|installed| installed == libraries) {
+        return Ok(());
+    }
+    announce(format!("installing Python libraries: {}", PYTHON_LIBRARIES.join(" ")));
+    run_quietly(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&home))?;
+    let mut pip = Command::new(home.join("bin/python"));
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary=:all:"]);
+    run_quietly(pip.args(PYTHON_LIBRARIES))?;
+    Ok(std::fs::write(marker, libraries)?)
 }
 
 fn cargo_pgrx() -> Result<()> {

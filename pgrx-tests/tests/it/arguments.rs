@@ -18,11 +18,12 @@ const MUTATORS: &str = "
      ORDER BY 1";
 
 /// Each argument of each of these that must not be NULL; a new function must find its way in here.
-const WITH_NULL: [(&str, &[&str]); 12] = [
+const WITH_NULL: [(&str, &[&str]); 13] = [
     (
         "SELECT groundskeeper.apply_plan dry_run sections",
         &["groundskeeper.apply_plan(NULL)", "groundskeeper.apply_plan(sections => ARRAY[NULL])"],
     ),
+    ("SELECT groundskeeper.apply_server_settings role", &["groundskeeper.apply_server_settings(NULL)"]),
     ("SELECT groundskeeper.cancel_job job_id", &["groundskeeper.cancel_job(NULL)"]),
     ("SELECT groundskeeper.detach_partition partition", &["groundskeeper.detach_partition(NULL)"]),
     ("SELECT groundskeeper.look_after_jobs ", &[]),

@@ -9,6 +9,8 @@ mod comments;
 #[cfg(test)]
 mod conflicts;
 #[cfg(test)]
+mod connections;
+#[cfg(test)]
 mod docs;
 #[cfg(test)]
 mod dump;

@@ -41,7 +41,8 @@ const PURE: [&str; 10] = [
 ];
 
 /// What changes something.
-const MUTATORS: [&str; 5] = ["apply_plan", "cancel_job", "resume", "retry_job", "rollback_plan"];
+const MUTATORS: [&str; 6] =
+    ["apply_plan", "apply_server_settings", "cancel_job", "resume", "retry_job", "rollback_plan"];
 
 fn of_role(query: &str, role: &str) -> String {
     query.replace(":role", &format!("'{}'", role.replace('\'', "''")))
@@ -67,6 +68,8 @@ fn everybody_may_compute_and_nothing_else() {
         "SELECT groundskeeper.cancel_job(1)",
         "SELECT groundskeeper.retry_job(1)",
         "SELECT groundskeeper.resume()",
+        "SELECT groundskeeper.apply_server_settings(current_user::regrole)",
+        "SELECT groundskeeper.connection_pool_config()",
         "CALL groundskeeper.wait_for_job(1)",
         "TABLE groundskeeper.change",
         "INSERT INTO groundskeeper.job_attempt VALUES (1, 1, now(), NULL, 'running', NULL, 0, 0)",
@@ -316,6 +319,9 @@ fn a_hostile_search_path_gets_nothing_called_and_nothing_changed() {
         "SELECT FROM groundskeeper.apply_plan()",
         "SELECT groundskeeper.rollback_script()",
         "SELECT FROM groundskeeper.prerequisites()",
+        "SELECT groundskeeper.connection_pool_config('pgbouncer')",
+        "SELECT FROM groundskeeper.recommend_pool_size()",
+        "SELECT FROM groundskeeper.pool_utilization()",
         "SELECT FROM monitoring.table_bloat",
     ] {
         trapped.batch_execute(call).unwrap_or_else(|error| panic!("{error:?}: {call}"));

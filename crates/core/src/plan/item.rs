@@ -208,7 +208,10 @@ pub enum Action {
     /// A view that is a member of the extension.
     MonitoringView,
     /// Settings of a role in this database; applied to a named role only.
-    RoleSetting,
+    RoleSetting {
+        /// The role; none in the plan itself, which knows no roles.
+        role: Option<String>,
+    },
     /// A table to be partitioned by range; applied only when the operator asks.
     PartitionedTable {
         /// The partition key.
@@ -230,7 +233,7 @@ impl Action {
             Self::View { .. } => "view",
             Self::MaterializedView { .. } => "materialized_view",
             Self::MonitoringView => "monitoring_view",
-            Self::RoleSetting => "role_setting",
+            Self::RoleSetting { .. } => "role_setting",
             Self::PartitionedTable { .. } => "partitioned_table",
         }
     }
@@ -244,9 +247,8 @@ impl Action {
             | Self::Index(Index { name: object, .. })
             | Self::ExpressionIndex(Index { name: object, .. })
             | Self::PartitionedTable { key: object, .. } => Some(object),
-            Self::View { .. } | Self::MaterializedView { .. } | Self::MonitoringView | Self::RoleSetting => {
-                None
-            }
+            Self::RoleSetting { role } => role.as_deref(),
+            Self::View { .. } | Self::MaterializedView { .. } | Self::MonitoringView => None,
         }
     }
 
@@ -254,6 +256,12 @@ impl Action {
     #[must_use]
     pub fn is_member(&self) -> bool {
         matches!(self, Self::MonitoringView)
+    }
+
+    /// Whether it is carried out by a call of its own only.
+    #[must_use]
+    pub fn is_asked_for(&self) -> bool {
+        matches!(self, Self::RoleSetting { .. } | Self::PartitionedTable { .. })
     }
 
     /// Whether the item makes the relation that it names.

@@ -6,6 +6,7 @@
 
 pub mod decide;
 mod item;
+pub mod role;
 
 pub use item::{Action, ColumnNeed, Family, Index, IndexKeys, Item, Qualified};
 
@@ -48,6 +49,20 @@ impl Plan {
     /// As [`Plan::parse`]; the built-in text is covered by a test.
     pub fn built_in() -> Result<Self, String> {
         Self::parse(include_str!("plan.toml"))
+    }
+
+    /// What the plan wants of any role, as an item for that one.
+    #[must_use]
+    pub fn item_for_role(&self, role: &str) -> Option<Item> {
+        let any = self.items.iter().find(|item| item.action == Action::RoleSetting { role: None })?;
+        Some(Item { action: Action::RoleSetting { role: Some(role.to_owned()) }, ..any.clone() })
+    }
+
+    /// The role that an item is about, by its id.
+    #[must_use]
+    pub fn role_of<'a>(&self, id: &'a str) -> Option<&'a str> {
+        let any = self.items.iter().find(|item| item.action == Action::RoleSetting { role: None })?;
+        id.strip_prefix(&any.id())?.strip_prefix('.')
     }
 
     /// The item with that id.
@@ -96,6 +111,16 @@ mod tests {
         assert!(plan.item("1.1.staging.moneylines.data_quality_score").is_some());
         assert!(plan.item("2.1.staging.games.idx_staging_games_external_validation").is_some());
         assert!(plan.item("4.1.staging.daily_game_stats").is_some());
+    }
+
+    #[test]
+    fn a_role_has_an_item_of_its_own() {
+        let plan = Plan::built_in().unwrap();
+        let item = plan.item_for_role("it's.odd").unwrap();
+        assert_eq!(item.id(), "5.1.role.server_settings.it's.odd");
+        assert_eq!(plan.role_of(&item.id()), Some("it's.odd"));
+        assert_eq!(plan.role_of("5.1.role.server_settings"), None);
+        assert_eq!(plan.role_of("4.1.staging.daily_game_stats"), None);
     }
 
     #[test]

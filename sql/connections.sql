@@ -1,0 +1,105 @@
+-- What is measured of connections. Everything runs with the rights of whoever asks: where sessions of others are
+-- hidden, a figure is NULL.
+
+-- The connections that are at work now. Idle ones wait in a pool; the one that asks is no part of the load.
+CREATE FUNCTION groundskeeper.busy_connections() RETURNS integer
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+  -- Without pg_read_all_stats the kind of others' sessions is hidden, and so is the count.
+  SELECT CASE WHEN bool_and(backend_type IS NOT NULL) THEN
+           count(*) FILTER (WHERE backend_type = 'client backend' AND datname = current_database()
+                              AND state IS DISTINCT FROM 'idle' AND pid <> pg_backend_pid())::integer
+         END
+    FROM pg_stat_activity;
+END;
+
+-- The most that were busy at once. This is the one place that knows where peaks are kept.
+CREATE FUNCTION groundskeeper.peak_busy(since interval DEFAULT '24 hours') RETURNS integer
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+  -- PEAKS: greatest() of this and the recorded peaks younger than "since".
+  SELECT groundskeeper.busy_connections();
+END;
+
+-- Slots that the pools of other databases may take: as many as they are configured for, or use now.
+CREATE FUNCTION groundskeeper.slots_of_other_databases() RETURNS integer
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+  SELECT coalesce(sum(greatest(p.size, c.connections)), 0)::integer
+    FROM pg_database d
+   CROSS JOIN LATERAL (
+           SELECT count(*) AS connections FROM pg_stat_activity a
+            WHERE a.datid = d.oid AND coalesce(a.backend_type, 'client backend') = 'client backend') c
+   CROSS JOIN LATERAL (
+           SELECT max(substring(s FROM '^groundskeeper\.pool_size=(\d{1,6})$')::integer) AS size
+             FROM pg_db_role_setting r CROSS JOIN unnest(r.setconfig) s
+            WHERE r.setdatabase = d.oid AND r.setrole = 0) p
+   WHERE d.datname <> current_database();
+END;
+
+-- What the KPI, the alerts and monitoring.connection_stats mean by utilization. In a pool, what is busy counts:
+-- an idle connection is what a pool is for. Without one every connection takes a slot, idle or not.
+CREATE FUNCTION groundskeeper.pool_utilization(since interval DEFAULT '24 hours')
+RETURNS TABLE (measured_against text, capacity integer, used integer, peak_used integer,
+               utilization_percent numeric, peak_utilization_percent numeric)
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+  WITH server AS (
+    SELECT CASE WHEN bool_and(backend_type IS NOT NULL)
+             THEN count(*) FILTER (WHERE backend_type = 'client backend')::integer END AS connections
+      FROM pg_stat_activity
+  ),
+  measured AS (
+    SELECT 'pool' AS measured_against, pool_size AS capacity, groundskeeper.busy_connections() AS used,
+           groundskeeper.peak_busy(since) AS peak_used
+      FROM nullif(substring(current_setting('groundskeeper.pool_size', true) FROM '^\d{1,6}$')::integer, 0) pool_size
+     WHERE pool_size IS NOT NULL
+    UNION ALL
+    SELECT 'slots',
+           current_setting('max_connections')::integer - current_setting('superuser_reserved_connections')::integer
+             -- since PostgreSQL 16
+             - coalesce(current_setting('reserved_connections', true)::integer, 0),
+           connections,
+           -- PEAKS: greatest() of this and the recorded peaks of the server's connections younger than "since".
+           connections
+      FROM server
+  )
+  SELECT measured_against, capacity, used, peak_used,
+         round(100.0 * used / nullif(capacity, 0), 1), round(100.0 * peak_used / nullif(capacity, 0), 1)
+    FROM measured
+   ORDER BY measured_against  -- a pool before the slots
+   LIMIT 1;
+END;
+
+COMMENT ON FUNCTION groundskeeper.busy_connections() IS
+  'Connections of clients to this database that are not idle now, the caller''s own left out; NULL without pg_read_all_stats';
+COMMENT ON FUNCTION groundskeeper.peak_busy(interval) IS
+  'The most connections to this database that were seen busy at once since then';
+COMMENT ON FUNCTION groundskeeper.slots_of_other_databases() IS
+  'Slots that other databases may take: the groundskeeper.pool_size that ALTER DATABASE gave each, or its connections now if more';
+COMMENT ON FUNCTION groundskeeper.pool_utilization(interval) IS
+  'How full the pool is, now and at its peak: busy connections against groundskeeper.pool_size where that is set, else '
+  'all clients'' connections against the usable slots of the server';
+COMMENT ON FUNCTION groundskeeper.connection_pool_config(text, integer) IS
+  'The plan''s pool settings, corrected, as json, sqlalchemy (create_engine), asyncpg (create_pool), pgbouncer (a whole '
+  'pgbouncer.ini) or env; pool_size is the maximum, by default groundskeeper.pool_size, else the plan''s 25';
+COMMENT ON FUNCTION groundskeeper.recommend_pool_size() IS
+  'How many connections the pools of this database should have together, with the arithmetic; an error where the '
+  'server has not as many slots';
+COMMENT ON FUNCTION groundskeeper.apply_server_settings(regrole) IS
+  'Gives a role the plan''s server settings in this database, for its new sessions; recorded, and taken back by rollback_plan()';
+
+REVOKE EXECUTE ON FUNCTION
+  groundskeeper.busy_connections(), groundskeeper.peak_busy(interval), groundskeeper.slots_of_other_databases(),
+  groundskeeper.pool_utilization(interval), groundskeeper.connection_pool_config(text, integer),
+  groundskeeper.recommend_pool_size(), groundskeeper.apply_server_settings(regrole)
+FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION
+  groundskeeper.busy_connections(), groundskeeper.peak_busy(interval), groundskeeper.slots_of_other_databases(),
+  groundskeeper.pool_utilization(interval), groundskeeper.connection_pool_config(text, integer),
+  groundskeeper.recommend_pool_size()
+TO pg_monitor;

@@ -1,0 +1,108 @@
+//! Roles: what they are, what they are set to in this database, and what maintenance needs of them.
+
+use crate::error::Result;
+use crate::sql::{self, required};
+use groundskeeper_core::plan::role::Pair;
+use pgrx::pg_sys::Oid;
+
+/// A role.
+#[derive(Debug, Clone)]
+pub struct Role {
+    /// Its OID.
+    pub oid: Oid,
+    /// Its name.
+    pub name: String,
+    /// The same, quoted.
+    pub quoted: String,
+    /// Whether it is a superuser.
+    pub superuser: bool,
+    /// Whether it may log in.
+    pub can_login: bool,
+    /// What `ALTER ROLE ... IN DATABASE` has given it here.
+    pub settings: Vec<Pair>,
+}
+
+const ROLE: &str = "
+    SELECT r.oid, r.rolname::text, pg_catalog.quote_ident(r.rolname), r.rolsuper, r.rolcanlogin,
+           COALESCE(s.setconfig, '{}')
+      FROM pg_catalog.pg_roles r
+      LEFT JOIN pg_catalog.pg_db_role_setting s
+        ON s.setrole = r.oid
+       AND s.setdatabase = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())";
+
+fn read(row: &pgrx::spi::SpiHeapTupleData) -> Result<Role> {
+    let settings: Vec<String> = required(row, 6)?;
+    let pair =
+        |setting: String| setting.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
+    Ok(Role {
+        oid: required(row, 1)?,
+        name: required(row, 2)?,
+        quoted: required(row, 3)?,
+        superuser: required(row, 4)?,
+        can_login: required(row, 5)?,
+        settings: settings.into_iter().filter_map(pair).collect(),
+    })
+}
+
+/// The role with that OID, if it is still there.
+pub fn role_by_oid(oid: Oid) -> Result<Option<Role>> {
+    sql::first(&format!("{ROLE} WHERE r.oid = $1"), &[oid.into()], read)
+}
+
+/// The role of that name, if there is one.
+pub fn role(name: &str) -> Result<Option<Role>> {
+    sql::first(&format!("{ROLE} WHERE r.rolname = $1"), &[name.into()], read)
+}
+
+/// The members of a role that may log in.
+pub fn login_members(role: Oid) -> Result<Vec<String>> {
+    sql::texts(
+        "SELECT rolname::text FROM pg_catalog.pg_roles
+          WHERE rolcanlogin AND NOT rolsuper AND oid <> $1 AND pg_catalog.pg_has_role(oid, $1, 'MEMBER')
+          ORDER BY rolname",
+        &[role.into()],
+    )
+}
+
+/// What maintenance runs as this role, if anything does: jobs connect as the owner of what they work on.
+pub fn maintenance_as(role: &Role) -> Result<Vec<String>> {
+    let mut out = sql::texts(
+        "SELECT 'it owns the extension' FROM pg_catalog.pg_extension
+          WHERE extname = 'pg_groundskeeper' AND extowner = $1
+         UNION ALL
+         SELECT pg_catalog.format('it owns %s and %s more of the plan''s relations, which jobs work on as their owner',
+                                  pg_catalog.min(c.oid::pg_catalog.regclass::text), pg_catalog.count(*) - 1)
+           FROM pg_catalog.pg_class c
+           JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+          WHERE n.nspname IN ('raw_data', 'staging', 'curated') AND c.relkind IN ('r', 'p', 'm') AND c.relowner = $1
+         HAVING pg_catalog.count(*) > 0",
+        &[role.oid.into()],
+    )?;
+    out.extend(scheduled_as(role)?);
+    Ok(out)
+}
+
+/// What `pg_cron` runs as this role. Its table is read only if it is that extension's own: whoever reads a
+/// stranger's view runs the stranger's code.
+fn scheduled_as(role: &Role) -> Result<Vec<String>> {
+    let readable = sql::first(
+        "SELECT EXISTS (SELECT FROM pg_catalog.pg_class c
+                          JOIN pg_catalog.pg_depend d
+                            ON d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid
+                           AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass AND d.deptype = 'e'
+                          JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid AND e.extname = 'pg_cron'
+                         WHERE c.oid = pg_catalog.to_regclass('cron.job') AND c.relkind = 'r'
+                           AND pg_catalog.has_schema_privilege(c.relnamespace, 'USAGE')
+                           AND pg_catalog.has_table_privilege(c.oid, 'SELECT'))",
+        &[],
+        |row| required::<bool>(row, 1),
+    )?;
+    if readable != Some(true) {
+        return Ok(Vec::new());
+    }
+    sql::texts(
+        "SELECT pg_catalog.format('pg_cron runs %s of its jobs here', pg_catalog.count(*)) FROM cron.job
+          WHERE username = $1 AND database = pg_catalog.current_database() HAVING pg_catalog.count(*) > 0",
+        &[role.name.as_str().into()],
+    )
+}
