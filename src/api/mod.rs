@@ -1,7 +1,7 @@
 //! The functions that SQL calls, one file per capability.
 
-mod conversion;
 mod connections;
+mod conversion;
 mod jobs;
 mod partitions;
 mod plan;

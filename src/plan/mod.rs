@@ -6,6 +6,7 @@ mod check;
 mod index;
 pub mod journal;
 mod other;
+pub mod partitioned;
 pub mod role_setting;
 mod rollback;
 mod view;
@@ -212,7 +213,7 @@ fn look_at(item: &'static Item, context: &Context) -> Result<(Verdict, Option<Wo
         Action::MaterializedView { query, accepts } => view::look_at_materialized(item, query, accepts),
         Action::MonitoringView => other::monitoring_view(item),
         Action::RoleSetting { role } => role_setting::look_at(item, role.as_deref()),
-        Action::PartitionedTable { key, .. } => other::partitioned_table(item, key),
+        Action::PartitionedTable { key, .. } => partitioned::look_at(item, key),
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::apply::{Outcome, run_before_deadline};
 use super::widen::Change as ColumnChange;
-use super::{After, Context, JobRequest, journal, look_at, plan, role_setting, script};
+use super::{After, Context, JobRequest, journal, look_at, partitioned, plan, role_setting, script};
 use crate::catalog::{self, Relation};
 use crate::error::Result;
 use crate::jobs;
@@ -37,7 +37,8 @@ pub struct Steps {
 }
 
 impl Reversal {
-    fn by(statements: Vec<String>) -> Self {
+    /// By these statements.
+    pub fn by(statements: Vec<String>) -> Self {
         Self::with_note(statements, None)
     }
 
@@ -51,12 +52,16 @@ impl Reversal {
 pub fn rollback_plan(dry_run: bool, items: Option<&[String]>) -> Result<Vec<Outcome>> {
     let asked = |id: &str| items.is_none_or(|items| items.iter().any(|i| i == id));
     let mut outcomes = Vec::new();
+    let is_table = |item: &Item| matches!(item.action, Action::PartitionedTable { .. });
+    for item in plan()?.items.iter().filter(|item| is_table(item) && asked(&item.id())) {
+        outcomes.extend(partitioned::take_back(item, dry_run)?);
+    }
     for (id, job) in jobs::active_by_item()?.into_iter().filter(|(id, _)| asked(id)) {
-        let Some(item) = plan()?.item(&id) else { continue };
+        let Some(item) = plan()?.item(&id).filter(|item| !is_table(item)) else { continue };
         outcomes.extend(call_off(item, &job, dry_run)?);
     }
     for change in journal::standing()?.into_iter().filter(|change| asked(&change.item)) {
-        let Some(item) = super::item(&change.item)? else { continue };
+        let Some(item) = super::item(&change.item)?.filter(|item| !is_table(item)) else { continue };
         outcomes.push(take_back(item, &change, dry_run)?);
     }
     Ok(outcomes)
@@ -109,6 +114,9 @@ fn take_back(item: &'static Item, change: &journal::Change, dry_run: bool) -> Re
 
 /// What taking a change back takes now.
 fn reversal(item: &'static Item, change: &journal::Change) -> Result<Reversal> {
+    if matches!(item.action, Action::PartitionedTable { .. }) {
+        return partitioned::reversal(item);
+    }
     if matches!(item.action, Action::RoleSetting { .. }) {
         return role_setting::reversal(change);
     }

@@ -18,7 +18,7 @@ use crate::catalog;
 use crate::error::{Failure, Result};
 use crate::extension::as_owner;
 use crate::jobs;
-use crate::plan::JobRequest;
+use crate::plan::{JobRequest, partitioned};
 use crate::sql::{self, qualified, quote_literal, required};
 use groundskeeper_core::job::Task;
 use groundskeeper_core::partition::convert::{Goal, Stage, Step, next};
@@ -143,7 +143,11 @@ fn enqueue(table: &Qualified, goal: Goal) -> Result<i64> {
     if let Some(open) = jobs::open_of_kind(&quoted, task.kind())? {
         return Ok(open);
     }
-    jobs::enqueue(&JobRequest { item: None, relation: table.clone(), task })
+    let item = match goal {
+        Goal::Partition => partitioned::item_of(table)?.map(|item| item.id()),
+        _ => None,
+    };
+    jobs::enqueue(&JobRequest { item, relation: table.clone(), task })
 }
 
 fn known_zone(zone: &str) -> Result<()> {

@@ -7,7 +7,7 @@ use super::{key_type, shadow};
 use crate::error::{Failure, Result};
 use crate::jobs::{report, transaction};
 use crate::partition::managed;
-use crate::plan::run_before_deadline;
+use crate::plan::{partitioned, run_before_deadline};
 use crate::settings;
 use crate::sql::{self, qualified, quote_identifier, required};
 use groundskeeper_core::names::suffixed;
@@ -229,9 +229,11 @@ fn swap(conversion: &Conversion, goal: Goal) -> Result<()> {
         record::follow(conversion, &later)?;
         if way == Way::There {
             register(conversion)?;
+            partitioned::record(conversion)?;
             record::reach(conversion, Stage::Swapped)
         } else {
             managed::forget(&conversion.quoted())?;
+            partitioned::record_undone(conversion)?;
             record::reach(conversion, Stage::Restored)
         }
     })

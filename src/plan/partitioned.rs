@@ -1,0 +1,111 @@
+//! Tables that the plan wants partitioned: never by itself, only when the operator asks.
+
+use super::apply::Outcome;
+use super::rollback::Reversal;
+use super::{Undo, Work, journal, plan};
+use crate::catalog;
+use crate::error::Result;
+use crate::partition::convert::{self, record::Conversion};
+use crate::sql::{qualified, quote_literal};
+use crate::subtransaction::isolated;
+use groundskeeper_core::partition::convert::{Goal, Stage};
+use groundskeeper_core::plan::decide::{State, Verdict};
+use groundskeeper_core::plan::{Action, Item, Qualified};
+
+/// How a table stands.
+pub fn look_at(item: &Item, key: &str) -> Result<(Verdict, Option<Work>)> {
+    let conversion = convert::record::find(&item.relation)?;
+    let partitioned = catalog::partition_key(&item.relation)?;
+    let verdict = match (partitioned, conversion) {
+        (Some(found), _) if found != key => {
+            let detail = format!("{} is partitioned by {found}, the plan asks for {key}", item.relation);
+            return Ok((Verdict::because(State::Conflict, detail), None));
+        }
+        (Some(_), Some(conversion)) if conversion.stage != Stage::Finalized => Verdict::because(
+            State::Applied,
+            format!(
+                "{} is kept until groundskeeper.finalize_partitioning()",
+                conversion.beside_quoted(convert::record::FORMER)
+            ),
+        ),
+        (Some(_), _) => return Ok((Verdict::plain(State::Applied), None)),
+        (None, Some(conversion)) => Verdict::because(
+            State::Pending,
+            format!(
+                "a conversion was begun and is {}: groundskeeper.partition_table() goes on with it, \
+                 groundskeeper.undo_partitioning() takes it back",
+                conversion.stage.as_str()
+            ),
+        ),
+        (None, None) => Verdict::because(State::Pending, "partitioning waits until the operator asks for it"),
+    };
+    Ok((verdict, Some(work(&item.relation, key))))
+}
+
+fn work(relation: &Qualified, key: &str) -> Work {
+    let table = quote_literal(qualified(&relation.schema, &relation.name));
+    Work {
+        inline: vec![format!("SELECT groundskeeper.partition_table({table}, {})", quote_literal(key))],
+        inverse: vec![undo(relation)],
+        ..Work::default()
+    }
+}
+
+fn undo(relation: &Qualified) -> String {
+    let table = quote_literal(qualified(&relation.schema, &relation.name));
+    format!("SELECT groundskeeper.undo_partitioning({table})")
+}
+
+/// The item that a table is about, if the plan has one.
+pub fn item_of(table: &Qualified) -> Result<Option<&'static Item>> {
+    let is_it =
+        |item: &&Item| item.relation == *table && matches!(item.action, Action::PartitionedTable { .. });
+    Ok(plan()?.items.iter().find(is_it))
+}
+
+/// Writes down that a table has become a partitioned one.
+pub fn record(conversion: &Conversion) -> Result<()> {
+    let Some(item) = item_of(&conversion.table)? else { return Ok(()) };
+    let work = Work { undo: Undo::default(), ..work(&conversion.table, &conversion.key) };
+    journal::record(item, &work, &work.inline)
+}
+
+/// Writes down that it is what it was before.
+pub fn record_undone(conversion: &Conversion) -> Result<()> {
+    let Some(item) = item_of(&conversion.table)? else { return Ok(()) };
+    journal::standing()?.iter().filter(|c| c.item == item.id()).try_for_each(|c| journal::mark_reverted(c.id))
+}
+
+/// What takes the partitioning of a table back; not what was finalized.
+pub fn reversal(item: &Item) -> Result<Reversal> {
+    Ok(match convert::record::find(&item.relation)? {
+        None => Reversal::Gone(format!("{} was not converted by us", item.relation)),
+        Some(conversion) if conversion.stage == Stage::Finalized => Reversal::Refused(
+            "the unpartitioned table was dropped by groundskeeper.finalize_partitioning()".to_owned(),
+        ),
+        Some(_) => Reversal::by(vec![undo(&item.relation)]),
+    })
+}
+
+/// Queues the way back of a table, wherever its conversion is; nothing where there is none.
+pub fn take_back(item: &'static Item, dry_run: bool) -> Result<Option<Outcome>> {
+    let outcome = |action, state, detail, sql| Some(Outcome { item, action, state, detail, sql });
+    Ok(match reversal(item)? {
+        Reversal::Gone(_) => None,
+        Reversal::Refused(reason) => outcome("skip", State::Blocked, Some(reason), None),
+        Reversal::Steps(_) => {
+            let sql = Some(undo(&item.relation));
+            let queued = || {
+                let found = catalog::relation(&item.relation)?;
+                found.map_or(Ok(None), |table| convert::ask(table.oid, Goal::Undo).map(Some))
+            };
+            match if dry_run { Ok(None) } else { isolated(queued) } {
+                Ok(job) => {
+                    let detail = job.map(|job| format!("job {job} makes the table what it was"));
+                    outcome("queue", State::Queued, detail, sql)
+                }
+                Err(failure) => outcome("skip", State::Blocked, Some(failure.one_line()), sql),
+            }
+        }
+    })
+}
