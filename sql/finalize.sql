@@ -11,6 +11,9 @@ REVOKE ALL ON FUNCTION groundskeeper.detach_partition(regclass) FROM PUBLIC;
 REVOKE ALL ON FUNCTION groundskeeper.resume() FROM PUBLIC;
 REVOKE ALL ON FUNCTION groundskeeper.look_after_jobs() FROM PUBLIC;
 REVOKE ALL ON PROCEDURE groundskeeper.wait_for_job(bigint, interval, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION @extschema@.update_table_statistics(boolean) FROM PUBLIC;
+REVOKE ALL ON FUNCTION groundskeeper.maintain(regclass) FROM PUBLIC;
+REVOKE ALL ON FUNCTION groundskeeper.stop_maintaining(regclass) FROM PUBLIC;
 
 -- PUBLIC reaches the pure functions; each other function has its own grant.
 GRANT USAGE ON SCHEMA groundskeeper TO PUBLIC;
@@ -30,6 +33,9 @@ COMMENT ON FUNCTION groundskeeper.reindex(regclass) IS 'Queues the rebuilding of
 COMMENT ON FUNCTION groundskeeper.detach_partition(regclass) IS 'Queues the detaching of a partition, concurrently where it has no default beside it, and returns the job''s number';
 COMMENT ON FUNCTION groundskeeper.resume() IS 'Lets a restored copy of a database run the jobs that came with it';
 COMMENT ON FUNCTION groundskeeper.look_after_jobs() IS 'Starts a worker for jobs that have none, as after a crash where the library is not preloaded';
+COMMENT ON FUNCTION @extschema@.update_table_statistics(boolean) IS 'Analyzes tables that have changed as much as autovacuum lets pass, and refreshes materialized views whose sources have changed; with force also those that have not';
+COMMENT ON FUNCTION groundskeeper.maintain(regclass) IS 'Has update_table_statistics() look after one more table or materialized view; false if it does so already';
+COMMENT ON FUNCTION groundskeeper.stop_maintaining(regclass) IS 'Takes a relation off groundskeeper.maintained_relations';
 COMMENT ON PROCEDURE groundskeeper.wait_for_job(bigint, interval, text) IS 'Waits until a job has ended, committing between looks; not in a transaction block';
 
 -- The installation itself: all of the plan that is safe in this transaction, the rest as jobs.

@@ -13,6 +13,7 @@ mod parse;
 mod plan;
 mod settings;
 mod sql;
+mod statistics;
 mod subtransaction;
 
 use pgrx::prelude::*;

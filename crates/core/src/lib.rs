@@ -8,3 +8,4 @@ pub mod job;
 pub mod names;
 pub mod plan;
 pub mod quality;
+pub mod statistics;

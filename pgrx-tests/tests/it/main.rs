@@ -34,3 +34,5 @@ mod roles;
 mod rollback;
 #[cfg(test)]
 mod smoke;
+#[cfg(test)]
+mod statistics;
