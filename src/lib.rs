@@ -11,6 +11,7 @@ mod extension;
 mod jobs;
 mod parse;
 mod plan;
+mod schedule;
 mod settings;
 mod sql;
 mod statistics;

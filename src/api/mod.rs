@@ -3,6 +3,7 @@
 mod jobs;
 mod plan;
 mod quality;
+mod schedule;
 mod statistics;
 
 use crate::error::{Failure, Result};

@@ -8,4 +8,5 @@ pub mod job;
 pub mod names;
 pub mod plan;
 pub mod quality;
+pub mod schedule;
 pub mod statistics;
