@@ -67,7 +67,7 @@ CREATE VIEW groundskeeper.schedule_state AS
 SELECT s.job_name, s.schedule, s.command, s.scheduler, s.timezone, s.run_as, s.home, s.scheduled_at,
        s.enabled AND s.scheduled_at IS NOT NULL AS active, r.last_run, r.last_success, l.running,
        -- A run that left its lock without a word was lost.
-       COALESCE(r.failures, 0) + (r.unfinished AND NOT l.running)::integer AS failures,
+       COALESCE(r.failures + (r.unfinished AND NOT l.running)::integer, 0) AS failures,
        CASE WHEN r.unfinished AND NOT l.running THEN 'its run was lost; see the server log' ELSE r.last_error END AS last_error
   FROM groundskeeper.schedule s
   LEFT JOIN groundskeeper.schedule_run r USING (job_name)

@@ -26,7 +26,7 @@ fn at(micros: i64) -> Result<DateTime<Utc>> {
     DateTime::from_timestamp_micros(micros).ok_or_else(|| Failure::internal("a time is out of range"))
 }
 
-/// When an entry is due next, in seconds since 1970.
+/// When an entry is due next; the times given are in microseconds since 1970.
 pub fn next_run(
     schedule: &str,
     timezone: Option<&str>,

@@ -69,9 +69,18 @@ pub extern "C-unwind" fn groundskeeper_scheduler(argument: pg_sys::Datum) {
     let database = unsafe { pg_sys::Oid::from_datum(argument, false) };
     BackgroundWorker::connect_worker_to_spi_by_oid(database, None);
     session::own();
-    let next = look_after();
-    if let (Some(answer), Ok(next)) = (answer, next) {
-        answer.put(&next.map_or(0, |next| next.timestamp_micros()).to_ne_bytes());
+    match (look_after(), answer) {
+        (Ok(next), Some(answer)) => {
+            answer.put(&next.map_or(0, |next| next.timestamp_micros()).to_ne_bytes());
+        }
+        (Ok(_), None) => {}
+        // Without an answer the launcher tries again.
+        (Err(failure), _) => ereport!(
+            WARNING,
+            failure.code,
+            format!("groundskeeper's schedule could not be looked at: {}", failure.message),
+            failure.one_line()
+        ),
     }
 }
 

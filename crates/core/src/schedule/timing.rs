@@ -85,8 +85,7 @@ impl Timing {
         }
         let whole = |values: &[u16], count: usize| values.len() == count;
         let (minutes, hours) = (pattern.minutes.values(), pattern.hours.values());
-        let every_day =
-            [&pattern.days, &pattern.months, &pattern.days_of_week].iter().all(|part| part.from_wildcard);
+        let every_day = self.cron.as_str().split(' ').skip(2).all(|field| field == "*");
         if whole(&minutes, 60) && whole(&hours, 24) && every_day {
             return self.cron.as_str().to_owned();
         }
