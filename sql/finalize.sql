@@ -22,6 +22,14 @@ REVOKE ALL ON FUNCTION groundskeeper.apply_retention(boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION groundskeeper.drop_partition(regclass) FROM PUBLIC;
 REVOKE ALL ON FUNCTION groundskeeper.drain_default(regclass, integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION groundskeeper.guard_partitions() FROM PUBLIC;
+REVOKE ALL ON FUNCTION @extschema@.update_table_statistics(boolean) FROM PUBLIC;
+REVOKE ALL ON FUNCTION groundskeeper.maintain(regclass) FROM PUBLIC;
+REVOKE ALL ON FUNCTION groundskeeper.stop_maintaining(regclass) FROM PUBLIC;
+REVOKE ALL ON FUNCTION groundskeeper.schedule_maintenance(text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION groundskeeper.unschedule_maintenance() FROM PUBLIC;
+REVOKE ALL ON FUNCTION groundskeeper.run_step(text, text, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION groundskeeper.overdue_runs() FROM PUBLIC;
+REVOKE ALL ON FUNCTION groundskeeper.prune_history() FROM PUBLIC;
 
 -- PUBLIC reaches the pure functions; each other function has its own grant.
 GRANT USAGE ON SCHEMA groundskeeper TO PUBLIC;
@@ -53,6 +61,16 @@ COMMENT ON FUNCTION groundskeeper.guard_partitions() IS 'Refuses plain statement
 COMMENT ON EVENT TRIGGER groundskeeper_guard_partitions IS 'Keeps the keys of converted tables right when partitions come and go';
 COMMENT ON FUNCTION groundskeeper.resume() IS 'Lets a restored copy of a database run the jobs that came with it';
 COMMENT ON FUNCTION groundskeeper.look_after_jobs() IS 'Starts a worker for jobs that have none, as after a crash where the library is not preloaded';
+COMMENT ON FUNCTION @extschema@.update_table_statistics(boolean) IS 'Analyzes tables that have changed as much as autovacuum lets pass, and refreshes materialized views whose sources have changed; with force also those that have not';
+COMMENT ON FUNCTION groundskeeper.maintain(regclass) IS 'Has update_table_statistics() look after one more table or materialized view; false if it does so already';
+COMMENT ON FUNCTION groundskeeper.stop_maintaining(regclass) IS 'Takes a relation off groundskeeper.maintained_relations';
+COMMENT ON FUNCTION groundskeeper.schedule_maintenance(text) IS 'Puts the entries of groundskeeper.schedule on pg_cron, else on the launcher; returns what is scheduled where';
+COMMENT ON FUNCTION groundskeeper.unschedule_maintenance() IS 'Takes the entries of groundskeeper.schedule off their scheduler';
+COMMENT ON FUNCTION groundskeeper.run_step(text, text, text) IS 'One step of groundskeeper.run_one()';
+COMMENT ON FUNCTION groundskeeper.overdue_runs() IS 'The entries of the schedule that run as the caller and are overdue';
+COMMENT ON FUNCTION groundskeeper.prune_history() IS 'Deletes what is older than groundskeeper.job_history from the histories; how many rows';
+COMMENT ON FUNCTION groundskeeper.check_schedule(text, text) IS 'True for a schedule and a time zone that can be followed; raises an error that says what is wrong otherwise';
+COMMENT ON FUNCTION groundskeeper.next_run(text, text, timestamptz, timestamptz, integer) IS 'When an entry of the schedule is due next, given when it was scheduled, when it last ran, and how many runs have failed in a row';
 COMMENT ON PROCEDURE groundskeeper.wait_for_job(bigint, interval, text) IS 'Waits until a job has ended, committing between looks; not in a transaction block';
 
 -- The installation itself: all of the plan that is safe in this transaction, the rest as jobs.

@@ -13,8 +13,10 @@ mod jobs;
 mod parse;
 mod partition;
 mod plan;
+mod schedule;
 mod settings;
 mod sql;
+mod statistics;
 mod subtransaction;
 
 use pgrx::prelude::*;

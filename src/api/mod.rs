@@ -6,6 +6,8 @@ mod jobs;
 mod partitions;
 mod plan;
 mod quality;
+mod schedule;
+mod statistics;
 
 use crate::error::{Failure, Result};
 use pgrx::prelude::*;

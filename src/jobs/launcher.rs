@@ -1,11 +1,23 @@
-//! The launcher: where the library is preloaded, it looks once into each database when the server has started,
-//! so that jobs which a crash or a restart interrupted go on by themselves.
+//! The launcher: where the library is preloaded, it looks into each database when the server has started, so that
+//! jobs which a crash or a restart interrupted go on by themselves, and returns to those that have a schedule when
+//! something is due there. It holds no connection to any of them meanwhile.
 
 use super::dispatcher;
-use pgrx::bgworkers::{BackgroundWorker, BackgroundWorkerBuilder, BgWorkerStartTime, SignalWakeFlags};
+use crate::schedule::Mailbox;
+use crate::schedule::worker::{ANSWER, ended, start_scheduler};
+use chrono::{DateTime, Utc};
+use pgrx::bgworkers::{
+    BackgroundWorker, BackgroundWorkerBuilder, BgWorkerStartTime, DynamicBackgroundWorker, SignalWakeFlags,
+};
 use pgrx::pg_sys;
 use pgrx::prelude::*;
-use std::time::Duration;
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+/// The longest sleep where there is a schedule: a clock that is put back must not have us oversleep.
+const NAP: Duration = Duration::from_secs(60);
+/// How soon a database is looked at again whose scheduler was lost or could not be started.
+const RETRY: Duration = Duration::from_secs(10);
 
 /// Registers the launcher; called while `shared_preload_libraries` are loaded. It starts when recovery is over,
 /// so never on a standby, and not at all while `pg_upgrade` runs the server.
@@ -43,8 +55,120 @@ pub extern "C-unwind" fn groundskeeper_launcher(_argument: pg_sys::Datum) {
             return;
         }
     }
-    // Staying costs nothing; leaving would have the postmaster start us again.
-    while BackgroundWorker::wait_latch(None) {}
+    let mut visits = Visits::default();
+    visits.look_everywhere();
+    loop {
+        visits.collect();
+        visits.start_due();
+        if !BackgroundWorker::wait_latch(visits.pause()) {
+            return;
+        }
+        if BackgroundWorker::sighup_received() {
+            // SAFETY: between transactions, in a process that may re-read its configuration.
+            unsafe { pg_sys::ProcessConfigFile(pg_sys::GucContext::PGC_SIGHUP) };
+            // schedule_maintenance() and resume() ask like this for a look, too.
+            visits.look_everywhere();
+        }
+    }
+}
+
+/// When to be where.
+#[derive(Default)]
+struct Visits {
+    due: HashMap<pg_sys::Oid, Due>,
+    under_way: HashMap<pg_sys::Oid, (DynamicBackgroundWorker, Mailbox)>,
+}
+
+/// By whichever clock it comes first: that on the wall may be set, the other stands still while the machine sleeps.
+#[derive(Clone, Copy)]
+struct Due {
+    wall: DateTime<Utc>,
+    steady: Instant,
+}
+
+impl Due {
+    fn after(pause: Duration) -> Self {
+        Self { wall: Utc::now() + pause, steady: Instant::now() + pause }
+    }
+
+    fn at(wall: DateTime<Utc>) -> Self {
+        // Never in less than a second, whatever a scheduler says.
+        let pause = (wall - Utc::now()).to_std().unwrap_or_default().max(Duration::from_secs(1));
+        let a_year = Duration::from_secs(366 * 24 * 3600);
+        Self {
+            wall: wall.max(Utc::now() + Duration::from_secs(1)),
+            steady: Instant::now() + pause.min(a_year),
+        }
+    }
+
+    fn left(self) -> Duration {
+        let wall = (self.wall - Utc::now()).to_std().unwrap_or_default();
+        wall.min(self.steady.saturating_duration_since(Instant::now()))
+    }
+}
+
+impl Visits {
+    /// Has every database looked at now; those that are gone are forgotten.
+    fn look_everywhere(&mut self) {
+        self.due = databases().into_iter().map(|database| (database, Due::after(Duration::ZERO))).collect();
+    }
+
+    /// Hears what schedulers that have ended found.
+    fn collect(&mut self) {
+        let over: Vec<pg_sys::Oid> = self
+            .under_way
+            .iter()
+            .filter(|(_, (worker, _))| ended(worker))
+            .map(|(database, _)| *database)
+            .collect();
+        for database in over {
+            let Some((_, mailbox)) = self.under_way.remove(&database) else { continue };
+            let answer = mailbox.take().try_into().map(i64::from_ne_bytes);
+            let next = match answer {
+                Ok(0) => None,
+                Ok(micros) => DateTime::from_timestamp_micros(micros).map(Due::at),
+                // It could not connect, or was lost. The database may be gone.
+                Err(_) => databases().contains(&database).then(|| Due::after(RETRY)),
+            };
+            // Asked for a look meanwhile, it gets one all the same.
+            if let Some(next) = next {
+                self.due.entry(database).or_insert(next);
+            }
+        }
+    }
+
+    fn start_due(&mut self) {
+        let now: Vec<pg_sys::Oid> = self
+            .due
+            .iter()
+            .filter(|(database, due)| due.left().is_zero() && !self.under_way.contains_key(*database))
+            .map(|(database, _)| *database)
+            .collect();
+        for database in now {
+            let started = Mailbox::new(ANSWER)
+                .and_then(|mailbox| start_scheduler(database, &mailbox).map(|worker| (worker, mailbox)));
+            match started {
+                Some(visit) => {
+                    self.due.remove(&database);
+                    self.under_way.insert(database, visit);
+                }
+                None => {
+                    self.due.insert(database, Due::after(RETRY));
+                }
+            }
+        }
+    }
+
+    /// How long to sleep; without a schedule anywhere until somebody asks for a look. The end of a scheduler wakes
+    /// us, too.
+    fn pause(&self) -> Option<Duration> {
+        let waiting = |(database, due): (&pg_sys::Oid, &Due)| {
+            (!self.under_way.contains_key(database)).then(|| due.left())
+        };
+        let next = self.due.iter().filter_map(waiting).min();
+        let next = next.map(|pause| pause.clamp(Duration::from_millis(100), NAP));
+        if self.under_way.is_empty() { next } else { Some(next.unwrap_or(NAP).min(NAP)) }
+    }
 }
 
 /// The databases that can be connected to, templates left alone.

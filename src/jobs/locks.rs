@@ -7,11 +7,35 @@ use pgrx::pg_sys;
 /// dispatcher's post and the job's number for a runner's.
 pub const CLASS: u32 = 0x676b_6a62;
 
+/// The same for the runs of the schedule, by their slot.
+const RUNS: u32 = 0x676b_7363;
+
 /// Takes a lock of the session, unless another process has it.
 pub fn take(number: u32) -> bool {
     // SAFETY: a complete tag, read during the call only; a session's lock needs no transaction's resources.
     unsafe {
-        pg_sys::LockAcquire(&tag(number), pg_sys::ExclusiveLock as i32, true, true)
+        pg_sys::LockAcquire(&tag(CLASS, number), pg_sys::ExclusiveLock as i32, true, true)
+            != pg_sys::LockAcquireResult::LOCKACQUIRE_NOT_AVAIL
+    }
+}
+
+/// The lock of whoever updates statistics. Numbers of jobs do not come near.
+pub const STATISTICS: u32 = u32::MAX;
+
+/// Takes a lock until the end of the transaction, unless another process has it.
+pub fn take_for_transaction(number: u32) -> bool {
+    until_end(&tag(CLASS, number))
+}
+
+/// The same for a run of the schedule.
+pub fn take_for_run(slot: u32) -> bool {
+    until_end(&tag(RUNS, slot))
+}
+
+fn until_end(tag: &pg_sys::LOCKTAG) -> bool {
+    // SAFETY: a complete tag, read during the call only, inside a transaction.
+    unsafe {
+        pg_sys::LockAcquire(tag, pg_sys::ExclusiveLock as i32, false, true)
             != pg_sys::LockAcquireResult::LOCKACQUIRE_NOT_AVAIL
     }
 }
@@ -19,14 +43,14 @@ pub fn take(number: u32) -> bool {
 /// Gives a lock back that the session has.
 pub fn give_back(number: u32) {
     // SAFETY: as above.
-    unsafe { pg_sys::LockRelease(&tag(number), pg_sys::ExclusiveLock as i32, true) };
+    unsafe { pg_sys::LockRelease(&tag(CLASS, number), pg_sys::ExclusiveLock as i32, true) };
 }
 
-fn tag(number: u32) -> pg_sys::LOCKTAG {
+fn tag(class: u32, number: u32) -> pg_sys::LOCKTAG {
     pg_sys::LOCKTAG {
         // SAFETY: a plain read of what is fixed for the life of the backend.
         locktag_field1: unsafe { pg_sys::MyDatabaseId }.to_u32(),
-        locktag_field2: CLASS,
+        locktag_field2: class,
         locktag_field3: number,
         locktag_field4: 0,
         locktag_type: pg_sys::LockTagType::LOCKTAG_USERLOCK as u8,

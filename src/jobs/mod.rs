@@ -4,11 +4,11 @@ mod build_index;
 mod dispatcher;
 mod drain;
 mod launcher;
-mod locks;
+pub mod locks;
 mod rebuild;
-mod runner;
-mod session;
-mod toplevel;
+pub mod runner;
+pub mod session;
+pub mod toplevel;
 
 pub use launcher::register as register_launcher;
 pub use runner::{report, step_done, transaction};
@@ -96,6 +96,33 @@ fn worker_role(relation: &Qualified) -> Result<String> {
             format!("role {role} cannot run a job"),
         )
         .detail(format!("A job on {relation} connects as {role}, who {why}; {remedy} lets it."))),
+    }
+}
+
+/// Refuses a role that no worker can connect as.
+pub fn may_log_in(role: &str) -> Result<()> {
+    let may = "SELECT rolcanlogin, pg_catalog.has_database_privilege(oid, pg_catalog.current_database(), 'CONNECT'),
+                      pg_catalog.current_database()::text
+                 FROM pg_catalog.pg_roles WHERE rolname = $1";
+    let remedy = sql::first(may, &[role.into()], |row| {
+        let database = quote_identifier(required::<String>(row, 3)?);
+        let role = quote_identifier(role);
+        Ok(if !required::<bool>(row, 1)? {
+            Some(("may not log in", format!("ALTER ROLE {role} LOGIN;")))
+        } else if !required::<bool>(row, 2)? {
+            Some(("may not connect", format!("GRANT CONNECT ON DATABASE {database} TO {role};")))
+        } else {
+            None
+        })
+    })?;
+    match remedy.flatten() {
+        None => Ok(()),
+        Some((why, remedy)) => Err(Failure::new(
+            PgSqlErrorCode::ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
+            format!("role {role} cannot run scheduled maintenance"),
+        )
+        .detail(format!("Workers connect as {role}, who {why}."))
+        .hint(remedy)),
     }
 }
 
@@ -404,6 +431,7 @@ pub fn resume() -> Result<i64> {
         )
     })?;
     dispatcher::start_at_commit();
+    crate::schedule::resume()?;
     Ok(adopted.unwrap_or(0))
 }
 

@@ -74,9 +74,11 @@ pub extern "C-unwind" fn groundskeeper_runner(argument: pg_sys::Datum) {
     }
 }
 
+/// Has the worker end at its next safe point when it is told to.
+///
 /// # Safety
 /// Only at the start of a background worker.
-unsafe fn set_sigterm_handler() {
+pub unsafe fn set_sigterm_handler() {
     // SAFETY: a handler that does what PostgreSQL's own for backends does.
     unsafe {
         #[cfg(not(feature = "pg18"))]

@@ -10,3 +10,5 @@ pub mod names;
 pub mod partition;
 pub mod plan;
 pub mod quality;
+pub mod schedule;
+pub mod statistics;

@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::process::Stdio;
 
 use anyhow::{Result, bail};
-use groundskeeper_sandbox::server;
+use groundskeeper_sandbox::{server, shape};
 
 use crate::process::{announce, repository};
 use crate::{install, setup};
@@ -24,14 +24,17 @@ pub struct Options {
 enum Subject {
     /// What a quality score costs, against the same rules in SQL and PL/pgSQL
     Score,
+    /// What update_table_statistics() costs, against the plan's own function
+    Statistics,
 }
 
 /// `cargo xtask bench`
 pub fn run(options: &Options) -> Result<()> {
-    let script = match options.subject {
-        Subject::Score => "score.sql",
+    let (tables, script) = match options.subject {
+        Subject::Score => ("", "score.sql"),
+        Subject::Statistics => (shape::SHAPE_A, "statistics.sql"),
     };
-    let script = std::fs::read(repository().join("crates/xtask/bench").join(script))?;
+    let script = std::fs::read_to_string(repository().join("crates/xtask/bench").join(script))?;
     let installation = setup::run()?;
     install::run(&installation)?;
     announce(format!("measuring over {} rows", options.rows));
@@ -43,7 +46,8 @@ pub fn run(options: &Options) -> Result<()> {
         .arg(format!("rows={}", options.rows));
     let mut psql = psql.stdin(Stdio::piped()).spawn()?;
     if let Some(mut stdin) = psql.stdin.take() {
-        stdin.write_all(&script)?;
+        stdin.write_all(tables.as_bytes())?;
+        stdin.write_all(script.as_bytes())?;
     }
     if !psql.wait()?.success() {
         bail!("the script stopped");

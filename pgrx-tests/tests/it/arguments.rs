@@ -18,7 +18,7 @@ const MUTATORS: &str = "
      ORDER BY 1";
 
 /// Each argument of each of these that must not be NULL; a new function must find its way in here.
-const WITH_NULL: [(&str, &[&str]); 13] = [
+const WITH_NULL: &[(&str, &[&str])] = &[
     (
         "SELECT groundskeeper.apply_plan dry_run sections",
         &["groundskeeper.apply_plan(NULL)", "groundskeeper.apply_plan(sections => ARRAY[NULL])"],
@@ -27,7 +27,9 @@ const WITH_NULL: [(&str, &[&str]); 13] = [
     ("SELECT groundskeeper.cancel_job job_id", &["groundskeeper.cancel_job(NULL)"]),
     ("SELECT groundskeeper.detach_partition partition", &["groundskeeper.detach_partition(NULL)"]),
     ("SELECT groundskeeper.look_after_jobs ", &[]),
+    ("SELECT groundskeeper.maintain relation", &["groundskeeper.maintain(NULL)"]),
     ("SELECT groundskeeper.measured_bloat relations", &[]),
+    ("SELECT groundskeeper.prune_history ", &[]),
     ("SELECT groundskeeper.relations_locked_by_others ", &[]),
     ("SELECT groundskeeper.reindex index", &["groundskeeper.reindex(NULL)"]),
     ("SELECT groundskeeper.resume ", &[]),
@@ -40,7 +42,19 @@ const WITH_NULL: [(&str, &[&str]); 13] = [
             "groundskeeper.rollback_plan(true, ARRAY[NULL])",
         ],
     ),
+    ("CALL groundskeeper.run_one job_name make_up problem", &["groundskeeper.run_one(NULL, false, NULL)"]),
+    ("CALL groundskeeper.run_overdue ", &[]),
+    ("CALL groundskeeper.run_scheduled job_name", &["groundskeeper.run_scheduled(NULL)"]),
+    (
+        "SELECT groundskeeper.run_step step job_name argument",
+        &["groundskeeper.run_step(NULL, 'history')", "groundskeeper.run_step('begin', NULL)"],
+    ),
+    // No zone is the plan's.
+    ("SELECT groundskeeper.schedule_maintenance timezone", &[]),
     ("SELECT groundskeeper.sizes_without_waiting relations", &[]),
+    ("SELECT groundskeeper.stop_maintaining relation", &["groundskeeper.stop_maintaining(NULL)"]),
+    ("SELECT groundskeeper.unschedule_maintenance ", &[]),
+    ("SELECT update_table_statistics force", &["update_table_statistics(NULL)"]),
     (
         "CALL groundskeeper.wait_for_job job_id timeout state",
         &["groundskeeper.wait_for_job(NULL)", "groundskeeper.wait_for_job(1, NULL)"],

@@ -35,4 +35,8 @@ mod roles;
 #[cfg(test)]
 mod rollback;
 #[cfg(test)]
+mod schedule;
+#[cfg(test)]
 mod smoke;
+#[cfg(test)]
+mod statistics;

@@ -13,8 +13,9 @@ use groundskeeper_tests::{Template, TestDb};
 use postgres::Client;
 
 /// Every view and function of this capability, for tests that only ask whether they answer.
-const REPORTS: [&str; 5] = [
+const REPORTS: [&str; 6] = [
     "monitoring.connection_stats",
+    "monitoring.maintenance_status",
     "monitoring.slow_queries",
     "monitoring.table_bloat",
     "monitoring.unused_indexes",

@@ -41,8 +41,23 @@ const PURE: [&str; 10] = [
 ];
 
 /// What changes something.
-const MUTATORS: [&str; 6] =
-    ["apply_plan", "apply_server_settings", "cancel_job", "resume", "retry_job", "rollback_plan"];
+const MUTATORS: &[&str] = &[
+    "apply_plan",
+    "apply_server_settings",
+    "finalize_partitioning",
+    "partition_table",
+    "undo_partitioning",
+    "cancel_job",
+    "maintain",
+    "prune_history",
+    "resume",
+    "retry_job",
+    "rollback_plan",
+    "run_step",
+    "schedule_maintenance",
+    "stop_maintaining",
+    "update_table_statistics",
+];
 
 fn of_role(query: &str, role: &str) -> String {
     query.replace(":role", &format!("'{}'", role.replace('\'', "''")))
@@ -124,8 +139,12 @@ fn a_member_of_pg_monitor_reads_all_and_changes_nothing() {
             "groundskeeper.change_log SELECT",
             "groundskeeper.job_history SELECT",
             "groundskeeper.jobs SELECT",
+            "groundskeeper.maintained_relations SELECT",
+            "groundskeeper.maintenance_log SELECT",
             "groundskeeper.quality_rules SELECT",
+            "groundskeeper.schedule SELECT",
             "monitoring.connection_stats SELECT",
+            "monitoring.maintenance_status SELECT",
             "monitoring.slow_queries SELECT",
             "monitoring.table_bloat SELECT",
             "monitoring.unused_indexes SELECT",
@@ -323,6 +342,12 @@ fn a_hostile_search_path_gets_nothing_called_and_nothing_changed() {
         "SELECT FROM groundskeeper.recommend_pool_size()",
         "SELECT FROM groundskeeper.pool_utilization()",
         "SELECT FROM monitoring.table_bloat",
+        "SELECT FROM public.update_table_statistics(true)",
+        "SELECT FROM groundskeeper.schedule_maintenance()",
+        "UPDATE groundskeeper.schedule SET scheduled_at = pg_catalog.now() OPERATOR(pg_catalog.-) interval '1 day'",
+        "CALL groundskeeper.run_overdue()",
+        "SELECT FROM monitoring.maintenance_status",
+        "SELECT FROM groundskeeper.unschedule_maintenance()",
     ] {
         trapped.batch_execute(call).unwrap_or_else(|error| panic!("{error:?}: {call}"));
     }

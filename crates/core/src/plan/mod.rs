@@ -19,6 +19,9 @@ pub const SECTIONS: [&str; 10] = ["1.1", "2.1", "2.2", "3.1", "4.1", "4.2", "5.1
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Plan {
+    /// The tables whose statistics are kept fresh (section 6.1); the plan's materialized views are refreshed, too.
+    #[serde(default)]
+    pub statistics: Vec<Qualified>,
     /// The items; ids are distinct.
     pub items: Vec<Item>,
 }

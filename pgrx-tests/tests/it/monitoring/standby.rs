@@ -43,6 +43,7 @@ fn reports_run_on_a_hot_standby() {
         "pool_utilization()",
         "recommend_pool_size()",
         "connection_pool_config()",
+        "schedule",
     ] {
         run_sql(&mut client, &format!("SELECT FROM groundskeeper.{report}"));
     }

@@ -1,0 +1,202 @@
+//! Without pg_cron the launcher runs the same entries.
+
+use super::*;
+use std::process::Command;
+
+fn preloaded() -> Options {
+    Options::default().preload("pg_groundskeeper")
+}
+
+#[test]
+fn entries_run_at_their_times_as_the_role_that_scheduled_them() {
+    let (server, mut client) = betting(&preloaded());
+    client
+        .batch_execute(
+            "CREATE ROLE keeper LOGIN; ALTER ROLE keeper SET statement_timeout = '1ms'; CREATE SCHEMA own AUTHORIZATION keeper;
+             GRANT EXECUTE ON FUNCTION groundskeeper.schedule_maintenance, groundskeeper.unschedule_maintenance,
+                 groundskeeper.run_step, groundskeeper.overdue_runs, update_table_statistics, groundskeeper.prune_history TO keeper;
+             GRANT EXECUTE ON PROCEDURE groundskeeper.run_one, groundskeeper.run_scheduled, groundskeeper.run_overdue TO keeper",
+        )
+        .unwrap();
+    noting(&mut client, "* * * * *");
+    let mut keeper = server.connect(BETTING, "keeper").unwrap();
+    keeper.batch_execute("SET statement_timeout = 0").unwrap();
+    let scheduled = call(&mut keeper, "schedule_maintenance('Europe/Berlin')");
+    assert_eq!(scheduled.len(), 3);
+    assert!(scheduled.iter().all(|row| row.scheduler == "launcher"), "{scheduled:?}");
+    assert_eq!(call(&mut keeper, "schedule_maintenance('Europe/Berlin')"), scheduled, "repeatable");
+    assert_eq!(count(&mut client), 0, "not before its time");
+    until("the second of two runs", 130, || count(&mut client) >= 2);
+    let runs = "SELECT DISTINCT who || ' ' || settings FROM public.noted";
+    assert_eq!(texts(&mut client, runs).unwrap(), ["keeper keeper 0 Europe/Berlin"]);
+    let minutes = "SELECT count(*) = count(DISTINCT date_trunc('minute', at)) AND bool_and(extract(second FROM at) < 30) FROM public.noted";
+    assert_eq!(text(&mut client, minutes).unwrap(), "true", "once each, soon after the minute began");
+    assert_eq!(status(&mut client, "note"), "launcher t t 0");
+    let next = "SELECT next_run > last_run AND next_run <= now() + interval '61 s' FROM monitoring.maintenance_status WHERE task = 'note'";
+    assert_eq!(text(&mut client, next).unwrap(), "true");
+
+    let gone = call(&mut keeper, "unschedule_maintenance()");
+    assert_eq!(gone.len(), 3);
+    let runs = count(&mut client);
+    sleep(Duration::from_secs(62));
+    assert_eq!(count(&mut client), runs);
+    assert!(call(&mut keeper, "unschedule_maintenance()").is_empty());
+}
+
+#[test]
+fn an_outage_is_made_up_once_and_databases_without_a_schedule_are_left_alone() {
+    let (server, mut client) = betting(&preloaded());
+    server.create_database("other", "template0").unwrap();
+    noting(&mut client, "0 * * * *");
+    call(&mut client, "schedule_maintenance()");
+    until("no worker but the launcher", 30, || workers(&server) == ["pg_groundskeeper launcher "]);
+    client
+        .batch_execute("UPDATE groundskeeper.schedule SET enabled = false WHERE job_name = 'statistics'")
+        .unwrap();
+    back_date(&mut client);
+    server.stop(groundskeeper_sandbox::server::StopMode::Fast).unwrap();
+    server.up().unwrap();
+    let mut client = server.connect(BETTING, SUPERUSER).unwrap();
+    until("the run that was missed", 30, || count(&mut client) == 1);
+    sleep(Duration::from_secs(5));
+    // Unless the hour has just begun.
+    assert!(count(&mut client) <= 2);
+    assert_eq!(
+        status(&mut client, "statistics"),
+        "none f f 0".replace("none", "launcher"),
+        "not enabled, not run"
+    );
+    // What has a connection stands in the way of these.
+    until("nobody in the database", 20, || workers(&server) == ["pg_groundskeeper launcher "]);
+    drop(client);
+    server.connect("postgres", SUPERUSER).unwrap().batch_execute("DROP DATABASE betting").unwrap();
+    sleep(Duration::from_secs(2));
+    assert_eq!(workers(&server), ["pg_groundskeeper launcher "]);
+}
+
+#[test]
+fn failures_are_counted_and_repeated_after_a_pause() {
+    let (server, mut client) = betting(&preloaded());
+    client
+        .batch_execute(
+            "CREATE SEQUENCE public.tries;
+             CREATE FUNCTION public.try() RETURNS void LANGUAGE plpgsql AS $$
+             BEGIN
+                 IF nextval('public.tries') < 2 THEN RAISE EXCEPTION 'not yet'; END IF;
+             END $$;
+             INSERT INTO groundskeeper.schedule (job_name, schedule, command)
+             VALUES ('fails', '0 0 1 1 *', 'SELECT public.try()'),
+                    ('broken', '0 0 1 1 *', 'SELECT FROM nowhere')",
+        )
+        .unwrap();
+    call(&mut client, "schedule_maintenance()");
+    client
+        .batch_execute("UPDATE groundskeeper.schedule SET scheduled_at = now() - interval '2 years'")
+        .unwrap();
+    call(&mut client, "schedule_maintenance()");
+    until("the first failure", 30, || status(&mut client, "fails").contains("t f 1 not yet (P0001)"));
+    until("the other", 30, || status(&mut client, "broken").contains("42P01"));
+    let next = "SELECT next_run - last_run = interval '1 minute' FROM monitoring.maintenance_status WHERE task = 'fails'";
+    assert_eq!(text(&mut client, next).unwrap(), "true");
+    sleep(Duration::from_secs(10));
+    assert_eq!(text(&mut client, "SELECT last_value FROM public.tries").unwrap(), "1", "no storm");
+    until("success at last", 90, || status(&mut client, "fails") == "launcher t t 0");
+    assert_eq!(text(&mut client, "SELECT last_value FROM public.tries").unwrap(), "2");
+    until("the broken one again", 60, || status(&mut client, "broken").starts_with("launcher t f 2"));
+    drop(server);
+}
+
+#[test]
+fn a_run_that_is_killed_counts_as_failed_and_is_made_up() {
+    let (server, mut client) = betting(&preloaded());
+    noting(&mut client, "0 0 1 1 *");
+    client
+        .batch_execute(
+            "CREATE TABLE public.slow (yes boolean); INSERT INTO public.slow VALUES (true);
+             UPDATE groundskeeper.schedule
+                SET command = 'SELECT pg_sleep(CASE WHEN yes THEN 600 ELSE 0 END) FROM public.slow' WHERE job_name = 'note'",
+        )
+        .unwrap();
+    call(&mut client, "schedule_maintenance()");
+    client
+        .batch_execute("UPDATE groundskeeper.schedule SET scheduled_at = now() - interval '2 years'")
+        .unwrap();
+    call(&mut client, "schedule_maintenance()");
+    let running = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'pg_groundskeeper scheduled run' AND wait_event = 'PgSleep'";
+    until("the run", 30, || texts(&mut client, running).unwrap().len() == 1);
+    let seen = "SELECT running, consecutive_failures FROM monitoring.maintenance_status WHERE task = 'note'";
+    let row = client.query_one(seen, &[]).unwrap();
+    assert_eq!((row.get::<_, bool>(0), row.get::<_, i32>(1)), (true, 0));
+    // While it runs, it is not started a second time, whoever asks.
+    client.batch_execute("CALL groundskeeper.run_scheduled('note')").unwrap();
+    let pid = texts(&mut client, running).unwrap().remove(0);
+    client.batch_execute("UPDATE public.slow SET yes = false").unwrap();
+    assert!(Command::new("kill").args(["-9", &pid]).status().unwrap().success());
+    until("the server up again", 60, || {
+        server.connect(BETTING, SUPERUSER).is_ok_and(|back| {
+            client = back;
+            true
+        })
+    });
+    assert!(
+        status(&mut client, "note").contains("t f 1 its run was lost"),
+        "{}",
+        status(&mut client, "note")
+    );
+    until("the run made up for", 120, || status(&mut client, "note") == "launcher t t 0");
+}
+
+#[test]
+fn a_lost_role_is_a_failure_that_shows() {
+    let (server, mut client) = betting(&preloaded());
+    client.batch_execute("CREATE ROLE boss SUPERUSER LOGIN").unwrap();
+    noting(&mut client, "0 0 1 1 *");
+    let mut boss = server.connect(BETTING, "boss").unwrap();
+    call(&mut boss, "schedule_maintenance()");
+    client
+        .batch_execute("ALTER ROLE boss NOLOGIN; UPDATE groundskeeper.schedule SET scheduled_at = now() - interval '2 years'")
+        .unwrap();
+    call(&mut boss, "unschedule_maintenance()");
+    let refused =
+        groundskeeper_tests::sql::refusal(&mut boss, "SELECT groundskeeper.schedule_maintenance()").unwrap();
+    assert_eq!(refused.code, "28000", "{refused:?}");
+    assert!(refused.hint.contains("ALTER ROLE boss LOGIN"), "{refused:?}");
+    client.batch_execute("ALTER ROLE boss LOGIN").unwrap();
+    call(&mut boss, "schedule_maintenance()");
+    client
+        .batch_execute("ALTER ROLE boss NOLOGIN; UPDATE groundskeeper.schedule SET scheduled_at = now() - interval '2 years'")
+        .unwrap();
+    client.batch_execute("SELECT pg_reload_conf()").unwrap();
+    until("the failure", 30, || status(&mut client, "note").contains("t f 1 role boss may not log in"));
+    assert_eq!(count(&mut client), 0);
+    client.batch_execute("ALTER ROLE boss LOGIN").unwrap();
+    until("the repetition", 90, || count(&mut client) == 1);
+}
+
+#[test]
+fn a_copy_is_quiet_until_it_is_resumed() {
+    let (server, mut client) = betting(&preloaded());
+    noting(&mut client, "0 * * * *");
+    client
+        .batch_execute("UPDATE groundskeeper.schedule SET schedule = '30 4 * * *', enabled = false WHERE job_name = 'history'")
+        .unwrap();
+    call(&mut client, "schedule_maintenance()");
+    until("a look", 30, || workers(&server) == ["pg_groundskeeper launcher "]);
+    back_date(&mut client);
+    let dump = server.dump(BETTING, &[]).unwrap();
+    server.create_database("copy", "template0").unwrap();
+    server.restore("copy", &dump).unwrap();
+    let mut copy = server.connect("copy", SUPERUSER).unwrap();
+    let entries = "SELECT s FROM groundskeeper.schedule s ORDER BY job_name";
+    assert_eq!(texts(&mut copy, entries).unwrap(), texts(&mut client, entries).unwrap());
+    client.batch_execute("SELECT pg_reload_conf()").unwrap();
+    until("the original's run", 30, || count(&mut client) == 1);
+    copy.batch_execute("CALL groundskeeper.run_overdue()").unwrap();
+    copy.batch_execute("CALL groundskeeper.run_scheduled('note')").unwrap();
+    assert_eq!(count(&mut copy), 0);
+    copy.batch_execute("SELECT groundskeeper.resume()").unwrap();
+    copy.batch_execute("UPDATE groundskeeper.schedule SET scheduled_at = scheduled_at - interval '1 day'")
+        .unwrap();
+    copy.batch_execute("SELECT pg_reload_conf()").unwrap();
+    until("the copy's run", 30, || count(&mut copy) == 1);
+}

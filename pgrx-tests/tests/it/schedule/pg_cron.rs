@@ -1,0 +1,133 @@
+//! The real pg_cron.
+
+use super::*;
+
+/// pg_cron, with its jobs in that database; without TCP it needs background workers.
+fn with_cron(database: &str) -> Options {
+    Options::default()
+        .preload("pg_cron")
+        .set("cron.database_name", database)
+        .set("cron.use_background_workers", "on")
+        .set("max_worker_processes", "20")
+}
+
+const JOBS: &str = "SELECT format('%s|%s|%s|%s|%s', jobname, schedule, command, database, username) FROM cron.job ORDER BY jobname";
+
+#[test]
+fn in_the_same_database_its_jobs_run() {
+    let (server, mut client) = betting(&with_cron(BETTING));
+    client
+        .batch_execute(
+            "CREATE EXTENSION pg_cron; SELECT cron.schedule('groundskeeper''s own', '0 0 1 1 *', 'SELECT 1')",
+        )
+        .unwrap();
+    noting(&mut client, "* * * * *");
+    client
+        .batch_execute(
+            "UPDATE groundskeeper.schedule SET schedule = '* * * * *' WHERE job_name = 'statistics'",
+        )
+        .unwrap();
+    let scheduled = call(&mut client, "schedule_maintenance()");
+    assert!(scheduled.iter().all(|row| row.scheduler == "pg_cron"), "{scheduled:#?}");
+    let named: Vec<&str> = scheduled.iter().map(|row| row.job_name.as_str()).collect();
+    assert_eq!(
+        named,
+        [
+            "groundskeeper betting history",
+            "groundskeeper betting note",
+            "groundskeeper betting statistics",
+            "groundskeeper betting make up"
+        ]
+    );
+    let history = &scheduled[0];
+    assert_eq!(history.schedule, "17 8-9 * * *", "04:17 in New York, by GMT in summer and winter");
+    assert_eq!(history.command, "CALL groundskeeper.run_scheduled('history')");
+    let jobs = texts(&mut client, JOBS).unwrap();
+    assert_eq!(jobs.len(), 5);
+    assert_eq!(call(&mut client, "schedule_maintenance()"), scheduled);
+    assert_eq!(texts(&mut client, JOBS).unwrap(), jobs, "repeatable");
+    // An entry that is not wanted any more goes with the next call.
+    client
+        .batch_execute("UPDATE groundskeeper.schedule SET enabled = false WHERE job_name = 'history'")
+        .unwrap();
+    assert_eq!(call(&mut client, "schedule_maintenance()").len(), 3);
+    assert_eq!(texts(&mut client, JOBS).unwrap().len(), 4);
+
+    let runs = "SELECT d.status || ' ' || j.jobname FROM cron.job_run_details d JOIN cron.job j USING (jobid)
+                 WHERE j.jobname ~ 'note|statistics' AND d.end_time IS NOT NULL ORDER BY j.jobname, d.runid";
+    until("two runs of each", 190, || {
+        texts(&mut client, runs).unwrap().len() >= 4 && count(&mut client) >= 2
+    });
+    let outcomes = texts(&mut client, runs).unwrap();
+    assert!(outcomes.iter().all(|run| run.starts_with("succeeded")), "{outcomes:?}\n{}", server.log());
+    assert_eq!(status(&mut client, "note"), "pg_cron t t 0");
+    assert_eq!(status(&mut client, "statistics"), "pg_cron t t 0");
+    let ran =
+        "SELECT count(*) > 0 FROM groundskeeper.maintenance_log WHERE relation = 'staging.daily_game_stats'";
+    println!("{outcomes:#?} {}", text(&mut client, ran).unwrap());
+    let minutes = "SELECT count(*) = count(DISTINCT date_trunc('minute', at)) FROM public.noted";
+    assert_eq!(text(&mut client, minutes).unwrap(), "true", "once each");
+
+    // One that fails is seen to in pg_cron's own table, too.
+    client
+        .batch_execute("UPDATE groundskeeper.schedule SET command = 'SELECT 1/0' WHERE job_name = 'note'")
+        .unwrap();
+    until("a failure", 70, || status(&mut client, "note").contains("1 division by zero"));
+    let failed = "SELECT count(*) FROM cron.job_run_details WHERE status = 'failed' AND return_message ~ 'scheduled maintenance failed'";
+    until("its trace", 10, || text(&mut client, failed).unwrap() != "0");
+
+    assert_eq!(call(&mut client, "unschedule_maintenance()").len(), 2);
+    let left = texts(&mut client, "SELECT jobname FROM cron.job").unwrap();
+    assert_eq!(left, ["groundskeeper's own"]);
+}
+
+#[test]
+fn in_another_database_a_worker_goes_there_as_the_caller() {
+    let (server, mut client) = betting(&with_cron("postgres"));
+    let mut cron = server.connect("postgres", SUPERUSER).unwrap();
+    cron.batch_execute("CREATE EXTENSION pg_cron; SELECT cron.schedule('mine', '0 0 1 1 *', 'SELECT 1')")
+        .unwrap();
+    noting(&mut client, "* * * * *");
+    let scheduled = call(&mut client, "schedule_maintenance()");
+    assert!(scheduled.iter().all(|row| row.scheduler == "pg_cron"), "{scheduled:#?}");
+    let jobs = texts(&mut cron, JOBS).unwrap();
+    assert!(
+        jobs.contains(
+            &"groundskeeper betting note|* * * * *|CALL groundskeeper.run_scheduled('note')|betting|postgres"
+                .to_owned()
+        ),
+        "{jobs:#?}"
+    );
+    call(&mut client, "schedule_maintenance()");
+    assert_eq!(texts(&mut cron, JOBS).unwrap(), jobs, "repeatable");
+    until("a run", 70, || count(&mut client) >= 1);
+
+    // Another role takes the schedule over, and may not go there: it is told what to run there.
+    client
+        .batch_execute(
+            "CREATE ROLE keeper LOGIN;
+             GRANT EXECUTE ON FUNCTION groundskeeper.schedule_maintenance, groundskeeper.unschedule_maintenance,
+                 groundskeeper.run_step, groundskeeper.overdue_runs TO keeper;
+             GRANT EXECUTE ON PROCEDURE groundskeeper.run_one, groundskeeper.run_scheduled, groundskeeper.run_overdue TO keeper",
+        )
+        .unwrap();
+    let mut keeper = server.connect(BETTING, "keeper").unwrap();
+    let refused =
+        groundskeeper_tests::sql::refusal(&mut keeper, "SELECT groundskeeper.schedule_maintenance()")
+            .unwrap();
+    assert_eq!(refused.code, "42501", "it is the superuser's: {refused:?}");
+    call(&mut client, "unschedule_maintenance()");
+    assert_eq!(texts(&mut cron, "SELECT jobname FROM cron.job").unwrap(), ["mine"]);
+    let by_hand = call(&mut keeper, "schedule_maintenance()");
+    assert!(by_hand.iter().all(|row| row.scheduler == "none"), "{by_hand:#?}");
+    for row in &by_hand {
+        assert!(row.command.starts_with("SELECT cron.schedule_in_database("), "{row:?}");
+        cron.batch_execute(&row.command).unwrap();
+    }
+    let owners = "SELECT DISTINCT username FROM cron.job WHERE database = 'betting'";
+    assert_eq!(texts(&mut cron, owners).unwrap(), ["keeper"]);
+    let before = count(&mut client);
+    until("a run as that role", 70, || count(&mut client) > before);
+    let who = "SELECT who FROM public.noted ORDER BY at DESC LIMIT 1";
+    assert_eq!(text(&mut client, who).unwrap(), "keeper keeper");
+}

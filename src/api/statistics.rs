@@ -1,0 +1,43 @@
+//! `update_table_statistics`, `maintain`, `stop_maintaining`.
+
+use super::given;
+use crate::statistics::{self, registry};
+use pgrx::PgRelation;
+use pgrx::iter::TableIterator;
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::prelude::*;
+
+extension_sql_file!("../../sql/statistics.sql", name = "statistics", requires = ["bootstrap"]);
+
+/// Analyzes what has changed enough and refreshes the views whose sources have; in the schema that the extension
+/// is installed in, so that the plan's call works.
+#[pg_extern(volatile, parallel_unsafe)]
+#[search_path(pg_catalog, pg_temp)]
+#[expect(clippy::type_complexity, reason = "pgrx reads the columns off the signature")]
+fn update_table_statistics(
+    force: default!(Option<bool>, false),
+) -> Result<
+    TableIterator<
+        'static,
+        (name!(relation, String), name!(action, String), name!(reason, String), name!(duration_ms, f64)),
+    >,
+    ErrorReport,
+> {
+    let outcomes = statistics::update(given(force, "force")?)?;
+    let row = |o: statistics::Outcome| (o.relation, o.action.to_owned(), o.reason, o.duration_ms);
+    Ok(TableIterator::new(outcomes.into_iter().map(row)))
+}
+
+/// Adds a table or materialized view to what is looked after; `false` if it was there.
+#[pg_extern(schema = "groundskeeper", volatile, parallel_unsafe)]
+#[search_path(pg_catalog, pg_temp)]
+fn maintain(relation: Option<PgRelation>) -> Result<bool, ErrorReport> {
+    Ok(registry::add(given(relation, "relation")?.oid())?)
+}
+
+/// Takes it off again.
+#[pg_extern(schema = "groundskeeper", volatile, parallel_unsafe)]
+#[search_path(pg_catalog, pg_temp)]
+fn stop_maintaining(relation: Option<PgRelation>) -> Result<(), ErrorReport> {
+    Ok(registry::remove(given(relation, "relation")?.oid())?)
+}

@@ -1,0 +1,270 @@
+//! The scheduler's background workers. One looks at a database's schedule when the launcher says so, starts what is
+//! due, and leaves when that has ended; one more per run is connected as the role that scheduled it; and one goes to
+//! pg_cron's database on behalf of a caller who may.
+
+use super::entry::{Active, active};
+use super::{Mailbox, call, run};
+use crate::error::{Failure, Result};
+use crate::jobs::runner::{set_sigterm_handler, transaction};
+use crate::jobs::{session, toplevel};
+use crate::settings;
+use crate::sql::{self, quote_identifier, required};
+use chrono::{DateTime, Utc};
+use groundskeeper_core::schedule::{Agenda, SystemClock};
+use pgrx::bgworkers::{
+    BackgroundWorker, BackgroundWorkerBuilder, BackgroundWorkerStatus, BgWorkerStartTime,
+    DynamicBackgroundWorker, SignalWakeFlags,
+};
+use pgrx::prelude::*;
+use pgrx::{IntoDatum, pg_sys};
+use std::collections::HashMap;
+use std::time::Duration;
+
+/// How much statements for pg_cron may take up.
+const STATEMENTS: usize = 256 * 1024;
+
+/// What a scheduler answers its launcher: when to look again, in microseconds since 1970; 0 where there is nothing
+/// to look for.
+pub const ANSWER: usize = size_of::<i64>();
+
+/// A worker of ours, with the starter told of its end.
+fn start(function: &str, kind: &str, database: pg_sys::Oid, extra: &str) -> Option<DynamicBackgroundWorker> {
+    // SAFETY: a plain read of the backend's own global.
+    let me = unsafe { pg_sys::MyProcPid };
+    let builder = BackgroundWorkerBuilder::new(kind)
+        .set_type(kind)
+        .set_library("pg_groundskeeper")
+        .set_function(function)
+        .set_start_time(BgWorkerStartTime::RecoveryFinished)
+        .set_restart_time(None)
+        .enable_spi_access()
+        .set_argument(database.into_datum())
+        .set_extra(extra)
+        .set_notify_pid(me);
+    // SAFETY: the handle must outlive this transaction, in whose memory PostgreSQL would otherwise allocate it.
+    let context = unsafe { pg_sys::MemoryContextSwitchTo(pg_sys::TopMemoryContext) };
+    let worker = builder.load_dynamic();
+    // SAFETY: the context that was current before.
+    unsafe { pg_sys::MemoryContextSwitchTo(context) };
+    worker.ok()
+}
+
+/// Starts a scheduler in a database; it answers into the mailbox.
+pub fn start_scheduler(database: pg_sys::Oid, answer: &Mailbox) -> Option<DynamicBackgroundWorker> {
+    start("groundskeeper_scheduler", "pg_groundskeeper scheduler", database, &answer.handle().to_string())
+}
+
+/// Whether a worker has ended.
+pub fn ended(worker: &DynamicBackgroundWorker) -> bool {
+    matches!(worker.pid(), Err(BackgroundWorkerStatus::Stopped | BackgroundWorkerStatus::PostmasterDied))
+}
+
+/// The scheduler's entry point.
+#[pg_guard]
+#[unsafe(no_mangle)]
+pub extern "C-unwind" fn groundskeeper_scheduler(argument: pg_sys::Datum) {
+    BackgroundWorker::attach_signal_handlers(SignalWakeFlags::SIGHUP | SignalWakeFlags::SIGTERM);
+    let answer = BackgroundWorker::get_extra().parse().ok().and_then(Mailbox::open);
+    // SAFETY: start() passes the database's OID.
+    let database = unsafe { pg_sys::Oid::from_datum(argument, false) };
+    BackgroundWorker::connect_worker_to_spi_by_oid(database, None);
+    session::own();
+    match (look_after(), answer) {
+        (Ok(next), Some(answer)) => {
+            answer.put(&next.map_or(0, |next| next.timestamp_micros()).to_ne_bytes());
+        }
+        (Ok(_), None) => {}
+        // Without an answer the launcher tries again.
+        (Err(failure), _) => ereport!(
+            WARNING,
+            failure.code,
+            format!("groundskeeper's schedule could not be looked at: {}", failure.message),
+            failure.one_line()
+        ),
+    }
+}
+
+/// A run that has been started.
+struct Started {
+    worker: DynamicBackgroundWorker,
+    since: DateTime<Utc>,
+}
+
+/// Starts what is due until nothing is running any more: when to look again.
+fn look_after() -> Result<Option<DateTime<Utc>>> {
+    let mut started: HashMap<String, Started> = HashMap::new();
+    loop {
+        if !transaction(installed)? {
+            return Ok(None);
+        }
+        // Looked at before the table is: a run that has ended has written down how.
+        let over: Vec<(String, DateTime<Utc>)> = started
+            .iter()
+            .filter(|(_, run)| ended(&run.worker))
+            .map(|(name, run)| (name.clone(), run.since))
+            .collect();
+        started.retain(|name, _| !over.iter().any(|(gone, _)| gone == name));
+        transaction(|| over.iter().try_for_each(|(name, since)| check_begun(name, *since)))?;
+        let mine = |active: &Active| active.scheduler == "launcher";
+        let actives: Vec<Active> = transaction(|| Ok(active()?.into_iter().filter(mine).collect()))?;
+        let waiting = |active: &&Active| !active.running && !started.contains_key(&active.entry.name);
+        let entries = actives.iter().filter(waiting).map(|active| active.entry.clone()).collect();
+        let agenda = Agenda { entries };
+        let free = settings::max_workers().saturating_sub(started.len());
+        let due: Vec<String> =
+            agenda.due(&SystemClock).into_iter().take(free).map(|e| e.name.clone()).collect();
+        let mut none_free = false;
+        for active in actives.iter().filter(|active| due.contains(&active.entry.name)) {
+            none_free |= !begin(active, &mut started)?;
+        }
+        if started.is_empty() {
+            let soon = Utc::now() + Duration::from_secs(5);
+            let running = actives.iter().any(|active| active.running);
+            let next = agenda.next(&SystemClock);
+            // A run of the one before us, or no worker free: its end tells nobody.
+            return Ok(if running || none_free {
+                Some(next.map_or(soon, |next| next.max(soon)))
+            } else {
+                next
+            });
+        }
+        let pause = agenda.next(&SystemClock).map(|next| (next - Utc::now()).to_std().unwrap_or_default());
+        let pause = pause.unwrap_or(Duration::MAX).clamp(Duration::from_millis(200), Duration::from_secs(10));
+        if !BackgroundWorker::wait_latch(Some(pause)) {
+            return Ok(None);
+        }
+    }
+}
+
+fn installed() -> Result<bool> {
+    let installed = "SELECT pg_catalog.to_regclass('groundskeeper.schedule_state') IS NOT NULL
+                        AND EXISTS (SELECT FROM pg_catalog.pg_extension WHERE extname = 'pg_groundskeeper')";
+    Ok(sql::first(installed, &[], |row| required::<bool>(row, 1))? == Some(true))
+}
+
+/// Starts a run; `false` where no worker is free.
+fn begin(active: &Active, started: &mut HashMap<String, Started>) -> Result<bool> {
+    let name = &active.entry.name;
+    let role = transaction(|| {
+        sql::first(
+            "SELECT oid FROM pg_catalog.pg_roles
+              WHERE rolname = $1 AND rolcanlogin
+                AND pg_catalog.has_database_privilege(oid, pg_catalog.current_database(), 'CONNECT')",
+            &[active.run_as.as_str().into()],
+            |row| required::<pg_sys::Oid>(row, 1),
+        )
+    })?;
+    let Some(role) = role else {
+        let why =
+            format!("role {} may not log in to this database any more", quote_identifier(&active.run_as));
+        transaction(|| run::lost(name, &why))?;
+        return Ok(true);
+    };
+    let since = Utc::now();
+    // SAFETY: a plain read of the backend's own global.
+    let database = unsafe { pg_sys::MyDatabaseId };
+    let extra = format!("{} {name}", u32::from(role));
+    match start("groundskeeper_scheduled_run", "pg_groundskeeper scheduled run", database, &extra) {
+        Some(worker) => {
+            started.insert(name.clone(), Started { worker, since });
+            Ok(true)
+        }
+        None => Ok(false),
+    }
+}
+
+/// A worker that ended before its run began could not connect, or was told off.
+fn check_begun(name: &str, since: DateTime<Utc>) -> Result<()> {
+    let Some(now) = active()?.into_iter().find(|active| active.entry.name == name) else { return Ok(()) };
+    if now.last_run.is_some_and(|last| last >= since) {
+        return Ok(());
+    }
+    run::lost(
+        name,
+        &format!("a worker could not run it as role {}; see the server log", quote_identifier(&now.run_as)),
+    )
+}
+
+/// The entry point of one run.
+#[pg_guard]
+#[unsafe(no_mangle)]
+pub extern "C-unwind" fn groundskeeper_scheduled_run(argument: pg_sys::Datum) {
+    // SAFETY: at the start of a worker, before its signals are unblocked.
+    unsafe {
+        set_sigterm_handler();
+        pg_sys::BackgroundWorkerUnblockSignals();
+    }
+    let Some((role, job_name)) = BackgroundWorker::get_extra().split_once(' ') else { return };
+    let role = pg_sys::Oid::from(role.parse::<u32>().unwrap_or(0));
+    if role == pg_sys::InvalidOid {
+        return; // without a role the connection would be a superuser's
+    }
+    // SAFETY: start() passes the database's OID.
+    let database = unsafe { pg_sys::Oid::from_datum(argument, false) };
+    BackgroundWorker::connect_worker_to_spi_by_oid(database, Some(role));
+    session::own();
+    if let Err(failure) = toplevel::run(&call(job_name)) {
+        ereport!(
+            WARNING,
+            failure.code,
+            format!("{} in groundskeeper's schedule", failure.message),
+            failure.one_line()
+        );
+    }
+}
+
+/// Runs statements in another database of the cluster as the caller; why not, where that fails.
+pub fn run_in(database: pg_sys::Oid, statements: &[String]) -> Result<std::result::Result<(), String>> {
+    let request = serde_json::to_vec(statements).map_err(|e| Failure::internal(e.to_string()))?;
+    if request.len() > STATEMENTS {
+        return Ok(Err("there are too many entries".to_owned()));
+    }
+    let Some(mailbox) = Mailbox::new(STATEMENTS) else {
+        return Ok(Err("there is no dynamic shared memory left".to_owned()));
+    };
+    mailbox.put(&request);
+    // SAFETY: a plain read of the backend's state.
+    let role = unsafe { pg_sys::GetUserId() };
+    let extra = format!("{} {}", u32::from(role), mailbox.handle());
+    let Some(worker) = start("groundskeeper_elsewhere", "pg_groundskeeper worker", database, &extra) else {
+        return Ok(Err("no background worker is free: raise max_worker_processes".to_owned()));
+    };
+    if worker.wait_for_shutdown().is_err() {
+        return Ok(Err("the server is shutting down".to_owned()));
+    }
+    let answer = mailbox.take();
+    Ok(match String::from_utf8_lossy(&answer).as_ref() {
+        "ok" => Ok(()),
+        // What it was asked is still there: it came no further than to the door.
+        _ if answer == request => Err("a connection there was refused".to_owned()),
+        problem => Err(problem.to_owned()),
+    })
+}
+
+/// The entry point of a worker that runs statements for a caller in another database.
+#[pg_guard]
+#[unsafe(no_mangle)]
+pub extern "C-unwind" fn groundskeeper_elsewhere(argument: pg_sys::Datum) {
+    // SAFETY: at the start of a worker, before its signals are unblocked.
+    unsafe {
+        set_sigterm_handler();
+        pg_sys::BackgroundWorkerUnblockSignals();
+    }
+    let mut extra = BackgroundWorker::get_extra().split(' ');
+    let mut number = || extra.next().and_then(|n| n.parse::<u32>().ok()).unwrap_or(0);
+    let (role, handle) = (pg_sys::Oid::from(number()), number());
+    let Some(mailbox) = Mailbox::open(handle) else { return };
+    if role == pg_sys::InvalidOid {
+        return;
+    }
+    // SAFETY: start() passes the database's OID.
+    let database = unsafe { pg_sys::Oid::from_datum(argument, false) };
+    BackgroundWorker::connect_worker_to_spi_by_oid(database, Some(role));
+    session::own();
+    let statements: Vec<String> = serde_json::from_slice(&mailbox.take()).unwrap_or_default();
+    let result = transaction(|| statements.iter().try_for_each(|statement| sql::run(statement, &[])));
+    match result {
+        Ok(()) => mailbox.put(b"ok"),
+        Err(failure) => mailbox.put(failure.one_line().as_bytes()),
+    }
+}
