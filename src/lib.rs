@@ -9,6 +9,8 @@ mod catalog;
 mod error;
 mod extension;
 mod jobs;
+mod latency;
+mod metrics;
 mod parse;
 mod plan;
 mod settings;
@@ -47,4 +49,5 @@ mod groundskeeper {}
 pub extern "C-unwind" fn _PG_init() {
     settings::define();
     jobs::register_launcher();
+    latency::register();
 }

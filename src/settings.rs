@@ -10,6 +10,7 @@ static MAX_WORKERS: GucSetting<i32> = GucSetting::<i32>::new(2);
 static TIMEZONE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c"America/New_York"));
 static JOB_HISTORY: GucSetting<i32> = GucSetting::<i32>::new(90 * 24 * 60);
 static INDEX_OBSERVATION: GucSetting<i32> = GucSetting::<i32>::new(7 * 24 * 60);
+static METRICS_RETENTION: GucSetting<i32> = GucSetting::<i32>::new(30 * 24 * 60);
 
 /// How long writers may queue behind one of our locks, in milliseconds.
 pub fn lock_timeout_ms() -> i32 {
@@ -34,6 +35,11 @@ pub fn timezone() -> String {
 /// How long finished jobs are remembered, in minutes.
 pub fn job_history_minutes() -> i32 {
     JOB_HISTORY.get()
+}
+
+/// How long samples of metrics are kept, in minutes.
+pub fn metrics_retention_minutes() -> i32 {
+    METRICS_RETENTION.get()
 }
 
 /// Defines the settings and reserves their prefix, so that a misspelt one is an error.
@@ -87,6 +93,16 @@ pub fn define() {
         0,
         i32::MAX,
         GucContext::Userset,
+        GucFlags::UNIT_MIN,
+    );
+    GucRegistry::define_int_guc(
+        c"groundskeeper.metrics_retention",
+        c"How long samples of metrics are kept.",
+        c"Whole days are dropped once all of a day is older.",
+        &METRICS_RETENTION,
+        1,
+        i32::MAX,
+        GucContext::Sighup,
         GucFlags::UNIT_MIN,
     );
     // SAFETY: called once, from _PG_init, after our own variables are defined; the name is a static C string.

@@ -1,6 +1,8 @@
 //! The functions that SQL calls, one file per capability.
 
 mod jobs;
+mod latency;
+mod metrics;
 mod plan;
 mod quality;
 

@@ -3,7 +3,7 @@
 mod build_index;
 mod dispatcher;
 mod launcher;
-mod locks;
+pub mod locks;
 mod rebuild;
 mod runner;
 mod session;

@@ -4,7 +4,9 @@
 #![forbid(unsafe_code)]
 
 pub mod deparsed;
+pub mod histogram;
 pub mod job;
 pub mod names;
 pub mod plan;
 pub mod quality;
+pub mod stopwatch;
