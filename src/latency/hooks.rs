@@ -81,18 +81,23 @@ pub fn register() {
     }
 }
 
-/// Whether the rows go to a client. What a function, a trigger or a cursor of theirs runs goes to SPI or the like,
-/// also where no statement is being run: in a trigger that was deferred to the commit, or while planning.
-fn is_for_client(dest: *const pg_sys::DestReceiver) -> bool {
-    const CLIENTS: [pg_sys::CommandDest::Type; 5] = [
-        pg_sys::CommandDest::DestNone,
-        pg_sys::CommandDest::DestRemote,
-        pg_sys::CommandDest::DestRemoteExecute,
-        pg_sys::CommandDest::DestRemoteSimple,
-        pg_sys::CommandDest::DestTuplestore,
-    ];
+/// Whether it is a client that a query works for. What a function, a trigger or a cursor of theirs runs goes to SPI
+/// or the like, also where no statement is being run: in a trigger that was deferred to the commit, or while
+/// planning.
+fn is_for_client(class: Class, dest: *const pg_sys::DestReceiver) -> bool {
     // SAFETY: null, or the receiver that PostgreSQL gave to the query, valid during the call.
-    unsafe { dest.as_ref() }.is_some_and(|receiver| CLIENTS.contains(&receiver.mydest))
+    match unsafe { dest.as_ref() }.map(|receiver| receiver.mydest) {
+        Some(
+            pg_sys::CommandDest::DestNone
+            | pg_sys::CommandDest::DestRemote
+            | pg_sys::CommandDest::DestRemoteExecute
+            | pg_sys::CommandDest::DestRemoteSimple,
+        ) => true,
+        // What RETURNING, EXECUTE and FETCH give is put by until all is there. Anything else that reads is a cursor
+        // whose rows are kept beyond the commit.
+        Some(pg_sys::CommandDest::DestTuplestore) => class == Class::Write || session::is_wrapped(),
+        _ => false,
+    }
 }
 
 /// Signed since PostgreSQL 18, the same bits before.
@@ -117,13 +122,12 @@ unsafe extern "C-unwind" fn run(
     let mut reads = false;
     // SAFETY: PostgreSQL passes a query that has been started, with its plan and its receiver.
     let (statement, dest) = unsafe { ((*query).plannedstmt.as_ref(), (*query).dest) };
-    if let Some(statement) = statement
-        && is_for_client(dest)
-        && session::is_top_level()
-    {
+    if let Some(statement) = statement {
         let class = class_of(statement);
-        reads = class == Class::Select;
-        session::begin(class, queryid_of(statement), token);
+        if is_for_client(class, dest) && session::is_top_level() {
+            reads = class == Class::Select;
+            session::begin(class, queryid_of(statement), token);
+        }
     }
     // SAFETY: the arguments are those that PostgreSQL gave us, for whom we stand in front of.
     unsafe {
@@ -184,8 +188,10 @@ unsafe extern "C-unwind" fn utility(
     let (kind, queryid) = unsafe { (kind_of(&*statement), queryid_of(&*statement)) };
     let token = statement.addr();
     let before = session::state();
-    if top && kind == Kind::Work {
-        session::begin(Class::Utility, queryid, token);
+    match kind {
+        Kind::Work if top => session::begin(Class::Utility, queryid, token),
+        Kind::Wrapper if top => session::wrap(true),
+        _ => {}
     }
     // SAFETY: the arguments are those that PostgreSQL gave us, for whom we stand in front of.
     unsafe {
@@ -197,20 +203,27 @@ unsafe extern "C-unwind" fn utility(
     match kind {
         Kind::Work => session::end(),
         Kind::Control => session::end_of_control(),
-        Kind::Wrapper if session::state() == before => {
-            session::begin(Class::Utility, queryid, token);
-            session::end();
+        Kind::Wrapper => {
+            session::wrap(false);
+            if session::state() == before {
+                session::begin(Class::Utility, queryid, token);
+                session::end();
+            }
         }
-        Kind::Wrapper => {}
     }
 }
 
 /// Whether an error is what ends the (sub)transaction. PostgreSQL's main loop forgets the query before it aborts
-/// what has failed; what is rolled back on request still has one. A session that is being ended is in the middle of
-/// a query if it has one.
+/// what has failed; what is rolled back on request, or handled by a function, still has one.
 fn is_error() -> bool {
-    // SAFETY: plain reads of the backend's own globals.
-    unsafe { pg_sys::debug_query_string.is_null() != pg_sys::proc_exit_inprogress }
+    // SAFETY: a plain read of the backend's own global.
+    unsafe { pg_sys::debug_query_string.is_null() }
+}
+
+/// Whether the session is being ended.
+fn is_leaving() -> bool {
+    // SAFETY: a plain read of the backend's own global.
+    unsafe { pg_sys::proc_exit_inprogress }
 }
 
 /// Called after the commit, or in the abort, where no error may be raised: we only count.
@@ -220,15 +233,15 @@ unsafe extern "C-unwind" fn transaction(event: pg_sys::XactEvent::Type, _argumen
     }
     match event {
         pg_sys::XactEvent::XACT_EVENT_COMMIT | pg_sys::XactEvent::XACT_EVENT_PREPARE => {
-            session::end_transaction(false)
+            session::end_transaction(false);
         }
         pg_sys::XactEvent::XACT_EVENT_ABORT => {
-            let error = is_error();
-            if error {
+            // A client that leaves may have been idle; what was being run is lost with it.
+            let leaving = is_leaving();
+            if if leaving { !session::is_top_level() } else { is_error() } {
                 session::fail();
             }
-            // SAFETY: a plain read of the backend's own global. A client that leaves has not asked for it.
-            session::end_transaction(error || unsafe { pg_sys::proc_exit_inprogress });
+            session::end_transaction(leaving || is_error());
         }
         _ => {}
     }
@@ -241,12 +254,10 @@ unsafe extern "C-unwind" fn subtransaction(
     _parent: pg_sys::SubTransactionId,
     _argument: *mut c_void,
 ) {
-    // The whole session's end says the same once more, of all of it.
-    // SAFETY: a plain read of the backend's own global.
-    let leaving = unsafe { pg_sys::proc_exit_inprogress };
+    // The end of a session says the same of the transaction as a whole.
     if event == pg_sys::SubXactEvent::SUBXACT_EVENT_ABORT_SUB
         && session::is_client()
-        && !leaving
+        && !is_leaving()
         && is_error()
     {
         session::fail();

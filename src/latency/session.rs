@@ -17,6 +17,8 @@ mod raw {
 
 thread_local! {
     static STOPWATCH: Cell<Stopwatch> = const { Cell::new(Stopwatch::new()) };
+    /// When the message arrived whose EXECUTE or FETCH is being run.
+    static WRAPPED: Cell<i64> = const { Cell::new(0) };
     /// Found once; it is not given away while the database exists.
     static COUNTERS: Cell<Option<&'static Database>> = const { Cell::new(None) };
 }
@@ -51,6 +53,16 @@ pub fn is_client() -> bool {
     unsafe { pg_sys::MyBackendType == pg_sys::BackendType::B_BACKEND }
 }
 
+/// An EXECUTE or FETCH begins, or has ended.
+pub fn wrap(begins: bool) {
+    WRAPPED.set(if begins { raw::GetCurrentStatementStartTimestamp() } else { 0 });
+}
+
+/// Whether an EXECUTE or FETCH is being run; one that failed is forgotten with the next message.
+pub fn is_wrapped() -> bool {
+    WRAPPED.get() == raw::GetCurrentStatementStartTimestamp()
+}
+
 /// A statement begins.
 pub fn begin(class: Class, queryid: i64, token: usize) {
     with(|watch| watch.begin(class, queryid, token, raw::GetCurrentStatementStartTimestamp()));
@@ -61,8 +73,7 @@ pub fn is_running(token: usize) -> bool {
     with(|watch| watch.is_running_token(token))
 }
 
-/// When the message arrived that brought the last statement to its end, and where the stopwatch stood: it changes
-/// with each statement that is counted.
+/// Where the stopwatch stands: it changes with each statement that is counted.
 pub fn state() -> Stopwatch {
     STOPWATCH.get()
 }

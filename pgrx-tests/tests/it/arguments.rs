@@ -18,7 +18,7 @@ const MUTATORS: &str = "
      ORDER BY 1";
 
 /// Each argument of each of these that must not be NULL; a new function must find its way in here.
-const WITH_NULL: [(&str, &[&str]); 12] = [
+const WITH_NULL: [(&str, &[&str]); 15] = [
     (
         "SELECT groundskeeper.apply_plan dry_run sections",
         &["groundskeeper.apply_plan(NULL)", "groundskeeper.apply_plan(sections => ARRAY[NULL])"],
@@ -27,6 +27,8 @@ const WITH_NULL: [(&str, &[&str]); 12] = [
     ("SELECT groundskeeper.detach_partition partition", &["groundskeeper.detach_partition(NULL)"]),
     ("SELECT groundskeeper.look_after_jobs ", &[]),
     ("SELECT groundskeeper.measured_bloat relations", &[]),
+    ("SELECT groundskeeper.query_latency since", &["groundskeeper.query_latency(NULL)"]),
+    ("SELECT groundskeeper.record_metrics ", &[]),
     ("SELECT groundskeeper.relations_locked_by_others ", &[]),
     ("SELECT groundskeeper.reindex index", &["groundskeeper.reindex(NULL)"]),
     ("SELECT groundskeeper.resume ", &[]),
@@ -40,6 +42,7 @@ const WITH_NULL: [(&str, &[&str]); 12] = [
         ],
     ),
     ("SELECT groundskeeper.sizes_without_waiting relations", &[]),
+    ("SELECT groundskeeper.statement_latency since", &["groundskeeper.statement_latency(NULL)"]),
     (
         "CALL groundskeeper.wait_for_job job_id timeout state",
         &["groundskeeper.wait_for_job(NULL)", "groundskeeper.wait_for_job(1, NULL)"],
@@ -177,6 +180,7 @@ fn settings_are_checked() {
         ("index_observation = -1", "22023"),
         ("max_workers = 3", "55P02"),
         ("job_history = '1d'", "55P02"),
+        ("metrics_retention = '1d'", "55P02"),
     ] {
         let refused = refusal(&mut client, &format!("SET groundskeeper.{setting}")).unwrap();
         assert_eq!(refused.code, code, "{setting}: {refused:?}");

@@ -22,7 +22,7 @@ const REACHABLE: &str = "
       JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'
       JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'pg_groundskeeper'
      CROSS JOIN unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER']) privilege
-     WHERE c.relkind IN ('r', 'v') AND has_table_privilege(:role, c.oid, privilege)
+     WHERE c.relkind IN ('r', 'p', 'v') AND has_table_privilege(:role, c.oid, privilege)
         OR c.relkind = 'S' AND privilege IN ('SELECT', 'UPDATE') AND has_sequence_privilege(:role, c.oid, privilege)
      GROUP BY c.oid ORDER BY 1";
 
@@ -41,7 +41,8 @@ const PURE: [&str; 10] = [
 ];
 
 /// What changes something.
-const MUTATORS: [&str; 5] = ["apply_plan", "cancel_job", "resume", "retry_job", "rollback_plan"];
+const MUTATORS: [&str; 6] =
+    ["apply_plan", "cancel_job", "record_metrics", "resume", "retry_job", "rollback_plan"];
 
 fn of_role(query: &str, role: &str) -> String {
     query.replace(":role", &format!("'{}'", role.replace('\'', "''")))
@@ -68,6 +69,10 @@ fn everybody_may_compute_and_nothing_else() {
         "SELECT groundskeeper.retry_job(1)",
         "SELECT groundskeeper.resume()",
         "CALL groundskeeper.wait_for_job(1)",
+        "SELECT groundskeeper.record_metrics()",
+        "SELECT FROM groundskeeper.query_latency()",
+        "SELECT FROM groundskeeper.statement_latency()",
+        "TABLE groundskeeper.metrics",
         "TABLE groundskeeper.change",
         "INSERT INTO groundskeeper.job_attempt VALUES (1, 1, now(), NULL, 'running', NULL, 0, 0)",
         "UPDATE groundskeeper.job SET run_as = 'postgres'",
@@ -121,6 +126,9 @@ fn a_member_of_pg_monitor_reads_all_and_changes_nothing() {
             "groundskeeper.change_log SELECT",
             "groundskeeper.job_history SELECT",
             "groundskeeper.jobs SELECT",
+            "groundskeeper.latency_mark SELECT",
+            "groundskeeper.metrics SELECT",
+            "groundskeeper.metrics_cost SELECT",
             "groundskeeper.quality_rules SELECT",
             "monitoring.connection_stats SELECT",
             "monitoring.slow_queries SELECT",
@@ -317,6 +325,11 @@ fn a_hostile_search_path_gets_nothing_called_and_nothing_changed() {
         "SELECT groundskeeper.rollback_script()",
         "SELECT FROM groundskeeper.prerequisites()",
         "SELECT FROM monitoring.table_bloat",
+        "SELECT groundskeeper.record_metrics()",
+        "SELECT FROM groundskeeper.query_latency()",
+        "SELECT FROM groundskeeper.statement_latency()",
+        "SELECT FROM groundskeeper.metrics_over()",
+        "SELECT FROM groundskeeper.metrics_cost",
     ] {
         trapped.batch_execute(call).unwrap_or_else(|error| panic!("{error:?}: {call}"));
     }

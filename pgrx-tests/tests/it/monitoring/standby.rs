@@ -34,7 +34,17 @@ fn reports_run_on_a_hot_standby() {
             .query(&format!("SELECT * FROM {report}"), &[])
             .unwrap_or_else(|error| panic!("{report}: {error}"));
     }
-    for report in ["plan_status()", "change_log", "jobs", "job_history", "rollback_script()"] {
+    for report in [
+        "plan_status()",
+        "change_log",
+        "jobs",
+        "job_history",
+        "rollback_script()",
+        "query_latency()",
+        "statement_latency()",
+        "metrics_over()",
+        "metrics_cost",
+    ] {
         run_sql(&mut client, &format!("SELECT FROM groundskeeper.{report}"));
     }
     let unseen = "SELECT item FROM groundskeeper.plan_status() WHERE state NOT IN ('applied', 'pending', 'not_applicable')";
