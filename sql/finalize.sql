@@ -30,6 +30,11 @@ REVOKE ALL ON FUNCTION groundskeeper.unschedule_maintenance() FROM PUBLIC;
 REVOKE ALL ON FUNCTION groundskeeper.run_step(text, text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION groundskeeper.overdue_runs() FROM PUBLIC;
 REVOKE ALL ON FUNCTION groundskeeper.prune_history() FROM PUBLIC;
+REVOKE ALL ON FUNCTION groundskeeper.query_latency(interval) FROM PUBLIC;
+REVOKE ALL ON FUNCTION groundskeeper.statement_latency(interval) FROM PUBLIC;
+REVOKE ALL ON FUNCTION groundskeeper.statement_texts() FROM PUBLIC;
+REVOKE ALL ON FUNCTION groundskeeper.record_metrics() FROM PUBLIC;
+REVOKE ALL ON FUNCTION groundskeeper.metrics_over(interval) FROM PUBLIC;
 
 -- PUBLIC reaches the pure functions; each other function has its own grant.
 GRANT USAGE ON SCHEMA groundskeeper TO PUBLIC;
@@ -37,6 +42,10 @@ GRANT EXECUTE ON FUNCTION groundskeeper.plan_status() TO pg_monitor;
 GRANT EXECUTE ON FUNCTION groundskeeper.rollback_script() TO pg_monitor;
 GRANT EXECUTE ON FUNCTION groundskeeper.look_after_jobs() TO pg_monitor;
 GRANT EXECUTE ON PROCEDURE groundskeeper.wait_for_job(bigint, interval, text) TO pg_monitor;
+GRANT EXECUTE ON FUNCTION groundskeeper.query_latency(interval) TO pg_monitor;
+GRANT EXECUTE ON FUNCTION groundskeeper.statement_latency(interval) TO pg_monitor;
+GRANT EXECUTE ON FUNCTION groundskeeper.statement_texts() TO pg_monitor;
+GRANT EXECUTE ON FUNCTION groundskeeper.metrics_over(interval) TO pg_monitor;
 GRANT SELECT ON groundskeeper.change_log TO pg_monitor;
 GRANT SELECT ON groundskeeper.jobs, groundskeeper.job_history TO PUBLIC;
 
@@ -71,6 +80,9 @@ COMMENT ON FUNCTION groundskeeper.overdue_runs() IS 'The entries of the schedule
 COMMENT ON FUNCTION groundskeeper.prune_history() IS 'Deletes what is older than groundskeeper.job_history from the histories; how many rows';
 COMMENT ON FUNCTION groundskeeper.check_schedule(text, text) IS 'True for a schedule and a time zone that can be followed; raises an error that says what is wrong otherwise';
 COMMENT ON FUNCTION groundskeeper.next_run(text, text, timestamptz, timestamptz, integer) IS 'When an entry of the schedule is due next, given when it was scheduled, when it last ran, and how many runs have failed in a row';
+COMMENT ON FUNCTION groundskeeper.query_latency(interval) IS 'How long clients of this database waited for statements and transactions: counted where the library is preloaded, no rows elsewhere';
+COMMENT ON FUNCTION groundskeeper.statement_latency(interval) IS 'The same for each of the 500 most expensive statements, and for all others together in a last row without queryid; query is NULL for whom pg_stat_statements does not show it to';
+COMMENT ON FUNCTION groundskeeper.record_metrics() IS 'Takes one sample for groundskeeper.metrics and returns its time; to be called once a minute';
 COMMENT ON PROCEDURE groundskeeper.wait_for_job(bigint, interval, text) IS 'Waits until a job has ended, committing between looks; not in a transaction block';
 
 -- The installation itself: all of the plan that is safe in this transaction, the rest as jobs.

@@ -10,6 +10,8 @@ mod connections;
 mod error;
 mod extension;
 mod jobs;
+mod latency;
+mod metrics;
 mod parse;
 mod partition;
 mod plan;
@@ -53,4 +55,5 @@ mod groundskeeper {}
 pub extern "C-unwind" fn _PG_init() {
     settings::define();
     jobs::register_launcher();
+    latency::register();
 }

@@ -15,6 +15,7 @@ static JOB_HISTORY: GucSetting<i32> = GucSetting::<i32>::new(90 * 24 * 60);
 static POOL_SIZE: GucSetting<i32> = GucSetting::<i32>::new(0);
 static SCALE_TO_MACHINE: GucSetting<bool> = GucSetting::<bool>::new(false);
 static INDEX_OBSERVATION: GucSetting<i32> = GucSetting::<i32>::new(7 * 24 * 60);
+static METRICS_RETENTION: GucSetting<i32> = GucSetting::<i32>::new(30 * 24 * 60);
 
 /// How long writers may queue behind one of our locks, in milliseconds.
 pub fn lock_timeout_ms() -> i32 {
@@ -109,6 +110,11 @@ pub fn scale_to_machine() -> bool {
     SCALE_TO_MACHINE.get()
 }
 
+/// How long samples of metrics are kept, in minutes.
+pub fn metrics_retention_minutes() -> i32 {
+    METRICS_RETENTION.get()
+}
+
 /// Defines the settings and reserves their prefix, so that a misspelt one is an error.
 pub fn define() {
     GucRegistry::define_int_guc(
@@ -189,6 +195,16 @@ pub fn define() {
         GucFlags::UNIT_MIN,
     );
     define_connections();
+    GucRegistry::define_int_guc(
+        c"groundskeeper.metrics_retention",
+        c"How long samples of metrics are kept.",
+        c"Whole days are dropped once all of a day is older.",
+        &METRICS_RETENTION,
+        1,
+        i32::MAX,
+        GucContext::Sighup,
+        GucFlags::UNIT_MIN,
+    );
     // SAFETY: called once, from _PG_init, after our own variables are defined; the name is a static C string.
     unsafe { pg_sys::MarkGUCPrefixReserved(c"groundskeeper".as_ptr()) };
 }

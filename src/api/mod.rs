@@ -4,6 +4,8 @@ mod connections;
 mod conversion;
 mod jobs;
 mod partitions;
+mod latency;
+mod metrics;
 mod plan;
 mod quality;
 mod schedule;

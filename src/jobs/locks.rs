@@ -40,6 +40,18 @@ fn until_end(tag: &pg_sys::LOCKTAG) -> bool {
     }
 }
 
+/// The lock that one sample of metrics is taken under; no job has such a number.
+pub const METRICS: u32 = u32::MAX;
+
+/// Takes a lock that goes with the transaction, unless another process has it.
+pub fn take_in_transaction(number: u32) -> bool {
+    // SAFETY: a complete tag, read during the call only; we are inside a transaction.
+    unsafe {
+        pg_sys::LockAcquire(&tag(number), pg_sys::ExclusiveLock as i32, false, true)
+            != pg_sys::LockAcquireResult::LOCKACQUIRE_NOT_AVAIL
+    }
+}
+
 /// Gives a lock back that the session has.
 pub fn give_back(number: u32) {
     // SAFETY: as above.

@@ -5,6 +5,7 @@
 
 pub mod connections;
 pub mod deparsed;
+pub mod histogram;
 pub mod job;
 pub mod names;
 pub mod partition;
@@ -12,3 +13,4 @@ pub mod plan;
 pub mod quality;
 pub mod schedule;
 pub mod statistics;
+pub mod stopwatch;

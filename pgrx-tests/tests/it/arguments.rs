@@ -30,6 +30,8 @@ const WITH_NULL: &[(&str, &[&str])] = &[
     ("SELECT groundskeeper.maintain relation", &["groundskeeper.maintain(NULL)"]),
     ("SELECT groundskeeper.measured_bloat relations", &[]),
     ("SELECT groundskeeper.prune_history ", &[]),
+    ("SELECT groundskeeper.query_latency since", &["groundskeeper.query_latency(NULL)"]),
+    ("SELECT groundskeeper.record_metrics ", &[]),
     ("SELECT groundskeeper.relations_locked_by_others ", &[]),
     ("SELECT groundskeeper.reindex index", &["groundskeeper.reindex(NULL)"]),
     ("SELECT groundskeeper.resume ", &[]),
@@ -55,6 +57,7 @@ const WITH_NULL: &[(&str, &[&str])] = &[
     ("SELECT groundskeeper.stop_maintaining relation", &["groundskeeper.stop_maintaining(NULL)"]),
     ("SELECT groundskeeper.unschedule_maintenance ", &[]),
     ("SELECT update_table_statistics force", &["update_table_statistics(NULL)"]),
+    ("SELECT groundskeeper.statement_latency since", &["groundskeeper.statement_latency(NULL)"]),
     (
         "CALL groundskeeper.wait_for_job job_id timeout state",
         &["groundskeeper.wait_for_job(NULL)", "groundskeeper.wait_for_job(1, NULL)"],
@@ -192,6 +195,7 @@ fn settings_are_checked() {
         ("index_observation = -1", "22023"),
         ("max_workers = 3", "55P02"),
         ("job_history = '1d'", "55P02"),
+        ("metrics_retention = '1d'", "55P02"),
     ] {
         let refused = refusal(&mut client, &format!("SET groundskeeper.{setting}")).unwrap();
         assert_eq!(refused.code, code, "{setting}: {refused:?}");

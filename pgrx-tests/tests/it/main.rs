@@ -23,6 +23,10 @@ mod jobs;
 #[cfg(test)]
 mod journal;
 #[cfg(test)]
+mod latency;
+#[cfg(test)]
+mod metrics;
+#[cfg(test)]
 mod monitoring;
 #[cfg(test)]
 mod precision;

@@ -22,7 +22,7 @@ const REACHABLE: &str = "
       JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'
       JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'pg_groundskeeper'
      CROSS JOIN unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER']) privilege
-     WHERE c.relkind IN ('r', 'v') AND has_table_privilege(:role, c.oid, privilege)
+     WHERE c.relkind IN ('r', 'p', 'v') AND has_table_privilege(:role, c.oid, privilege)
         OR c.relkind = 'S' AND privilege IN ('SELECT', 'UPDATE') AND has_sequence_privilege(:role, c.oid, privilege)
      GROUP BY c.oid ORDER BY 1";
 
@@ -44,18 +44,19 @@ const PURE: [&str; 10] = [
 const MUTATORS: &[&str] = &[
     "apply_plan",
     "apply_server_settings",
-    "finalize_partitioning",
-    "partition_table",
-    "undo_partitioning",
     "cancel_job",
+    "finalize_partitioning",
     "maintain",
+    "partition_table",
     "prune_history",
+    "record_metrics",
     "resume",
     "retry_job",
     "rollback_plan",
     "run_step",
     "schedule_maintenance",
     "stop_maintaining",
+    "undo_partitioning",
     "update_table_statistics",
 ];
 
@@ -86,6 +87,10 @@ fn everybody_may_compute_and_nothing_else() {
         "SELECT groundskeeper.apply_server_settings(current_user::regrole)",
         "SELECT groundskeeper.connection_pool_config()",
         "CALL groundskeeper.wait_for_job(1)",
+        "SELECT groundskeeper.record_metrics()",
+        "SELECT FROM groundskeeper.query_latency()",
+        "SELECT FROM groundskeeper.statement_latency()",
+        "TABLE groundskeeper.metrics",
         "TABLE groundskeeper.change",
         "INSERT INTO groundskeeper.job_attempt VALUES (1, 1, now(), NULL, 'running', NULL, 0, 0)",
         "UPDATE groundskeeper.job SET run_as = 'postgres'",
@@ -141,6 +146,9 @@ fn a_member_of_pg_monitor_reads_all_and_changes_nothing() {
             "groundskeeper.jobs SELECT",
             "groundskeeper.maintained_relations SELECT",
             "groundskeeper.maintenance_log SELECT",
+            "groundskeeper.latency_mark SELECT",
+            "groundskeeper.metrics SELECT",
+            "groundskeeper.metrics_cost SELECT",
             "groundskeeper.quality_rules SELECT",
             "groundskeeper.schedule SELECT",
             "monitoring.connection_stats SELECT",
@@ -348,6 +356,11 @@ fn a_hostile_search_path_gets_nothing_called_and_nothing_changed() {
         "CALL groundskeeper.run_overdue()",
         "SELECT FROM monitoring.maintenance_status",
         "SELECT FROM groundskeeper.unschedule_maintenance()",
+        "SELECT groundskeeper.record_metrics()",
+        "SELECT FROM groundskeeper.query_latency()",
+        "SELECT FROM groundskeeper.statement_latency()",
+        "SELECT FROM groundskeeper.metrics_over()",
+        "SELECT FROM groundskeeper.metrics_cost",
     ] {
         trapped.batch_execute(call).unwrap_or_else(|error| panic!("{error:?}: {call}"));
     }

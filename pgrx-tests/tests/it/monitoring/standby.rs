@@ -44,6 +44,10 @@ fn reports_run_on_a_hot_standby() {
         "recommend_pool_size()",
         "connection_pool_config()",
         "schedule",
+        "query_latency()",
+        "statement_latency()",
+        "metrics_over()",
+        "metrics_cost",
     ] {
         run_sql(&mut client, &format!("SELECT FROM groundskeeper.{report}"));
     }

@@ -1,0 +1,92 @@
+-- What the history says of a stretch of time.
+
+CREATE FUNCTION groundskeeper.metrics_over(since interval DEFAULT '1 hour')
+RETURNS TABLE (
+    samples bigint,
+    measured_over interval,
+    heap_blks_hit numeric,
+    heap_blks_read numeric,
+    idx_blks_hit numeric,
+    idx_blks_read numeric,
+    xact_commit numeric,
+    xact_rollback numeric,
+    deadlocks numeric,
+    temp_bytes numeric,
+    peak_connections integer,
+    peak_busy_connections integer,
+    peak_database_connections integer,
+    peak_database_busy_connections integer,
+    usable_slots integer
+)
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    WITH sample AS (
+        SELECT m.*, now() - sampled_at <= metrics_over.since AS inside
+          FROM groundskeeper.metrics m
+         -- The one before the first may be missing, or long before it.
+         WHERE sampled_at >= now() - metrics_over.since - interval '10 minutes'
+    ),
+    counter AS (
+        SELECT s.sampled_at, s.inside, c.name, c.value,
+               lag(c.value) OVER w AS before,
+               lag(s.sampled_at) OVER w AS sampled_before,
+               s.stats_reset IS DISTINCT FROM lag(s.stats_reset) OVER w AS reset
+          FROM sample s
+         CROSS JOIN LATERAL (VALUES
+               ('heap_blks_hit', s.heap_blks_hit), ('heap_blks_read', s.heap_blks_read),
+               ('idx_blks_hit', s.idx_blks_hit), ('idx_blks_read', s.idx_blks_read),
+               ('xact_commit', s.xact_commit), ('xact_rollback', s.xact_rollback),
+               ('deadlocks', s.deadlocks), ('temp_bytes', s.temp_bytes)) c (name, value)
+        WINDOW w AS (PARTITION BY c.name ORDER BY s.sampled_at)
+    ),
+    increase AS (
+        SELECT name, min(sampled_before) AS began,
+               -- After a reset all of it is new. Without one a sum is less where a relation was dropped, and what
+               -- was added meanwhile is not known.
+               sum(CASE WHEN value >= before THEN value - before WHEN reset THEN value ELSE 0 END) AS value
+          FROM counter
+         WHERE inside AND before IS NOT NULL
+         GROUP BY name
+    )
+    SELECT s.samples, now() - i.began, i.heap_blks_hit, i.heap_blks_read, i.idx_blks_hit, i.idx_blks_read,
+           i.xact_commit, i.xact_rollback, i.deadlocks, i.temp_bytes, s.connections, s.busy_connections,
+           s.database_connections, s.database_busy_connections, s.usable_slots
+      FROM (SELECT count(*) AS samples, max(connections) AS connections, max(busy_connections) AS busy_connections,
+                   max(database_connections) AS database_connections,
+                   max(database_busy_connections) AS database_busy_connections,
+                   (array_agg(usable_slots ORDER BY sampled_at DESC))[1] AS usable_slots
+              FROM sample WHERE inside) s
+     CROSS JOIN (SELECT min(began) AS began,
+                        min(value) FILTER (WHERE name = 'heap_blks_hit') AS heap_blks_hit,
+                        min(value) FILTER (WHERE name = 'heap_blks_read') AS heap_blks_read,
+                        min(value) FILTER (WHERE name = 'idx_blks_hit') AS idx_blks_hit,
+                        min(value) FILTER (WHERE name = 'idx_blks_read') AS idx_blks_read,
+                        min(value) FILTER (WHERE name = 'xact_commit') AS xact_commit,
+                        min(value) FILTER (WHERE name = 'xact_rollback') AS xact_rollback,
+                        min(value) FILTER (WHERE name = 'deadlocks') AS deadlocks,
+                        min(value) FILTER (WHERE name = 'temp_bytes') AS temp_bytes
+                   FROM increase) i;
+END;
+COMMENT ON FUNCTION groundskeeper.metrics_over(interval) IS
+  'One row of what the samples in groundskeeper.metrics say of the time since: increases of counters, resets taken '
+  'into account, and peaks of sampled connections; increases and measured_over are NULL where there are no two samples';
+
+CREATE VIEW groundskeeper.metrics_cost WITH (security_invoker) AS
+SELECT count(m.sampled_at) AS samples,
+       min(m.sampled_at) AS oldest,
+       max(m.sampled_at) AS newest,
+       round(avg(m.cost_ms)::numeric, 3) AS mean_cost_ms,
+       round(max(m.cost_ms)::numeric, 3) AS max_cost_ms,
+       round(avg(pg_catalog.pg_column_size(m))::numeric) AS mean_row_bytes,
+       (SELECT sum(s.bytes)::bigint
+          FROM groundskeeper.sizes_without_waiting(ARRAY(
+                   SELECT i.inhrelid FROM pg_catalog.pg_inherits i
+                    WHERE i.inhparent = 'groundskeeper.metrics'::pg_catalog.regclass
+                   UNION ALL SELECT 'groundskeeper.latency_mark'::pg_catalog.regclass)) s) AS bytes
+  FROM groundskeeper.metrics m;
+COMMENT ON VIEW groundskeeper.metrics_cost IS 'What the history of metrics itself costs: time per sample, and space';
+COMMENT ON COLUMN groundskeeper.metrics_cost.mean_cost_ms IS 'How long taking a sample takes on average, of those that are kept';
+COMMENT ON COLUMN groundskeeper.metrics_cost.bytes IS 'Size of all partitions and of the marks, on disk';
+
+GRANT SELECT ON groundskeeper.metrics, groundskeeper.latency_mark, groundskeeper.metrics_cost TO pg_monitor;

@@ -1,0 +1,33 @@
+-- The texts of statements, from pg_stat_statements and nowhere else: we keep none.
+CREATE FUNCTION groundskeeper.statement_texts() RETURNS TABLE (queryid bigint, query text)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  source text;
+BEGIN
+  SELECT format('%I.pg_stat_statements', n.nspname) INTO source
+    FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
+   WHERE e.extname = 'pg_stat_statements';
+  IF NOT FOUND THEN
+    RETURN;
+  END IF;
+  -- Without pg_read_all_stats the identifiers of others' statements are NULL.
+  RETURN QUERY EXECUTE format($query$
+    SELECT s.queryid, min(s.query)
+      FROM %s s
+     WHERE s.queryid IS NOT NULL
+       AND s.dbid = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = current_database())
+     GROUP BY s.queryid
+    HAVING min(s.query) IS NOT NULL
+    $query$, source);
+EXCEPTION
+  -- The library is not preloaded, or the caller may not read it.
+  WHEN object_not_in_prerequisite_state OR insufficient_privilege THEN
+    RETURN;
+END
+$$;
+
+COMMENT ON FUNCTION groundskeeper.statement_texts() IS
+  'The texts of this database''s statements, as far as pg_stat_statements shows them to the caller; no rows where it '
+  'is not to be had (see groundskeeper.prerequisites())';
