@@ -9,6 +9,7 @@ mod catalog;
 mod error;
 mod extension;
 mod jobs;
+mod migration;
 mod parse;
 mod plan;
 mod settings;

@@ -1,8 +1,11 @@
 //! The functions that SQL calls, one file per capability.
 
 mod jobs;
+mod migration;
+mod odds;
 mod plan;
 mod quality;
+mod teams;
 
 use crate::error::{Failure, Result};
 use pgrx::prelude::*;

@@ -10,6 +10,7 @@ mod session;
 mod toplevel;
 
 pub use launcher::register as register_launcher;
+pub use runner::transaction;
 
 use crate::catalog::{self, Build};
 use crate::error::{Failure, Result};
@@ -118,6 +119,10 @@ pub fn statements(request: &JobRequest, inline: &[String]) -> Vec<String> {
             vec![format!("REFRESH MATERIALIZED VIEW {}", qualified(&view.schema, &view.name))]
         }
         Task::Analyze { table, column } => vec![analyze(table, column)],
+        Task::Rescore { table } => {
+            let table = quote_literal(qualified(&table.schema, &table.name));
+            vec![format!("SELECT groundskeeper.rescore({table})")]
+        }
         Task::AlterTable { .. } => inline.to_vec(),
     }
 }

@@ -5,6 +5,9 @@
 
 pub mod deparsed;
 pub mod job;
+pub mod migration;
 pub mod names;
+pub mod odds;
 pub mod plan;
 pub mod quality;
+pub mod teams;

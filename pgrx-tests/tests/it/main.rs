@@ -21,7 +21,11 @@ mod jobs;
 #[cfg(test)]
 mod journal;
 #[cfg(test)]
+mod migration;
+#[cfg(test)]
 mod monitoring;
+#[cfg(test)]
+mod odds;
 #[cfg(test)]
 mod precision;
 #[cfg(test)]
