@@ -35,6 +35,7 @@ CREATE TABLE groundskeeper.migration_runs (
     upto_id bigint,
     cursor_id bigint NOT NULL,
     cursor_at timestamptz,
+    decided_id bigint,
     moved_since timestamptz,
     next_moved_since timestamptz NOT NULL,
     writers text[] NOT NULL,
@@ -51,6 +52,7 @@ COMMENT ON COLUMN groundskeeper.migration_runs.metadata IS 'What became of the g
 COMMENT ON COLUMN groundskeeper.migration_runs.after_id IS 'Raw rows up to this id were dealt with by earlier runs';
 COMMENT ON COLUMN groundskeeper.migration_runs.upto_id IS 'The last raw row of the run';
 COMMENT ON COLUMN groundskeeper.migration_runs.cursor_id IS 'The last raw row that the phase has dealt with';
+COMMENT ON COLUMN groundskeeper.migration_runs.decided_id IS 'Up to this id no transaction holds back a raw row';
 COMMENT ON COLUMN groundskeeper.migration_runs.writers IS 'Transactions that were writing to the raw table when the run began';
 CREATE INDEX ON groundskeeper.migration_runs (bet_type) WHERE state = 'running';
 CREATE INDEX ON groundskeeper.migration_runs (execution_id);
@@ -66,8 +68,8 @@ CREATE TABLE groundskeeper.migration_progress (
 );
 COMMENT ON TABLE groundskeeper.migration_progress IS 'How far each raw table has been migrated, so that no run looks at all of it again';
 COMMENT ON COLUMN groundskeeper.migration_progress.home IS 'The cluster and database that this is true of; a copy begins anew';
-COMMENT ON COLUMN groundskeeper.migration_progress.confirmed_id IS 'All rows up to this id are staged or failed, and no transaction holds back one of them';
-COMMENT ON COLUMN groundskeeper.migration_progress.seen_id IS 'The same, once the writers have ended';
+COMMENT ON COLUMN groundskeeper.migration_progress.confirmed_id IS 'All rows up to this id are staged or failed, and no transaction held back one of them';
+COMMENT ON COLUMN groundskeeper.migration_progress.seen_id IS 'The last row of the last run: up to it all rows are decided once the writers have ended';
 COMMENT ON COLUMN groundskeeper.migration_progress.writers IS 'Transactions that were writing to the raw table when the last run began';
 COMMENT ON COLUMN groundskeeper.migration_progress.moved_since IS 'Rows updated since then may not be staged as they are';
 COMMENT ON COLUMN groundskeeper.migration_progress.swept_at IS 'When a run last looked at the whole table, as one does each day';

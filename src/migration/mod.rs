@@ -53,8 +53,7 @@ pub fn start(bet_type: Option<&str>, batch_size: i32) -> Result<Vec<i64>> {
             run::end(run, Some("interrupted"))?;
             log::write(run)?;
         }
-        let (horizon, writers) = run::horizon(market)?;
-        let run = run::begin(execution, market, batch_size.into(), &horizon, &writers)?;
+        let run = run::begin(execution, market, batch_size.into(), &run::horizon(market)?)?;
         log::write(run)?;
         runs.push(run);
     }

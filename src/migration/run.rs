@@ -69,6 +69,10 @@ pub struct Horizon {
     pub after: i64,
     /// As in [`Run::upto`].
     pub upto: Option<i64>,
+    /// Rows up to this id are all decided: no transaction holds one of them back.
+    decided: Option<i64>,
+    /// Those who are writing to the table.
+    writers: Vec<String>,
     /// As in [`Run::moved_since`].
     pub moved_since: Option<String>,
 }
@@ -115,42 +119,47 @@ pub fn end(run: i64, error: Option<&str>) -> Result<()> {
 
 /// Where the raw table stands: what earlier runs have dealt with, and how far this one goes.
 ///
-/// A row with a low id may be committed late. The ids up to the highest one are all decided once those who were
-/// writing to the table when it was seen have ended; until then the next runs look at them again.
-pub fn horizon(market: Market) -> Result<(Horizon, Vec<String>)> {
+/// A row with a low id may be committed late. The ids up to the highest one are all decided once those have ended
+/// who were writing to the table when it was seen; until then the next runs look at them again.
+pub fn horizon(market: Market) -> Result<Horizon> {
     let raw = market.raw();
     let highest = format!("SELECT pg_catalog.max(r.id)::pg_catalog.int8 FROM {raw} r");
     let upto = sql::first(&highest, &[], |row| Ok(row.get::<i64>(1)?))?.flatten();
     as_owner(|| {
-        let writers = sql::texts(
-            "SELECT DISTINCT l.virtualtransaction FROM pg_catalog.pg_locks l
-              WHERE l.locktype = 'relation' AND l.granted AND l.pid IS DISTINCT FROM pg_catalog.pg_backend_pid()
-                AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
-                AND l.mode IN ('RowExclusiveLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
-                AND (l.relation = pg_catalog.to_regclass($1)
-                  OR l.relation IN (SELECT relid FROM pg_catalog.pg_partition_tree(pg_catalog.to_regclass($1))))",
-            &[raw.as_str().into()],
-        )?;
+        let writers = writers(&raw)?;
         // Another cluster's progress is not this one's: its transactions are unknown here.
         sql::run(
             "DELETE FROM groundskeeper.migration_progress WHERE raw_table = $1 AND home <> $2",
             &[raw.as_str().into(), home().into()],
         )?;
         let known = sql::first(
-            "SELECT CASE WHEN swept_at < pg_catalog.now() - '1 day'::pg_catalog.interval THEN NULL
-                         WHEN p.writers IS NULL OR EXISTS (
-                              SELECT FROM pg_catalog.pg_locks l
-                               WHERE l.locktype = 'virtualxid' AND l.virtualxid = ANY (p.writers)
-                                  OR l.virtualtransaction LIKE '-1/%')
-                         THEN p.confirmed_id ELSE GREATEST(p.confirmed_id, p.seen_id) END,
+            "SELECT CASE WHEN p.swept_at >= pg_catalog.now() - '1 day'::pg_catalog.interval THEN p.confirmed_id END,
+                    CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_locks l
+                                       WHERE l.locktype = 'virtualxid' AND l.virtualxid = ANY (p.writers)
+                                          OR l.virtualtransaction LIKE '-1/%')
+                         THEN p.confirmed_id ELSE p.seen_id END,
                     p.moved_since::pg_catalog.text
                FROM groundskeeper.migration_progress p WHERE p.raw_table = $1",
             &[raw.as_str().into()],
-            |row| Ok((row.get::<i64>(1)?, row.get::<String>(2)?)),
+            |row| Ok((row.get::<i64>(1)?, row.get::<i64>(2)?, row.get::<String>(3)?)),
         )?;
-        let (after, moved_since) = known.unwrap_or((None, None));
-        Ok((Horizon { after: after.unwrap_or(i64::MIN), upto, moved_since }, writers))
+        let (after, seen, moved_since) = known.unwrap_or_default();
+        let decided = if writers.is_empty() { upto } else { seen };
+        Ok(Horizon { after: after.unwrap_or(i64::MIN), upto, decided, writers, moved_since })
     })
+}
+
+/// The transactions that have locked the table, or a partition of it, in order to write.
+fn writers(raw: &str) -> Result<Vec<String>> {
+    sql::texts(
+        "SELECT DISTINCT l.virtualtransaction FROM pg_catalog.pg_locks l
+          WHERE l.locktype = 'relation' AND l.granted AND l.pid IS DISTINCT FROM pg_catalog.pg_backend_pid()
+            AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
+            AND l.mode IN ('RowExclusiveLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
+            AND (l.relation = pg_catalog.to_regclass($1)
+              OR l.relation IN (SELECT relid FROM pg_catalog.pg_partition_tree(pg_catalog.to_regclass($1))))",
+        &[raw.into()],
+    )
 }
 
 /// Begins a run.
@@ -159,15 +168,14 @@ pub fn begin(
     market: Market,
     batch_size: i64,
     horizon: &Horizon,
-    writers: &[String],
 ) -> Result<i64> {
     let caller = sql::texts("SELECT SESSION_USER::pg_catalog.text", &[])?.into_iter().next();
     let id = as_owner(|| {
         sql::returned(
             "INSERT INTO groundskeeper.migration_runs
                  (execution_id, bet_type, raw_table, staging_table, batch_size, phase, after_id, upto_id, cursor_id,
-                  cursor_at, moved_since, next_moved_since, writers, started_by, pid, backend_start, home)
-             SELECT $1::pg_catalog.uuid, $2, $3, $4, $5, $6, $7, $8, -9223372036854775808, NULL,
+                  cursor_at, decided_id, moved_since, next_moved_since, writers, started_by, pid, backend_start, home)
+             SELECT $1::pg_catalog.uuid, $2, $3, $4, $5, $6, $7, $8, -9223372036854775808, NULL, $13,
                     $9::pg_catalog.timestamptz,
                     -- what is committed later was updated when its transaction began, or before, by other clocks
                     LEAST(pg_catalog.now(),
@@ -189,9 +197,10 @@ pub fn begin(
                 horizon.after.into(),
                 horizon.upto.into(),
                 horizon.moved_since.clone().into(),
-                writers.to_vec().into(),
+                horizon.writers.clone().into(),
                 caller.into(),
                 home().into(),
+                horizon.decided.into(),
             ],
             |row| required::<i64>(row, 1),
         )
@@ -288,14 +297,13 @@ impl Run {
         })
     }
 
-    /// Rows up to the cursor need not be looked at again, if nobody was writing to the table when the run began.
+    /// Rows up to the cursor need not be looked at again, as far as they are decided.
     pub fn confirm(&self) -> Result<()> {
         as_owner(|| {
             sql::run(
                 "INSERT INTO groundskeeper.migration_progress AS p (raw_table, home, confirmed_id, moved_since, swept_at)
-                 SELECT r.raw_table, r.home, r.cursor_id, r.next_moved_since, r.started_at
-                   FROM groundskeeper.migration_runs r
-                  WHERE r.run_id = $1 AND pg_catalog.cardinality(r.writers) = 0
+                 SELECT r.raw_table, r.home, LEAST(r.cursor_id, r.decided_id), r.next_moved_since, r.started_at
+                   FROM groundskeeper.migration_runs r WHERE r.run_id = $1 AND r.decided_id IS NOT NULL
                  ON CONFLICT (raw_table) DO UPDATE SET confirmed_id = GREATEST(p.confirmed_id, excluded.confirmed_id)",
                 &[self.id.into()],
             )
@@ -308,14 +316,11 @@ impl Run {
             sql::run(
                 "INSERT INTO groundskeeper.migration_progress AS p
                      (raw_table, home, confirmed_id, seen_id, writers, moved_since, swept_at)
-                 SELECT r.raw_table, r.home, CASE WHEN pg_catalog.cardinality(r.writers) = 0 THEN r.upto_id END, r.upto_id,
-                        r.writers, r.next_moved_since, r.started_at
+                 SELECT r.raw_table, r.home, r.decided_id, r.upto_id, r.writers, r.next_moved_since, r.started_at
                    FROM groundskeeper.migration_runs r WHERE r.run_id = $1
                  ON CONFLICT (raw_table) DO UPDATE
-                    SET confirmed_id = GREATEST(p.confirmed_id, excluded.confirmed_id,
-                            (SELECT NULLIF(r.after_id, -9223372036854775808)
-                               FROM groundskeeper.migration_runs r WHERE r.run_id = $1)),
-                        seen_id = excluded.seen_id, writers = excluded.writers, moved_since = excluded.moved_since,
+                    SET confirmed_id = GREATEST(p.confirmed_id, excluded.confirmed_id), seen_id = excluded.seen_id,
+                        writers = excluded.writers, moved_since = excluded.moved_since,
                         swept_at = CASE WHEN $2 THEN excluded.swept_at ELSE p.swept_at END",
                 &[self.id.into(), (self.after == i64::MIN).into()],
             )

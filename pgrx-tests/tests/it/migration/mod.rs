@@ -1,5 +1,7 @@
 //! RAW to STAGING.
 
+mod again;
+mod failing;
 mod ways;
 
 use groundskeeper_sandbox::raw::Market;
