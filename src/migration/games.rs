@@ -4,7 +4,7 @@ use super::lock::Lock;
 use super::{bisect, facts};
 use crate::error::Result;
 use crate::sql::{self, required};
-use groundskeeper_core::migration::{self, Words};
+use groundskeeper_core::migration::{self, Market, Words};
 use pgrx::datum::DatumWithOid;
 use serde::Serialize;
 use std::collections::HashMap;
@@ -50,20 +50,22 @@ impl Tally {
     }
 }
 
-/// Makes and mends the games that a query touches: all at once, or one by one where some cannot be written. Those
+/// Makes and mends the games that a query touches, or all: at once, or one by one where some cannot be written. Those
 /// come back with the reason.
-pub fn make(touched: &str, words: Words, rules: &str) -> Result<(Tally, HashMap<String, String>)> {
+pub fn make(touched: Option<&str>, words: Words, rules: &str) -> Result<(Tally, HashMap<String, String>)> {
     Lock::Games.take();
     match crate::subtransaction::isolated(|| write(touched, words, rules, None)) {
         Ok(tally) => Ok((tally, HashMap::new())),
         Err(failure) if bisect::is_of_a_record(&failure) => {
+            let every = |market: Market| format!("SELECT game_external_id FROM {}", market.raw());
+            let touched = match touched {
+                Some(touched) => touched.to_owned(),
+                None => facts::tables_with_games()?.into_iter().map(every).collect::<Vec<_>>().join(" UNION ALL "),
+            };
             let blanks = migration::BLANKS;
-            let ids = sql::texts(
-                &format!(
-                    "SELECT DISTINCT t.id::pg_catalog.text FROM ({touched}) t (id) WHERE t.id ~ {blanks} ORDER BY 1"
-                ),
-                &[],
-            )?;
+            let ids =
+                format!("SELECT DISTINCT t.id::pg_catalog.text FROM ({touched}) t (id) WHERE t.id ~ {blanks} ORDER BY 1");
+            let ids = sql::texts(&ids, &[])?;
             make_these(&ids, words, rules)
         }
         Err(failure) => Err(failure),
@@ -78,7 +80,7 @@ pub fn make_these(ids: &[String], words: Words, rules: &str) -> Result<(Tally, H
     bisect::each(
         ids,
         &mut |part| {
-            tally.add(write(these, words, rules, Some(part))?);
+            tally.add(write(Some(these), words, rules, Some(part))?);
             Ok(())
         },
         &mut |id, failure| {
@@ -90,7 +92,7 @@ pub fn make_these(ids: &[String], words: Words, rules: &str) -> Result<(Tally, H
     Ok((tally, std::mem::take(failed)))
 }
 
-fn write(touched: &str, words: Words, rules: &str, ids: Option<&[String]>) -> Result<Tally> {
+fn write(touched: Option<&str>, words: Words, rules: &str, ids: Option<&[String]>) -> Result<Tally> {
     let statement = migration::games(&facts::tables_with_games()?, touched, words);
     let mut args: Vec<DatumWithOid> = vec![rules.into()];
     args.extend(ids.map(|ids| DatumWithOid::from(ids.to_vec())));

@@ -136,14 +136,15 @@ pub fn step(run: i64) -> Result<bool> {
 /// Games come first, from the union of the raw tables: the first run of an execution makes those of all rows that
 /// the execution will look at.
 fn make_games(run: &mut Run, shape: &Shape, rules: &str) -> Result<bool> {
-    let mut touched = Vec::new();
     if run::is_first(run.id)? {
+        let mut runs = Vec::new();
         for id in run::of_execution(&run.execution)? {
-            touched.extend(run::load(id)?.as_ref().map(touched_by).unwrap_or_default());
+            runs.extend(run::load(id)?);
         }
-    }
-    if !touched.is_empty() {
-        let (tally, _) = games::make(&touched.join(" UNION ALL "), shape.game_words, rules)?;
+        let touched: Vec<String> = runs.iter().flat_map(touched_by).collect();
+        let all = runs.iter().any(|run| run.after == i64::MIN);
+        let touched = if all { None } else { Some(touched.join(" UNION ALL ")) };
+        let (tally, _) = games::make(touched.as_deref(), shape.game_words, rules)?;
         if let Some(notice) = tally.notice() {
             notice!("{notice}");
         }
@@ -157,21 +158,18 @@ fn make_games(run: &mut Run, shape: &Shape, rules: &str) -> Result<bool> {
     Ok(true)
 }
 
+/// The external ids in a run's rows.
 fn touched_by(run: &Run) -> Vec<String> {
-    let raw = run.market.raw();
-    let Some(upto) = run.upto else { return Vec::new() };
-    let (after, all) = (run.after, run.after == i64::MIN);
-    // As a literal the smallest integer is the negative of one too large.
-    let range = if all { format!("r.id <= {upto}") } else { format!("r.id > {after} AND r.id <= {upto}") };
-    let mut touched = vec![format!("SELECT r.game_external_id FROM {raw} r WHERE {range}")];
-    if let (false, Some(since)) = (all, &run.moved_since) {
+    let (raw, after, upto) = (run.market.raw(), run.after, run.upto.unwrap_or(run.after));
+    let new = format!("SELECT r.game_external_id FROM {raw} r WHERE r.id > {after} AND r.id <= {upto}");
+    let moved = run.moved_since.as_ref().map(|since| {
         let since = sql::quote_literal(since);
-        touched.push(format!(
+        format!(
             "SELECT r.game_external_id FROM {raw} r
               WHERE r.updated_at >= {since}::pg_catalog.timestamptz AND r.id <= {after}"
-        ));
-    }
-    touched
+        )
+    });
+    [new].into_iter().chain(moved).collect()
 }
 
 /// What was staged before and has moved, or came late, is found by the moment of its update.

@@ -74,12 +74,15 @@ impl Shape {
             let game = format!("CASE WHEN r.game_external_id ~ {BLANKS} THEN r.game_external_id END");
             (game, String::new())
         } else {
-            // One row per external id, as in staging.migration_ready_records: a join must not fan out.
+            // One row per external id, as in staging.migration_ready_records: a join must not fan out. Each of the
+            // batch's is looked up once.
             let games = format!(
-                "LEFT JOIN (SELECT g.external_id, pg_catalog.min(g.id) AS id FROM staging.games g
-                             WHERE g.external_id IN (SELECT r.game_external_id FROM {raw} r WHERE {where_})
-                               AND g.external_id ~ {BLANKS}
-                             GROUP BY g.external_id) g ON g.external_id = r.game_external_id"
+                "LEFT JOIN (SELECT e.external_id,
+                                   (SELECT pg_catalog.min(g.id) FROM staging.games g
+                                     WHERE g.external_id = e.external_id) AS id
+                              FROM (SELECT DISTINCT r.game_external_id AS external_id FROM {raw} r WHERE {where_}
+                                    OFFSET 0) e
+                             WHERE e.external_id ~ {BLANKS}) g ON g.external_id = r.game_external_id"
             );
             ("g.id".to_owned(), games)
         };
@@ -241,49 +244,53 @@ impl Shape {
     }
 }
 
-/// Makes and mends the games of the external ids that `touched` selects: one row for each, from all of the raw
-/// tables. Of several dates the one collected last counts, of several names the last one that is a club's. Returns
-/// how many games there are, were inserted, were updated, had more than one date, have more than one row, and
-/// examples of the dates.
+/// Makes and mends games, one row for each external id, from all of the raw tables: those that `touched` selects, or
+/// all. Of several dates the one collected last counts, of several names the last one that is a club's. Returns how
+/// many games there are, were inserted, were updated, had more than one date, have more than one row, and examples of
+/// the dates.
 #[must_use]
-pub fn games(raw: &[Market], touched: &str, words: Words) -> String {
+pub fn games(raw: &[Market], touched: Option<&str>, words: Words) -> String {
+    let touching = if touched.is_some() { "JOIN touched t ON t.external_id = r.game_external_id" } else { "" };
     let records: Vec<String> = raw
         .iter()
         .map(|market| {
             format!(
-                "SELECT t.external_id, r.sportsbook_name, r.game_date, r.home_team_name AS home, r.away_team_name AS away,
-                        r.collected_at
-                   FROM touched t JOIN {} r ON r.game_external_id = t.external_id",
+                "SELECT r.game_external_id::pg_catalog.text AS external_id, r.sportsbook_name, r.game_date,
+                        r.home_team_name AS home, r.away_team_name AS away, r.collected_at
+                   FROM {} r {touching}",
                 market.raw()
             )
         })
         .collect();
+    let touched = touched.unwrap_or("SELECT NULL");
+    // One pass counts each of these by itself: together they are nearly as many as the records.
+    let parts = ["sportsbook_name", "game_date", "home", "away"];
     let team = |side: &str| {
         format!(
             "(pg_catalog.array_agg(groundskeeper.normalized_team({side})
                   ORDER BY groundskeeper.is_known_team({side}) DESC, collected_at DESC, {side})
-              FILTER (WHERE {side} ~ {BLANKS}))[1]"
+              FILTER (WHERE part = '{side}' AND {side} ~ {BLANKS}))[1]"
         )
     };
     let status = format!("groundskeeper.game_validation_status(books, records, {RULES})");
     format!(
         "WITH touched AS MATERIALIZED (
-             SELECT DISTINCT t.external_id::pg_catalog.text AS external_id FROM ({touched}) t (external_id)
-              WHERE t.external_id ~ {BLANKS}),
+             SELECT DISTINCT t.external_id::pg_catalog.text AS external_id FROM ({touched}) t (external_id)),
          seen AS (
              SELECT external_id, sportsbook_name, game_date, home, away, pg_catalog.count(*) AS records,
-                    pg_catalog.max(collected_at) AS collected_at
+                    pg_catalog.max(collected_at) AS collected_at,
+                    CASE {part} END AS part
                FROM ({records}) r
-              GROUP BY external_id, sportsbook_name, game_date, home, away),
+              GROUP BY GROUPING SETS ({sets})),
          counted AS (
              SELECT external_id,
-                    pg_catalog.count(DISTINCT sportsbook_name) FILTER (WHERE sportsbook_name ~ {BLANKS}) AS books,
-                    pg_catalog.sum(records)::pg_catalog.int8 AS records,
+                    pg_catalog.count(*) FILTER (WHERE part = 'sportsbook_name' AND sportsbook_name ~ {BLANKS}) AS books,
+                    pg_catalog.sum(records) FILTER (WHERE part = 'sportsbook_name')::pg_catalog.int8 AS records,
                     (pg_catalog.array_agg(game_date ORDER BY collected_at DESC, game_date DESC)
                      FILTER (WHERE game_date IS NOT NULL))[1] AS game_date,
-                    pg_catalog.array_agg(DISTINCT game_date) FILTER (WHERE game_date IS NOT NULL) AS dates,
+                    pg_catalog.array_agg(game_date ORDER BY game_date) FILTER (WHERE game_date IS NOT NULL) AS dates,
                     {home} AS home, {away} AS away
-               FROM seen GROUP BY external_id),
+               FROM seen WHERE external_id ~ {BLANKS} GROUP BY external_id),
          game AS MATERIALIZED (
              SELECT external_id, home, away, game_date, dates,
                     CASE WHEN pg_catalog.isfinite(game_date)
@@ -322,6 +329,8 @@ pub fn games(raw: &[Market], touched: &str, words: Words) -> String {
                                              ORDER BY c.external_id)::pg_catalog.text
                    FROM (SELECT external_id, dates, game_date FROM game WHERE pg_catalog.cardinality(dates) > 1
                           ORDER BY external_id LIMIT 20) c)",
+        part = parts.map(|part| format!("WHEN GROUPING({part}) = 0 THEN '{part}'")).join(" "),
+        sets = parts.map(|part| format!("(external_id, {part})")).join(", "),
         records = records.join(" UNION ALL "),
         home = team("home"),
         away = team("away"),
