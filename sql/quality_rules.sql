@@ -57,6 +57,8 @@ GRANT EXECUTE ON FUNCTION
   groundskeeper.total_quality_issues,
   groundskeeper.validation_status,
   groundskeeper.base_quality_factor,
+  groundskeeper.game_quality_score,
+  groundskeeper.game_validation_status,
   groundskeeper.default_quality_rules,
   groundskeeper.check_quality_rules
 TO PUBLIC;
@@ -93,6 +95,10 @@ COMMENT ON FUNCTION groundskeeper.validation_status IS
   'One of validated, needs_review or invalid, by score and thresholds; at best needs_review with a missing_ or invalid_ issue';
 COMMENT ON FUNCTION groundskeeper.base_quality_factor IS
   '1 where both odds and a sportsbook name are there, else 0: the expression of staging.migration_ready_records';
+COMMENT ON FUNCTION groundskeeper.game_quality_score IS
+  'Quality score of a game by how many sportsbooks offer it and how many records tell of it, 0.00 to 99.99';
+COMMENT ON FUNCTION groundskeeper.game_validation_status IS
+  'low_coverage where too few sportsbooks offer the game, else validated, needs_review or invalid by its score';
 COMMENT ON FUNCTION groundskeeper.default_quality_rules IS
   'The built-in quality rules, which hold for NULL rules and for keys that a set of rules lacks';
 COMMENT ON FUNCTION groundskeeper.check_quality_rules IS

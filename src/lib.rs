@@ -12,6 +12,7 @@ mod extension;
 mod jobs;
 mod latency;
 mod metrics;
+mod migration;
 mod parse;
 mod partition;
 mod plan;

@@ -19,7 +19,7 @@ pub fn record() -> Result<Option<TimestampWithTimeZone>> {
             .detail("A standby keeps no history of its own.")
             .hint("Call record_metrics() on the primary; query_latency() answers here, too."));
     }
-    if !locks::take_in_transaction(locks::METRICS) {
+    if !locks::take_for_transaction(locks::METRICS) {
         notice!("metrics are being recorded by another session");
         return Ok(None);
     }

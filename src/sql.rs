@@ -70,12 +70,10 @@ pub fn run(statement: &str, args: &[DatumWithOid]) -> Result<()> {
     })
 }
 
-/// Runs one statement that changes rows; how many.
-pub fn affected(statement: &str) -> Result<i64> {
-    Spi::connect_mut(|client| {
-        let rows = client.update(statement, None, &[])?.len();
-        i64::try_from(rows).map_err(|e| Failure::internal(e.to_string()))
-    })
+/// Runs one statement that changes rows; how many it changed.
+pub fn affected(statement: &str, args: &[DatumWithOid]) -> Result<i64> {
+    let rows = Spi::connect_mut(|client| Ok::<_, Failure>(client.update(statement, None, args)?.len()))?;
+    i64::try_from(rows).map_err(|error| Failure::internal(error.to_string()))
 }
 
 /// A column that cannot be NULL by the query's construction.

@@ -3,13 +3,16 @@
 mod connections;
 mod conversion;
 mod jobs;
-mod partitions;
 mod latency;
 mod metrics;
+mod migration;
+mod odds;
+mod partitions;
 mod plan;
 mod quality;
 mod schedule;
 mod statistics;
+mod teams;
 
 use crate::error::{Failure, Result};
 use pgrx::prelude::*;

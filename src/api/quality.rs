@@ -7,10 +7,11 @@ mod arguments;
 mod call_site;
 mod rules;
 
-use groundskeeper_core::quality::{Bet, Issue, Record, base_factor, status};
+use groundskeeper_core::quality::{Bet, Game, Issue, Record, base_factor, status};
 use pgrx::prelude::*;
 
-use arguments::{Measure, RawData, RulesArgument, Text};
+pub use arguments::Text;
+use arguments::{Measure, RawData, RulesArgument};
 use call_site::{CallSite, KeptNumeric};
 
 /// A word of ours as SQL sees it.
@@ -28,6 +29,8 @@ extension_sql_file!(
         total_quality_issues,
         validation_status,
         base_quality_factor,
+        game_quality_score,
+        game_validation_status,
         rules::default_quality_rules,
         rules::check_quality_rules
     ]
@@ -167,6 +170,37 @@ fn validation_status(
 #[pg_extern(schema = "groundskeeper", immutable, parallel_safe)]
 fn base_quality_factor(home_odds: Option<i32>, away_odds: Option<i32>, sportsbook_name: Text<'_>) -> i32 {
     base_factor(home_odds, away_odds, sportsbook_name.bytes().is_some())
+}
+
+#[pg_extern(schema = "groundskeeper", immutable, parallel_safe)]
+fn game_quality_score(
+    books: Option<i64>,
+    records: Option<i64>,
+    rules: default!(RulesArgument<'_>, "NULL"),
+    fcinfo: pg_sys::FunctionCallInfo,
+) -> KeptNumeric {
+    // SAFETY: the function manager called us with it, and nothing else in this call asks for its call site.
+    let site = unsafe { CallSite::of(fcinfo) };
+    let score = game(books, records).quality(site.rules(rules)).score;
+    site.numeric(score)
+}
+
+#[pg_extern(schema = "groundskeeper", immutable, parallel_safe)]
+fn game_validation_status(
+    books: Option<i64>,
+    records: Option<i64>,
+    rules: default!(RulesArgument<'_>, "NULL"),
+    fcinfo: pg_sys::FunctionCallInfo,
+) -> Code {
+    // SAFETY: the function manager called us with it, and nothing else in this call asks for its call site.
+    let rules = unsafe { CallSite::of(fcinfo) }.rules(rules);
+    game(books, records).quality(rules).status.code()
+}
+
+/// What is not known was not seen; more than fits is enough for any rule.
+fn game(books: Option<i64>, records: Option<i64>) -> Game {
+    let counted = |count: Option<i64>| u32::try_from(count.unwrap_or(0).max(0)).unwrap_or(u32::MAX);
+    Game { books: counted(books), records: counted(records) }
 }
 
 fn record<'a>(

@@ -22,6 +22,9 @@ pub fn take(number: u32) -> bool {
 /// The lock of whoever updates statistics. Numbers of jobs do not come near.
 pub const STATISTICS: u32 = u32::MAX;
 
+/// The lock that one sample of metrics is taken under.
+pub const METRICS: u32 = u32::MAX - 1;
+
 /// Takes a lock until the end of the transaction, unless another process has it.
 pub fn take_for_transaction(number: u32) -> bool {
     until_end(&tag(CLASS, number))
@@ -36,18 +39,6 @@ fn until_end(tag: &pg_sys::LOCKTAG) -> bool {
     // SAFETY: a complete tag, read during the call only, inside a transaction.
     unsafe {
         pg_sys::LockAcquire(tag, pg_sys::ExclusiveLock as i32, false, true)
-            != pg_sys::LockAcquireResult::LOCKACQUIRE_NOT_AVAIL
-    }
-}
-
-/// The lock that one sample of metrics is taken under; no job has such a number.
-pub const METRICS: u32 = u32::MAX;
-
-/// Takes a lock that goes with the transaction, unless another process has it.
-pub fn take_in_transaction(number: u32) -> bool {
-    // SAFETY: a complete tag, read during the call only; we are inside a transaction.
-    unsafe {
-        pg_sys::LockAcquire(&tag(number), pg_sys::ExclusiveLock as i32, false, true)
             != pg_sys::LockAcquireResult::LOCKACQUIRE_NOT_AVAIL
     }
 }

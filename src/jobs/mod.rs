@@ -158,6 +158,10 @@ pub fn statements(request: &JobRequest, inline: &[String]) -> Vec<String> {
             vec![format!("REFRESH MATERIALIZED VIEW {}", qualified(&view.schema, &view.name))]
         }
         Task::Analyze { table, column } => vec![analyze(table, column)],
+        Task::Rescore { table } => {
+            let table = quote_literal(qualified(&table.schema, &table.name));
+            vec![format!("SELECT groundskeeper.rescore({table})")]
+        }
         Task::AlterTable { .. }
         | Task::PartitionTable { .. }
         | Task::UndoPartitioning { .. }

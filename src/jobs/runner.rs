@@ -4,6 +4,7 @@ use super::{build_index, drain, locks, rebuild, session, toplevel};
 use crate::catalog;
 use crate::error::{Failure, Result};
 use crate::extension::as_owner;
+use crate::migration;
 use crate::partition::convert;
 use crate::plan::{self, Undo, Work, journal};
 use crate::sql::{self, qualified, required};
@@ -164,6 +165,7 @@ fn carry_out(task: &Task) -> Result<()> {
             toplevel::run(&format!("ANALYZE {quoted}"))
         }
         Task::Analyze { table, column } => toplevel::run(&super::analyze(table, column)),
+        Task::Rescore { table } => migration::rescore(table),
         Task::AlterTable { item } => transaction(|| plan::apply_item(item)),
         Task::PartitionTable { table } => convert::run(table, Goal::Partition),
         Task::UndoPartitioning { table } => convert::run(table, Goal::Undo),

@@ -79,6 +79,11 @@ pub enum Task {
         /// The column.
         column: String,
     },
+    /// The rows of a staging table scored by the rules as they are now.
+    Rescore {
+        /// Which.
+        table: Qualified,
+    },
     /// An item of the plan carried out in a transaction of its own, once its locks are to be had.
     AlterTable {
         /// The item's id.
@@ -120,6 +125,7 @@ impl Task {
             Self::ValidateConstraint { .. } => "validate_constraint",
             Self::RefreshView { .. } => "refresh_view",
             Self::Analyze { .. } => "analyze",
+            Self::Rescore { .. } => "rescore",
             Self::AlterTable { .. } => "alter_table",
             Self::PartitionTable { .. } => "partition_table",
             Self::UndoPartitioning { .. } => "undo_partitioning",

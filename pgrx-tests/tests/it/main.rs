@@ -27,7 +27,11 @@ mod latency;
 #[cfg(test)]
 mod metrics;
 #[cfg(test)]
+mod migration;
+#[cfg(test)]
 mod monitoring;
+#[cfg(test)]
+mod odds;
 #[cfg(test)]
 mod precision;
 #[cfg(test)]

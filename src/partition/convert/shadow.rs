@@ -186,11 +186,14 @@ pub fn copy(conversion: &Conversion) -> Result<(i64, Option<Vec<String>>)> {
     let upto = last.as_ref().map(|last| format!("({keys}) <= {}", bound(last)));
     let range: Vec<String> = after.into_iter().chain(upto).collect();
     let range = if range.is_empty() { "true".to_owned() } else { range.join(" AND ") };
-    let rows = sql::affected(&format!(
-        "INSERT INTO {} ({1}) OVERRIDING SYSTEM VALUE SELECT {1} FROM {table} WHERE {range}",
-        conversion.beside_quoted(SHADOW),
-        columns.written
-    ))?;
+    let rows = sql::affected(
+        &format!(
+            "INSERT INTO {} ({1}) OVERRIDING SYSTEM VALUE SELECT {1} FROM {table} WHERE {range}",
+            conversion.beside_quoted(SHADOW),
+            columns.written
+        ),
+        &[],
+    )?;
     if conversion.has_key_table {
         sql::run(
             &format!(

@@ -1,0 +1,66 @@
+//! RAW to STAGING.
+
+mod again;
+mod failing;
+mod ways;
+
+use groundskeeper_sandbox::raw::Market;
+use groundskeeper_sandbox::simulator::Simulation;
+use groundskeeper_tests::sql::text;
+use groundskeeper_tests::{Template, TestDb};
+use postgres::Client;
+
+/// An installation with nothing left to build.
+fn installed(template: Template) -> (TestDb, Client) {
+    let db = TestDb::installed(template).unwrap();
+    db.settle().unwrap();
+    let client = db.client().unwrap();
+    (db, client)
+}
+
+/// Raw data with the plan's defects.
+fn simulate(client: &mut Client, rows: u64) {
+    let now = chrono::DateTime::from_timestamp(1_750_000_000, 0).unwrap();
+    Simulation { rows, seed: 1, now }.load(client, &|_| ()).unwrap();
+}
+
+fn migrate(client: &mut Client) {
+    client.batch_execute("CALL groundskeeper.migrate_to_staging(batch_size => 1000)").unwrap();
+}
+
+fn count(client: &mut Client, from: &str) -> i64 {
+    text(client, &format!("SELECT count(*) FROM {from}")).unwrap().parse().unwrap()
+}
+
+/// The staging column that refers to the raw row.
+fn raw_id(client: &mut Client, market: Market) -> String {
+    let column = format!(
+        "SELECT attname FROM pg_attribute WHERE attrelid = 'staging.{}'::regclass AND attname LIKE 'raw\\_%id'",
+        market.table()
+    );
+    text(client, &column).unwrap()
+}
+
+/// Each raw row is staged once, or a failure; each game there is once; and the runs' sums are right.
+fn assert_complete(client: &mut Client) {
+    for market in Market::ALL {
+        let (raw, staging, raw_id) = (market.raw_table(), market.table(), raw_id(client, market));
+        let lost = format!(
+            "{raw} r WHERE NOT EXISTS (SELECT FROM staging.{staging} s WHERE s.{raw_id} = r.id)
+                AND NOT EXISTS (SELECT FROM groundskeeper.migration_failures f
+                                 WHERE f.raw_table = '{raw}' AND f.raw_id = r.id)"
+        );
+        assert_eq!(count(client, &lost), 0, "{staging}: rows lost");
+        let twice = format!("(SELECT {raw_id} FROM staging.{staging} GROUP BY 1 HAVING count(*) > 1) t");
+        assert_eq!(count(client, &twice), 0, "{staging}: rows staged twice");
+        let orphans = format!(
+            "groundskeeper.migration_failures f WHERE raw_table = '{raw}'
+                AND NOT EXISTS (SELECT FROM {raw} r WHERE r.id = f.raw_id)"
+        );
+        assert_eq!(count(client, &orphans), 0, "{staging}: failures of rows that are gone");
+    }
+    let games = "(SELECT external_id FROM staging.games GROUP BY 1 HAVING count(*) > 1) t";
+    assert_eq!(count(client, games), 0, "games with two rows");
+    let sums = "groundskeeper.migration_runs WHERE processed <> successful + failed OR state = 'running'";
+    assert_eq!(count(client, sums), 0);
+}

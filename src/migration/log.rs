@@ -1,0 +1,69 @@
+//! The pipeline's own log, where the database has one: written with the caller's rights, as any of its jobs does.
+
+use crate::error::Result;
+use crate::extension::as_owner;
+use crate::sql::{self, required};
+use crate::subtransaction::isolated;
+use pgrx::prelude::*;
+
+/// Writes how the run stands into `public.pipeline_execution_log`. That the log cannot be written is no reason not
+/// to migrate: it is said, and our own table has it all.
+pub fn write(run: i64) -> Result<()> {
+    let there = sql::first(
+        "SELECT pg_catalog.to_regclass('public.pipeline_execution_log') IS NOT NULL",
+        &[],
+        |row| required::<bool>(row, 1),
+    )?;
+    if there != Some(true) {
+        return Ok(());
+    }
+    let Some(entry) = as_owner(|| {
+        sql::first(
+            "SELECT pg_catalog.jsonb_build_object(
+                        'execution_id', execution_id, 'pipeline_stage', 'staging', 'source_table', raw_table,
+                        'target_table', staging_table, 'records_processed', processed,
+                        'records_successful', successful, 'records_failed', failed, 'start_time', started_at,
+                        'end_time', finished_at, 'status', state, 'error_message', error,
+                        'metadata', metadata || pg_catalog.jsonb_build_object('run_id', run_id))::pg_catalog.text
+               FROM groundskeeper.migration_runs WHERE run_id = $1",
+            &[run.into()],
+            |row| required::<String>(row, 1),
+        )
+    })?
+    else {
+        return Ok(());
+    };
+    let written = isolated(|| {
+        let updated = sql::affected(
+            "UPDATE public.pipeline_execution_log l
+                SET records_processed = n.records_processed, records_successful = n.records_successful,
+                    records_failed = n.records_failed, end_time = n.end_time, status = n.status,
+                    error_message = n.error_message, metadata = n.metadata
+               FROM pg_catalog.jsonb_populate_record(NULL::public.pipeline_execution_log, $1::pg_catalog.jsonb) n
+              WHERE l.execution_id = n.execution_id AND l.pipeline_stage = n.pipeline_stage
+                AND l.source_table = n.source_table",
+            &[entry.as_str().into()],
+        )?;
+        if updated > 0 {
+            return Ok(());
+        }
+        sql::run(
+            "INSERT INTO public.pipeline_execution_log
+                 (execution_id, pipeline_stage, source_table, target_table, records_processed, records_successful,
+                  records_failed, start_time, end_time, status, error_message, metadata)
+             SELECT n.execution_id, n.pipeline_stage, n.source_table, n.target_table, n.records_processed,
+                    n.records_successful, n.records_failed, n.start_time, n.end_time, n.status, n.error_message, n.metadata
+               FROM pg_catalog.jsonb_populate_record(NULL::public.pipeline_execution_log, $1::pg_catalog.jsonb) n",
+            &[entry.as_str().into()],
+        )
+    });
+    if let Err(failure) = written {
+        ereport!(
+            WARNING,
+            failure.code,
+            "public.pipeline_execution_log could not be written; groundskeeper.migration_runs has the run",
+            failure.one_line()
+        );
+    }
+    Ok(())
+}
