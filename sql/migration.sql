@@ -88,10 +88,10 @@ DECLARE
     runs bigint[];
     run bigint;
     more boolean;
-    code text;
-    message text;
-    detail text;
-    hint text;
+    code pg_catalog.text;
+    message pg_catalog.text;
+    detail pg_catalog.text;
+    hint pg_catalog.text;
 BEGIN
     COMMIT; -- in a transaction block: refused here and now
     SET TRANSACTION ISOLATION LEVEL READ COMMITTED;

@@ -23,8 +23,53 @@ const WITH_NULL: &[(&str, &[&str])] = &[
         "SELECT groundskeeper.apply_plan dry_run sections",
         &["groundskeeper.apply_plan(NULL)", "groundskeeper.apply_plan(sections => ARRAY[NULL])"],
     ),
+    (
+        "SELECT groundskeeper.adopt_partitioned_table relation interval timezone premake",
+        &[
+            "groundskeeper.adopt_partitioned_table(NULL)",
+            "groundskeeper.adopt_partitioned_table('raw_data.moneylines_raw', NULL)",
+            "groundskeeper.adopt_partitioned_table('raw_data.moneylines_raw', premake => NULL)",
+        ],
+    ),
+    ("SELECT groundskeeper.apply_retention dry_run", &["groundskeeper.apply_retention(NULL)"]),
     ("SELECT groundskeeper.apply_server_settings role", &["groundskeeper.apply_server_settings(NULL)"]),
     ("SELECT groundskeeper.cancel_job job_id", &["groundskeeper.cancel_job(NULL)"]),
+    ("SELECT create_monthly_partitions months_ahead", &["create_monthly_partitions(NULL)"]),
+    (
+        "SELECT groundskeeper.drain_default relation batch_size",
+        &[
+            "groundskeeper.drain_default(NULL)",
+            "groundskeeper.drain_default('raw_data.moneylines_raw', NULL)",
+        ],
+    ),
+    ("SELECT groundskeeper.drop_partition partition", &["groundskeeper.drop_partition(NULL)"]),
+    ("SELECT groundskeeper.fail_migration runs error", &[]),
+    ("SELECT groundskeeper.finalize_partitioning relation", &["groundskeeper.finalize_partitioning(NULL)"]),
+    // Called by its event trigger only.
+    ("SELECT groundskeeper.guard_partitions ", &[]),
+    (
+        "CALL groundskeeper.migrate_to_staging bet_type batch_size",
+        &["groundskeeper.migrate_to_staging(NULL, NULL)"],
+    ),
+    ("SELECT groundskeeper.migration_step run", &["groundskeeper.migration_step(NULL)"]),
+    (
+        "SELECT groundskeeper.partition_preflight relation partition_key",
+        &[
+            "groundskeeper.partition_preflight(NULL, 'id')",
+            "groundskeeper.partition_preflight('staging.games', NULL)",
+        ],
+    ),
+    (
+        "SELECT groundskeeper.partition_table relation partition_key interval timezone premake accept",
+        &[
+            "groundskeeper.partition_table(NULL, 'game_date')",
+            "groundskeeper.partition_table('staging.games', NULL)",
+            "groundskeeper.partition_table('staging.games', 'game_date', NULL)",
+            "groundskeeper.partition_table('staging.games', 'game_date', premake => NULL)",
+            "groundskeeper.partition_table('staging.games', 'game_date', accept => NULL)",
+            "groundskeeper.partition_table('staging.games', 'game_date', accept => ARRAY[NULL])",
+        ],
+    ),
     ("SELECT groundskeeper.detach_partition partition", &["groundskeeper.detach_partition(NULL)"]),
     ("SELECT groundskeeper.look_after_jobs ", &[]),
     ("SELECT groundskeeper.maintain relation", &["groundskeeper.maintain(NULL)"]),
@@ -34,6 +79,7 @@ const WITH_NULL: &[(&str, &[&str])] = &[
     ("SELECT groundskeeper.record_metrics ", &[]),
     ("SELECT groundskeeper.relations_locked_by_others ", &[]),
     ("SELECT groundskeeper.reindex index", &["groundskeeper.reindex(NULL)"]),
+    ("SELECT groundskeeper.rescore relation", &["groundskeeper.rescore(NULL)"]),
     ("SELECT groundskeeper.resume ", &[]),
     ("SELECT groundskeeper.retry_job job_id", &["groundskeeper.retry_job(NULL)"]),
     (
@@ -53,8 +99,20 @@ const WITH_NULL: &[(&str, &[&str])] = &[
     ),
     // No zone is the plan's.
     ("SELECT groundskeeper.schedule_maintenance timezone", &[]),
+    (
+        "SELECT groundskeeper.set_retention relation keep action",
+        &[
+            "groundskeeper.set_retention(NULL, '1 year')",
+            "groundskeeper.set_retention('raw_data.moneylines_raw', '1 year', NULL)",
+        ],
+    ),
     ("SELECT groundskeeper.sizes_without_waiting relations", &[]),
+    (
+        "SELECT groundskeeper.start_migration bet_type batch_size",
+        &["groundskeeper.start_migration(NULL, NULL)"],
+    ),
     ("SELECT groundskeeper.stop_maintaining relation", &["groundskeeper.stop_maintaining(NULL)"]),
+    ("SELECT groundskeeper.undo_partitioning relation", &["groundskeeper.undo_partitioning(NULL)"]),
     ("SELECT groundskeeper.unschedule_maintenance ", &[]),
     ("SELECT update_table_statistics force", &["update_table_statistics(NULL)"]),
     ("SELECT groundskeeper.statement_latency since", &["groundskeeper.statement_latency(NULL)"]),

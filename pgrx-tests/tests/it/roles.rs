@@ -27,12 +27,22 @@ const REACHABLE: &str = "
      GROUP BY c.oid ORDER BY 1";
 
 /// What only computes.
-const PURE: [&str; 10] = [
+const PURE: &[&str] = &[
+    "american_to_decimal",
+    "american_to_probability",
     "base_quality_factor",
     "check_quality_rules",
+    "decimal_to_american",
     "default_quality_rules",
+    "game_quality_score",
+    "game_validation_status",
+    "is_known_team",
+    "market_hold",
     "moneyline_quality_issues",
     "moneyline_quality_score",
+    "no_vig_probability",
+    "normalized_team",
+    "probability_to_american",
     "spread_quality_issues",
     "spread_quality_score",
     "total_quality_issues",
@@ -43,13 +53,19 @@ const PURE: [&str; 10] = [
 /// What changes something.
 const MUTATORS: &[&str] = &[
     "apply_plan",
+    "apply_retention",
     "apply_server_settings",
     "cancel_job",
+    "create_monthly_partitions",
+    "drain_default",
+    "drop_partition",
     "finalize_partitioning",
     "maintain",
+    "migrate_to_staging",
     "partition_table",
     "prune_history",
     "record_metrics",
+    "rescore",
     "resume",
     "retry_job",
     "rollback_plan",
@@ -71,8 +87,12 @@ fn everybody_may_compute_and_nothing_else() {
     let stranger = db.role("stranger").unwrap();
     let mut client = db.client().unwrap();
     assert_eq!(texts(&mut client, &of_role(EXECUTABLE, &stranger)).unwrap(), PURE);
-    // These two show everybody their own.
-    let shown = ["groundskeeper.job_history SELECT", "groundskeeper.jobs SELECT"];
+    // The first two show everybody their own, the third what the catalogs tell everybody.
+    let shown = [
+        "groundskeeper.job_history SELECT",
+        "groundskeeper.jobs SELECT",
+        "groundskeeper.managed_tables SELECT",
+    ];
     assert_eq!(texts(&mut client, &of_role(REACHABLE, &stranger)).unwrap(), shown);
 
     let mut stranger = db.client_as(&stranger).unwrap();
@@ -144,15 +164,19 @@ fn a_member_of_pg_monitor_reads_all_and_changes_nothing() {
             "groundskeeper.change_log SELECT",
             "groundskeeper.job_history SELECT",
             "groundskeeper.jobs SELECT",
+            "groundskeeper.latency_mark SELECT",
             "groundskeeper.maintained_relations SELECT",
             "groundskeeper.maintenance_log SELECT",
-            "groundskeeper.latency_mark SELECT",
+            "groundskeeper.managed_tables SELECT",
             "groundskeeper.metrics SELECT",
             "groundskeeper.metrics_cost SELECT",
+            "groundskeeper.migration_failures SELECT",
+            "groundskeeper.migration_runs SELECT",
             "groundskeeper.quality_rules SELECT",
             "groundskeeper.schedule SELECT",
             "monitoring.connection_stats SELECT",
             "monitoring.maintenance_status SELECT",
+            "monitoring.partition_health SELECT",
             "monitoring.slow_queries SELECT",
             "monitoring.table_bloat SELECT",
             "monitoring.unused_indexes SELECT",
@@ -354,6 +378,11 @@ fn a_hostile_search_path_gets_nothing_called_and_nothing_changed() {
         "SELECT FROM groundskeeper.schedule_maintenance()",
         "UPDATE groundskeeper.schedule SET scheduled_at = pg_catalog.now() OPERATOR(pg_catalog.-) interval '1 day'",
         "CALL groundskeeper.run_overdue()",
+        "CALL groundskeeper.migrate_to_staging('moneyline')",
+        "SELECT FROM public.create_monthly_partitions()",
+        "SELECT FROM groundskeeper.apply_retention()",
+        "SELECT FROM groundskeeper.partition_preflight('raw_data.moneylines_raw', 'game_date')",
+        "SELECT FROM monitoring.partition_health",
         "SELECT FROM monitoring.maintenance_status",
         "SELECT FROM groundskeeper.unschedule_maintenance()",
         "SELECT groundskeeper.record_metrics()",
