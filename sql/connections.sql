@@ -14,13 +14,27 @@ BEGIN ATOMIC
     FROM pg_stat_activity;
 END;
 
--- The most that were busy at once. This is the one place that knows where peaks are kept.
+-- The most connections in any sample of the history; NULL for who may not read it.
+CREATE FUNCTION groundskeeper.sampled_peak(since interval, busy_here boolean) RETURNS integer
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  IF NOT has_table_privilege('groundskeeper.metrics', 'SELECT') THEN
+    RETURN NULL;
+  END IF;
+  RETURN (SELECT max(CASE WHEN busy_here THEN m.database_busy_connections ELSE m.connections END)
+            FROM groundskeeper.metrics m WHERE m.sampled_at >= now() - sampled_peak.since);
+END
+$$;
+
+-- The most that were busy at once, now or in a sample of the history; NULL where even the present is hidden.
 CREATE FUNCTION groundskeeper.peak_busy(since interval DEFAULT '24 hours') RETURNS integer
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
-  -- PEAKS: greatest() of this and the recorded peaks younger than "since".
-  SELECT groundskeeper.busy_connections();
+  SELECT CASE WHEN busy IS NOT NULL THEN greatest(busy, groundskeeper.sampled_peak(since, true)) END
+    FROM groundskeeper.busy_connections() busy;
 END;
 
 -- Slots that the pools of other databases may take: as many as they are configured for, or use now.
@@ -64,8 +78,7 @@ BEGIN ATOMIC
              -- since PostgreSQL 16
              - coalesce(current_setting('reserved_connections', true)::integer, 0),
            connections,
-           -- PEAKS: greatest() of this and the recorded peaks of the server's connections younger than "since".
-           connections
+           CASE WHEN connections IS NOT NULL THEN greatest(connections, groundskeeper.sampled_peak(since, false)) END
       FROM server
   )
   SELECT measured_against, capacity, used, peak_used,
@@ -77,6 +90,9 @@ END;
 
 COMMENT ON FUNCTION groundskeeper.busy_connections() IS
   'Connections of clients to this database that are not idle now, the caller''s own left out; NULL without pg_read_all_stats';
+COMMENT ON FUNCTION groundskeeper.sampled_peak(interval, boolean) IS
+  'The most busy connections to this database, or the most connections to the server, in the samples since then; '
+  'NULL for who may not read groundskeeper.metrics';
 COMMENT ON FUNCTION groundskeeper.peak_busy(interval) IS
   'The most connections to this database that were seen busy at once since then';
 COMMENT ON FUNCTION groundskeeper.slots_of_other_databases() IS
@@ -94,12 +110,12 @@ COMMENT ON FUNCTION groundskeeper.apply_server_settings(regrole) IS
   'Gives a role the plan''s server settings in this database, for its new sessions; recorded, and taken back by rollback_plan()';
 
 REVOKE EXECUTE ON FUNCTION
-  groundskeeper.busy_connections(), groundskeeper.peak_busy(interval), groundskeeper.slots_of_other_databases(),
+  groundskeeper.busy_connections(), groundskeeper.sampled_peak(interval, boolean), groundskeeper.peak_busy(interval), groundskeeper.slots_of_other_databases(),
   groundskeeper.pool_utilization(interval), groundskeeper.connection_pool_config(text, integer),
   groundskeeper.recommend_pool_size(), groundskeeper.apply_server_settings(regrole)
 FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
-  groundskeeper.busy_connections(), groundskeeper.peak_busy(interval), groundskeeper.slots_of_other_databases(),
+  groundskeeper.busy_connections(), groundskeeper.sampled_peak(interval, boolean), groundskeeper.peak_busy(interval), groundskeeper.slots_of_other_databases(),
   groundskeeper.pool_utilization(interval), groundskeeper.connection_pool_config(text, integer),
   groundskeeper.recommend_pool_size()
 TO pg_monitor;

@@ -35,7 +35,15 @@ fn what_is_at_work_counts_and_what_waits_in_a_pool_does_not() {
     let view = "SELECT DISTINCT format('%s %s %s', busy_connections, pool_size, utilization_percent)
                   FROM monitoring.connection_stats";
     assert_eq!(text(&mut client, view).unwrap(), "3 4 75.0");
+    client.batch_execute("SELECT groundskeeper.record_metrics()").unwrap();
     drop(sessions);
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while text(&mut client, busy).unwrap() != "0" {
+        assert!(Instant::now() < deadline, "sessions that ended are still busy");
+    }
+    // the peak of the sample stays, and is forgotten with the time that is asked about
+    assert_eq!(text(&mut client, pool).unwrap(), "pool 0 4 0.0 75.0");
+    assert_eq!(text(&mut client, "SELECT groundskeeper.peak_busy('0')").unwrap(), "0");
 }
 
 #[test]
@@ -113,7 +121,7 @@ fn who_cannot_see_all_sessions_is_told_so() {
     let mut db = TestDb::installed(Template::Empty).unwrap();
     let role = quote_ident(&db.role("reader").unwrap());
     let grant = format!(
-        "GRANT EXECUTE ON FUNCTION groundskeeper.recommend_pool_size, groundskeeper.peak_busy,
+        "GRANT EXECUTE ON FUNCTION groundskeeper.recommend_pool_size, groundskeeper.peak_busy, groundskeeper.sampled_peak,
              groundskeeper.busy_connections, groundskeeper.slots_of_other_databases, groundskeeper.pool_utilization TO {role}"
     );
     db.client().unwrap().batch_execute(&grant).unwrap();
