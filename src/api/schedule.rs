@@ -15,7 +15,6 @@ extension_sql_file!(
 /// Puts the entries of the schedule on the best scheduler that there is.
 #[pg_extern(schema = "groundskeeper", volatile, parallel_unsafe)]
 #[search_path(pg_catalog, pg_temp)]
-#[expect(clippy::type_complexity, reason = "pgrx reads the columns off the signature")]
 fn schedule_maintenance(
     timezone: default!(Option<String>, "NULL"),
 ) -> Result<
@@ -31,7 +30,6 @@ fn schedule_maintenance(
 /// Takes them off again; what was scheduled.
 #[pg_extern(schema = "groundskeeper", volatile, parallel_unsafe)]
 #[search_path(pg_catalog, pg_temp)]
-#[expect(clippy::type_complexity, reason = "pgrx reads the columns off the signature")]
 fn unschedule_maintenance() -> Result<
     TableIterator<
         'static,

@@ -13,7 +13,6 @@ extension_sql_file!("../../sql/statistics.sql", name = "statistics", requires = 
 /// is installed in, so that the plan's call works.
 #[pg_extern(volatile, parallel_unsafe)]
 #[search_path(pg_catalog, pg_temp)]
-#[expect(clippy::type_complexity, reason = "pgrx reads the columns off the signature")]
 fn update_table_statistics(
     force: default!(Option<bool>, false),
 ) -> Result<

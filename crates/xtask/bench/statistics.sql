@@ -72,7 +72,8 @@ BEGIN
   INSERT INTO measured VALUES (what, who, 1000 * extract(epoch FROM clock_timestamp() - begun), touched);
 END $$;
 
--- What a contestant finds is changed just before it runs. Counters move between a client's statements only.
+-- What a contestant finds is changed just before it runs, and they take turns in going first, as each change leaves
+-- dead rows for the next to read. Counters move between a client's statements only.
 CREATE TEMP TABLE change (n integer, what text, change text);
 INSERT INTO change VALUES
   (1, 'nothing changed', 'SELECT'),
@@ -101,7 +102,7 @@ SELECT statement
        LATERAL (VALUES (1, change), (2, 'SELECT pg_stat_force_next_flush()'),
                        (3, format('SELECT pg_temp.measure(%L, %L, %L)', what, substr(who, 3), call)),
                        (4, 'SELECT pg_stat_force_next_flush()')) step (step, statement)
- ORDER BY round, n, who, step \gexec
+ ORDER BY round, n, (who = '1 plan') = (round % 2 = 1) DESC, step \gexec
 \o
 
 SELECT what,

@@ -90,7 +90,7 @@ const WITH_NULL: &[(&str, &[&str])] = &[
             "groundskeeper.rollback_plan(true, ARRAY[NULL])",
         ],
     ),
-    ("CALL groundskeeper.run_one job_name make_up problem", &["groundskeeper.run_one(NULL, false, NULL)"]),
+    ("CALL groundskeeper.run_one job_name problem", &["groundskeeper.run_one(NULL, NULL)"]),
     ("CALL groundskeeper.run_overdue ", &[]),
     ("CALL groundskeeper.run_scheduled job_name", &["groundskeeper.run_scheduled(NULL)"]),
     (
