@@ -69,7 +69,11 @@ fn partitions_are_made_ahead_and_dropped_in_time() {
     record(&mut client);
     assert_eq!(partitions(&mut client), days);
     assert_eq!(text(&mut client, "SELECT count(*) FROM groundskeeper.metrics").unwrap(), "3");
-    assert_eq!(text(&mut client, "SHOW lock_timeout").unwrap(), "0", "the caller's settings stay");
+    assert_eq!(
+        text(&mut client, "SELECT current_setting('lock_timeout')").unwrap(),
+        "0",
+        "the caller's settings stay"
+    );
 }
 
 #[test]
