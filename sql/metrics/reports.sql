@@ -44,7 +44,7 @@ BEGIN ATOMIC
         SELECT name, min(sampled_before) AS began,
                -- After a reset all of it is new. Without one a sum is less where a relation was dropped, and what
                -- was added meanwhile is not known.
-               sum(CASE WHEN value >= before THEN value - before WHEN reset THEN value ELSE 0 END) AS value
+               sum(CASE WHEN reset THEN value ELSE greatest(value - before, 0) END) AS value
           FROM counter
          WHERE inside AND before IS NOT NULL
          GROUP BY name

@@ -9,7 +9,7 @@ mod texts;
 mod transactions;
 
 use groundskeeper_sandbox::server::{Options, Server};
-use groundskeeper_tests::{Template, TestDb};
+use groundskeeper_tests::{Template, TestDb, sql};
 use postgres::Client;
 
 /// A server of the test's own that preloads these libraries, and a database on it with the extension.
@@ -39,8 +39,7 @@ struct Latency {
     failed: i64,
 }
 
-/// What the server says of a scope, asked for without adding to it: by a connection to another database there is
-/// nothing to be had, so what asking adds is subtracted by [`Counter`].
+/// What the server says of a scope. Asking adds to it, too: [`calls`] takes that into account.
 fn latency(client: &mut Client, scope: &str) -> Latency {
     let query =
         "SELECT calls, coalesce(p50_ms, 0), coalesce(p95_ms, 0), coalesce(p99_ms, 0), coalesce(max_ms, 0),
@@ -95,4 +94,12 @@ fn calls(observer: &mut Client, work: impl FnOnce()) -> Calls {
 
 fn run_sql(client: &mut Client, sql: &str) {
     client.batch_execute(sql).unwrap_or_else(|error| panic!("{error:?}: {sql}"));
+}
+
+/// The SQLSTATE with which a statement fails. The server tells its client first and aborts then, so it is asked for
+/// something more, which is no statement, before anybody looks.
+fn refused(client: &mut Client, statement: &str) -> String {
+    let refusal = sql::refusal(client, statement).unwrap();
+    run_sql(client, "");
+    refusal.code
 }

@@ -1,7 +1,6 @@
 //! Transactions: from their begin to the end of their commit, without the time in which they wait for the client.
 
 use super::*;
-use groundskeeper_tests::sql::refusal;
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -39,10 +38,10 @@ fn a_slow_deferred_trigger_is_seen_in_transactions() {
 
     // A commit that fails is a failed transaction; the statement had not failed.
     let seen = calls(&mut observer, || {
-        assert_eq!(refusal(&mut client, "INSERT INTO bet VALUES (4, 0)").unwrap().code, "P0001");
+        assert_eq!(refused(&mut client, "INSERT INTO bet VALUES (4, 0)"), "P0001");
         run_sql(&mut client, "BEGIN");
         run_sql(&mut client, "INSERT INTO bet VALUES (5, 0)");
-        assert_eq!(refusal(&mut client, "COMMIT").unwrap().code, "P0001");
+        assert_eq!(refused(&mut client, "COMMIT"), "P0001");
     });
     assert_eq!(seen, Calls { transactions: 2, write: 2, ..Calls::default() });
     let transactions = latency(&mut observer, "transactions");
