@@ -184,11 +184,14 @@ fn of_partitioned(conversion: &Conversion) -> Result<Vec<String>> {
 
 /// The triggers that a partition does not have from the whole: those of TRUNCATE.
 pub fn of_partition(conversion: &Conversion, partition: &str) -> Vec<String> {
-    let mut statements = vec![format!(
-        "CREATE TRIGGER {} BEFORE TRUNCATE ON {partition} FOR EACH STATEMENT EXECUTE FUNCTION {}()",
-        shadow::CAPTURE_TRUNCATE,
-        conversion.beside_quoted(record::CAPTURE)
-    )];
+    let capture = shadow::CAPTURE_TRUNCATE;
+    let mut statements = vec![
+        format!(
+            "CREATE TRIGGER {capture} BEFORE TRUNCATE ON {partition} FOR EACH STATEMENT EXECUTE FUNCTION {}()",
+            conversion.beside_quoted(record::CAPTURE)
+        ),
+        format!("ALTER TABLE {partition} ENABLE ALWAYS TRIGGER {capture}"),
+    ];
     if conversion.has_key_table {
         statements.extend(keys::of_partition(conversion, partition));
     }

@@ -42,7 +42,14 @@ pub fn functions(conversion: &Conversion) -> Vec<String> {
         "CREATE TRIGGER {RESTORED} BEFORE INSERT ON {keys} FOR EACH ROW WHEN (pg_catalog.pg_trigger_depth() = 0)
             EXECUTE FUNCTION {restore}()"
     ));
+    statements.push(always(&keys, RESTORED));
     statements
+}
+
+/// A trigger that fires for what replication applies too, and for sessions that have switched ordinary ones off: a
+/// unique index would not be switched off either.
+fn always(table: &str, trigger: &str) -> String {
+    format!("ALTER TABLE {table} ENABLE ALWAYS TRIGGER \"{trigger}\"")
 }
 
 /// The statements that put the triggers on a table.
@@ -53,7 +60,7 @@ pub fn triggers(conversion: &Conversion, table: &str) -> Vec<String> {
         .iter()
         .map(|c| format!("OLD.{0} IS DISTINCT FROM NEW.{0}", crate::sql::quote_identifier(c)))
         .collect();
-    vec![
+    let mut statements = vec![
         format!(
             "CREATE TRIGGER \"{INSERTED}\" AFTER INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION {insert}()"
         ),
@@ -63,7 +70,9 @@ pub fn triggers(conversion: &Conversion, table: &str) -> Vec<String> {
         ),
         format!("CREATE TRIGGER {DELETED} AFTER DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION {delete}()"),
         truncated(table, &truncate),
-    ]
+    ];
+    statements.extend([INSERTED, UPDATED, DELETED, TRUNCATED].map(|trigger| always(table, trigger)));
+    statements
 }
 
 /// The trigger that truncating the whole fires; a partition that is truncated alone needs one of its own.
@@ -154,5 +163,5 @@ END",
 
 /// The triggers on TRUNCATE that a partition needs beside those that it has from the whole.
 pub fn of_partition(conversion: &Conversion, partition: &str) -> Vec<String> {
-    vec![truncated(partition, &conversion.beside_quoted("key_truncate"))]
+    vec![truncated(partition, &conversion.beside_quoted("key_truncate")), always(partition, TRUNCATED)]
 }
