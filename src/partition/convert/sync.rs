@@ -90,10 +90,10 @@ impl Taken {
             .key_types
             .iter()
             .enumerate()
-            .map(|(at, key_type)| format!("${}::text[]::{key_type}[]", at + 1))
+            .map(|(at, key_type)| format!("pg_catalog.unnest(${}::text[]::{key_type}[])", at + 1))
             .collect();
         format!(
-            "(SELECT DISTINCT * FROM pg_catalog.unnest({}) u ({})) k",
+            "(SELECT DISTINCT * FROM ROWS FROM ({}) u ({})) k",
             lists.join(", "),
             conversion.key_list("")
         )
