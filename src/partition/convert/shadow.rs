@@ -133,7 +133,7 @@ END",
 }
 
 /// A text inside a literal that `format()` reads.
-fn inside_format(text: &str) -> String {
+pub fn inside_format(text: &str) -> String {
     text.replace('\'', "''").replace('%', "%%")
 }
 
