@@ -9,6 +9,8 @@ mod comments;
 #[cfg(test)]
 mod conflicts;
 #[cfg(test)]
+mod conversion;
+#[cfg(test)]
 mod docs;
 #[cfg(test)]
 mod dump;
