@@ -220,7 +220,8 @@ fn primary_key(relation: Oid, key: &str) -> Result<(Vec<String>, bool)> {
 fn key_type(table: &str, key: &str) -> Result<KeyType> {
     let name = sql::first(
         "SELECT t.typname::text FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
-          WHERE a.attrelid = pg_catalog.to_regclass($1) AND a.attname = $2 AND NOT a.attisdropped",
+          WHERE a.attrelid = pg_catalog.to_regclass($1) AND a.attname = $2 AND NOT a.attisdropped
+            AND t.typnamespace = 'pg_catalog'::pg_catalog.regnamespace",
         &[table.into(), key.into()],
         |row| required::<String>(row, 1),
     )?;
