@@ -1,8 +1,11 @@
 //! A table becomes a partitioned one while it is written, and goes back.
 
+mod crash;
+mod hostile;
 mod keys;
 mod races;
 mod refusals;
+mod restore;
 mod roundtrip;
 mod writers;
 
