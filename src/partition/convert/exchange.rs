@@ -50,11 +50,29 @@ pub fn run(conversion: &Conversion, way: Way) -> Result<Vec<Vec<String>>> {
     if oid(&table)? != table_oid {
         return Err(retry("the table was replaced meanwhile"));
     }
+    same_columns(&table, &twin)?;
+    if way == Way::There && !shadow::missing_indexes(conversion)?.is_empty() {
+        return Err(retry("an index was created meanwhile"));
+    }
     catch_up_under_lock(conversion)?;
     let plan = Plan::of(conversion, way, table_oid, twin_oid, key_table)?;
     let left = deadline.saturating_duration_since(Instant::now()).as_millis();
     run_before_deadline(i32::try_from(left).unwrap_or(1).max(1), &plan.statements)?;
     Ok(plan.later)
+}
+
+/// That the table and its twin have the same columns: either may have been altered since the twin was made.
+pub fn same_columns(table: &str, twin: &str) -> Result<()> {
+    let differ = sql::texts(include_str!("columns_differ.sql"), &[table.into(), twin.into()])?;
+    if differ.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::new(
+        PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+        format!("{table} and {twin} no longer have the same columns"),
+    )
+    .detail(differ.join("; "))
+    .hint(format!("Make the same changes to {twin}, then try again.")))
 }
 
 fn retry(why: &str) -> Failure {

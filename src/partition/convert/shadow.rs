@@ -239,6 +239,13 @@ pub fn carried(wanted: &[Wanted]) -> Vec<Carried> {
     wanted.iter().map(|index| Carried { name: index.name.clone(), on_shadow: !index.primary_apart }).collect()
 }
 
+/// The names of those that the twin does not have yet.
+pub fn missing_indexes(conversion: &Conversion) -> Result<Vec<String>> {
+    let carried = record::carried(conversion)?;
+    let names = wanted(conversion)?.into_iter().map(|index| index.name);
+    Ok(names.filter(|name| !carried.iter().any(|c| c.name == *name)).collect())
+}
+
 /// The next index to be built, as the statements of one transaction; `None` when all are there.
 pub fn next_index(
     conversion: &Conversion,

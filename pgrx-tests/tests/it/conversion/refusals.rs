@@ -254,3 +254,45 @@ fn what_is_cancelled_is_taken_up_again_or_undone() {
         }
     }
 }
+
+#[test]
+fn a_table_altered_meanwhile_is_not_exchanged_for_one_that_is_not() {
+    for (change, back) in [
+        ("ALTER TABLE t ADD extra integer", "ALTER TABLE t_partitioned ADD extra integer"),
+        ("ALTER TABLE t DROP n", "ALTER TABLE t_partitioned DROP n"),
+        ("ALTER TABLE t ALTER n TYPE bigint", "ALTER TABLE t_partitioned ALTER n TYPE bigint"),
+        ("ALTER TABLE t ALTER n SET DEFAULT 7", "ALTER TABLE t_partitioned ALTER n SET DEFAULT 7"),
+        ("ALTER TABLE t ALTER n SET NOT NULL", "ALTER TABLE t_partitioned ALTER n SET NOT NULL"),
+    ] {
+        let (db, mut client) = with(PLAIN);
+        let mut reader = db.client().unwrap();
+        reader.batch_execute("BEGIN; SELECT FROM t LIMIT 1").unwrap();
+        let job = queue(&mut client, "partition_table('t', 'day', accept => '{on_conflict}')");
+        until(&mut client, "SELECT stage FROM groundskeeper.conversion", "proven");
+        reader.batch_execute(&format!("{change}; COMMIT")).unwrap();
+        let (state, error) = ended(&mut client, job);
+        assert_eq!(state, "failed", "{change}: {error}");
+        assert!(error.contains("no longer have the same columns"), "{change}: {error}");
+        client.batch_execute(back).unwrap();
+        client.batch_execute(&format!("SELECT groundskeeper.retry_job({job})")).unwrap();
+        let (state, error) = ended(&mut client, job);
+        assert_eq!(state, "succeeded", "{change}: {error}");
+    }
+}
+
+#[test]
+fn an_index_created_meanwhile_is_there_afterwards() {
+    let (db, mut client) = with(PLAIN);
+    let mut reader = db.client().unwrap();
+    reader.batch_execute("BEGIN; SELECT FROM t LIMIT 1").unwrap();
+    let job = queue(&mut client, "partition_table('t', 'day', accept => '{on_conflict}')");
+    until(&mut client, "SELECT stage FROM groundskeeper.conversion", "proven");
+    reader.batch_execute("CREATE INDEX late ON t (n); ALTER TABLE t ADD CONSTRAINT positive CHECK (n > -5); COMMIT").unwrap();
+    assert_eq!(ended(&mut client, job).0, "succeeded");
+    let there = "SELECT count(*) FROM pg_index WHERE indexrelid = 'late'::regclass AND indrelid = 't'::regclass AND indisvalid";
+    assert_eq!(text(&mut client, there).unwrap(), "1");
+    let check = "SELECT convalidated FROM pg_constraint WHERE conname = 'positive' AND conrelid = 't'::regclass";
+    assert_eq!(text(&mut client, check).unwrap(), "true");
+    undo(&mut client, "t");
+    assert_eq!(text(&mut client, there).unwrap(), "1");
+}
