@@ -9,6 +9,7 @@ use super::runner::transaction;
 use super::toplevel;
 use crate::error::{Failure, Result};
 use crate::partition::bounds::{self, KeyType, Parent, Partition};
+use crate::partition::convert;
 use crate::partition::create::{self, Planned};
 use crate::partition::managed;
 use crate::partition::premake::wanted;
@@ -129,8 +130,9 @@ fn check_obstacles(parent: &Parent, default: &Partition) -> Result<()> {
     let obstacles = sql::texts(
         "SELECT 'trigger ' || pg_catalog.quote_ident(t.tgname) || ' fires always or on replicas'
            FROM pg_catalog.pg_trigger t
-          -- what logs keys may: the log says which rows to look at, not what became of them
-          WHERE t.tgrelid = $1 AND t.tgenabled IN ('A', 'R') AND t.tgname <> 'groundskeeper_capture'
+          -- what logs keys may: the log says which rows to look at, not what became of them; what keeps them is
+          -- switched off for the removal
+          WHERE t.tgrelid = $1 AND t.tgenabled IN ('A', 'R') AND t.tgname <> ALL ($3)
          UNION ALL
          SELECT 'rule ' || pg_catalog.quote_ident(r.rulename) FROM pg_catalog.pg_rewrite r WHERE r.ev_class = $1
          UNION ALL
@@ -147,7 +149,7 @@ fn check_obstacles(parent: &Parent, default: &Partition) -> Result<()> {
               OR EXISTS (SELECT FROM pg_catalog.pg_publication_namespace n
                            JOIN pg_catalog.pg_class c ON c.relnamespace = n.pnnspid
                           WHERE n.pnpubid = p.oid AND c.oid IN ($1, $2)))",
-        &[default.oid.into(), parent.oid.into()],
+        &[default.oid.into(), parent.oid.into(), convert::OWN_TRIGGERS.to_vec().into()],
     )?;
     if obstacles.is_empty() {
         return Ok(());
@@ -273,10 +275,19 @@ fn exchange(step: &Move, batch_size: i64) -> Result<()> {
     if written > batch_size {
         return Err(too_many(step, batch_size));
     }
+    let keeps_keys = fires_always(default, convert::KEY_DELETED)?;
+    let switch =
+        |how: &str| format!("ALTER TABLE ONLY {} {how} TRIGGER {}", default.quoted, convert::KEY_DELETED);
+    if keeps_keys {
+        sql::run(&switch("DISABLE"), &[])?;
+    }
     let removed = without_triggers(|| {
         let delete = format!("DELETE FROM ONLY {} WHERE {condition} RETURNING 1", default.quoted);
         count(&format!("WITH removed AS ({delete}) SELECT pg_catalog.count(*) FROM removed"))
     })?;
+    if keeps_keys {
+        sql::run(&switch("ENABLE ALWAYS"), &[])?;
+    }
     let there = count(&format!("SELECT pg_catalog.count(*) FROM ONLY {}", planned.quoted))?;
     if removed != there {
         return Err(Failure::internal(format!(
@@ -285,6 +296,14 @@ fn exchange(step: &Move, batch_size: i64) -> Result<()> {
         )));
     }
     run_before_deadline(settings::lock_timeout_ms(), &create::attach(parent, planned))
+}
+
+/// Whether a partition has a trigger that fires for whoever writes it.
+fn fires_always(partition: &Partition, trigger: &str) -> Result<bool> {
+    let query = "SELECT EXISTS (SELECT FROM pg_catalog.pg_trigger
+                                 WHERE tgrelid = $1 AND tgname = $2 AND tgenabled = 'A')";
+    let found = sql::first(query, &[partition.oid.into(), trigger.into()], |row| required::<bool>(row, 1))?;
+    Ok(found == Some(true))
 }
 
 /// Brings the copies up to what the rows are now; how many rows that wrote.

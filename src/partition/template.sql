@@ -44,9 +44,11 @@ SELECT model.place,
                   FROM pg_catalog.pg_attribute a
                  WHERE a.attrelid = model.source AND a.attnum > 0 AND NOT a.attisdropped AND a.attstattarget >= 0
                 UNION ALL
-                SELECT pg_catalog.format('ALTER COLUMN %I SET (%s)', a.attname, pg_catalog.array_to_string(a.attoptions, ', '))
-                  FROM pg_catalog.pg_attribute a
-                 WHERE a.attrelid = model.source AND a.attnum > 0 AND NOT a.attisdropped AND a.attoptions IS NOT NULL
+                -- options that the server keeps for itself are not the user's to set
+                SELECT pg_catalog.format('ALTER COLUMN %I SET (%s)', a.attname, pg_catalog.string_agg(o, ', '))
+                  FROM pg_catalog.pg_attribute a, pg_catalog.unnest(a.attoptions) o
+                 WHERE a.attrelid = model.source AND a.attnum > 0 AND NOT a.attisdropped AND NOT pg_catalog.starts_with(o, 'pg_')
+                 GROUP BY a.attname
                 UNION ALL
                 SELECT 'REPLICA IDENTITY ' || CASE s.relreplident WHEN 'f' THEN 'FULL' ELSE 'NOTHING' END
                  WHERE s.relreplident IN ('f', 'n')
@@ -80,6 +82,10 @@ SELECT model.place,
                   JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
                  CROSS JOIN LATERAL (SELECT pg_catalog.pg_get_triggerdef(t.oid), pg_catalog.format('%I.%I', n.nspname, c.relname)) d (definition, name)
                  WHERE t.tgrelid = model.sibling AND NOT t.tgisinternal AND t.tgparentid = 0 AND (t.tgtype & 1) = 0) g
+        UNION ALL
+        SELECT 4, 'ALTER TABLE ', pg_catalog.format(' ENABLE ALWAYS TRIGGER %I', t.tgname)
+          FROM pg_catalog.pg_trigger t
+         WHERE t.tgrelid = model.sibling AND NOT t.tgisinternal AND t.tgparentid = 0 AND (t.tgtype & 1) = 0 AND t.tgenabled = 'A'
         UNION ALL
         SELECT 4, pg_catalog.format('GRANT %s%s ON TABLE ', acl.privilege_type, g.columns),
                pg_catalog.format(' TO %s%s', COALESCE(pg_catalog.quote_ident(r.rolname), 'PUBLIC'),

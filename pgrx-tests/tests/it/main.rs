@@ -11,6 +11,8 @@ mod conflicts;
 #[cfg(test)]
 mod connections;
 #[cfg(test)]
+mod conversion;
+#[cfg(test)]
 mod docs;
 #[cfg(test)]
 mod dump;

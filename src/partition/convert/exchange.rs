@@ -50,11 +50,29 @@ pub fn run(conversion: &Conversion, way: Way) -> Result<Vec<Vec<String>>> {
     if oid(&table)? != table_oid {
         return Err(retry("the table was replaced meanwhile"));
     }
+    same_columns(&table, &twin)?;
+    if way == Way::There && !shadow::missing_indexes(conversion)?.is_empty() {
+        return Err(retry("an index was created meanwhile"));
+    }
     catch_up_under_lock(conversion)?;
     let plan = Plan::of(conversion, way, table_oid, twin_oid, key_table)?;
     let left = deadline.saturating_duration_since(Instant::now()).as_millis();
     run_before_deadline(i32::try_from(left).unwrap_or(1).max(1), &plan.statements)?;
     Ok(plan.later)
+}
+
+/// That the table and its twin have the same columns: either may have been altered since the twin was made.
+pub fn same_columns(table: &str, twin: &str) -> Result<()> {
+    let differ = sql::texts(include_str!("columns_differ.sql"), &[table.into(), twin.into()])?;
+    if differ.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::new(
+        PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+        format!("{table} and {twin} no longer have the same columns"),
+    )
+    .detail(differ.join("; "))
+    .hint(format!("Make the same changes to {twin}, then try again.")))
 }
 
 fn retry(why: &str) -> Failure {
@@ -134,15 +152,13 @@ impl Plan {
         let views = redefined(table)?;
         let materialized = super::matview::exchanged(table)?;
         let (mut before, mut after, mut later) = (Vec::new(), Vec::new(), Vec::new());
-        let own: Vec<&str> = vec![
-            shadow::CAPTURE_ROWS,
-            shadow::CAPTURE_TRUNCATE,
-            keys::INSERTED,
-            keys::UPDATED,
-            keys::DELETED,
-            keys::TRUNCATED,
+        let args = [
+            table.into(),
+            twin.into(),
+            key_table.into(),
+            referred.into(),
+            super::OWN_TRIGGERS.to_vec().into(),
         ];
-        let args = [table.into(), twin.into(), key_table.into(), referred.into(), own.into()];
         for (phase, statement) in sql::rows(include_str!("exchange.sql"), &args, |row| {
             Ok((required::<String>(row, 1)?, required::<String>(row, 2)?))
         })? {
@@ -184,11 +200,14 @@ fn of_partitioned(conversion: &Conversion) -> Result<Vec<String>> {
 
 /// The triggers that a partition does not have from the whole: those of TRUNCATE.
 fn of_partition(conversion: &Conversion, partition: &str) -> Vec<String> {
-    let mut statements = vec![format!(
-        "CREATE TRIGGER {} BEFORE TRUNCATE ON {partition} FOR EACH STATEMENT EXECUTE FUNCTION {}()",
-        shadow::CAPTURE_TRUNCATE,
-        conversion.beside_quoted(record::CAPTURE)
-    )];
+    let capture = shadow::CAPTURE_TRUNCATE;
+    let mut statements = vec![
+        format!(
+            "CREATE TRIGGER {capture} BEFORE TRUNCATE ON {partition} FOR EACH STATEMENT EXECUTE FUNCTION {}()",
+            conversion.beside_quoted(record::CAPTURE)
+        ),
+        format!("ALTER TABLE {partition} ENABLE ALWAYS TRIGGER {capture}"),
+    ];
     if conversion.has_key_table {
         statements.extend(keys::of_partition(conversion, partition));
     }

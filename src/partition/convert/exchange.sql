@@ -28,7 +28,7 @@ statistics AS (
 ),
 -- what a column's own sequence is: identity ('i') or serial ('a')
 sequences AS (
-    SELECT d.deptype, a.attname, d.refobjid, pg_catalog.format('%I.%I', n.nspname, s.relname) AS q
+    SELECT d.deptype, a.attname, d.refobjid, pg_catalog.format('%I.%I', n.nspname, s.relname) AS q, s.relacl, s.relowner
       FROM pg_catalog.pg_depend d
       JOIN pg_catalog.pg_class s ON s.oid = d.objid AND s.relkind = 'S'
       JOIN pg_catalog.pg_namespace n ON n.oid = s.relnamespace
@@ -100,6 +100,16 @@ grants AS (
       FROM f, acl LEFT JOIN pg_catalog.pg_roles r ON r.oid = acl.grantee
      GROUP BY attnum, attname, place, is_grantable, grantee, r.rolname, f.q
 ),
+-- identity columns have a sequence each; the twin's takes the name, and is to have the grants
+sequence_grants AS (
+    SELECT s.q, s.attname, u.place, CASE WHEN e.grantee = 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(r.rolname) END AS grantee,
+           e.privilege_type || ' ON SEQUENCE ' || s.q AS granted, e.is_grantable
+      FROM sequences s JOIN sequences i ON i.attname = s.attname AND i.refobjid = $2 AND i.deptype = 'i'
+     CROSS JOIN LATERAL pg_catalog.unnest(s.relacl) WITH ORDINALITY u (item, place)
+     CROSS JOIN LATERAL pg_catalog.aclexplode(ARRAY[u.item]) e
+      LEFT JOIN pg_catalog.pg_roles r ON r.oid = e.grantee
+     WHERE s.refobjid = $1 AND s.deptype = 'i' AND s.relacl IS DISTINCT FROM i.relacl
+),
 steps(phase, stage, place, stmt) AS (
     SELECT 'before', 10, tgname::text, pg_catalog.format('DROP TRIGGER %I ON %s', tgname, q) FROM triggers
     UNION ALL
@@ -128,6 +138,13 @@ steps(phase, stage, place, stmt) AS (
      WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_constraint o
                         WHERE o.conrelid = $2 AND o.contype = 'c' AND o.conname = k.conname)
     UNION ALL
+    -- a primary key that each partition has for itself is nobody's to comment on
+    SELECT 'after', 22, k.conname::text, pg_catalog.format('COMMENT ON CONSTRAINT %I ON %s IS %L', k.conname, f.q, pg_catalog.obj_description(k.oid, 'pg_constraint'))
+      FROM f JOIN pg_catalog.pg_constraint k ON k.conrelid = f.oid
+     WHERE pg_catalog.obj_description(k.oid, 'pg_constraint') IS NOT NULL
+       AND (k.contype IN ('c', 'u') OR k.contype = 'p' AND EXISTS (
+               SELECT FROM pg_catalog.pg_constraint o WHERE o.conrelid = $2 AND o.contype = 'p'))
+    UNION ALL
     SELECT 'after', 22, '', pg_catalog.format('REVOKE ALL ON %s FROM %s', f.q,
                (SELECT pg_catalog.string_agg(DISTINCT CASE WHEN e.grantee = 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(r.rolname) END, ', ')
                   FROM (SELECT grantee FROM pg_catalog.aclexplode(COALESCE(t.relacl, pg_catalog.acldefault('r', t.relowner)))
@@ -139,6 +156,9 @@ steps(phase, stage, place, stmt) AS (
     UNION ALL
     SELECT 'after', 24, pg_catalog.to_char(g.attnum * 10000 + g.place, '0000000000'), g.stmt
       FROM f, t, grants g WHERE g.attnum > 0 OR f.relacl IS DISTINCT FROM t.relacl
+    UNION ALL
+    SELECT 'after', 24, attname || place, pg_catalog.format('GRANT %s TO %s%s', granted, grantee, CASE WHEN is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)
+      FROM sequence_grants
     UNION ALL
     SELECT 'after', 25, '', pg_catalog.format('COMMENT ON TABLE %s IS %L', f.q, pg_catalog.obj_description(f.oid, 'pg_class'))
       FROM f, t WHERE pg_catalog.obj_description(f.oid, 'pg_class') IS DISTINCT FROM pg_catalog.obj_description(t.oid, 'pg_class')

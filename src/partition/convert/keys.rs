@@ -5,7 +5,7 @@
 //! working without the extension.
 
 use super::record::{Conversion, KEYS};
-use super::shadow::function;
+use super::shadow::{function, inside_format};
 use crate::sql::quote_literal;
 
 /// Sorts before the triggers of foreign keys, whose check of a row that refers to itself must find the key.
@@ -42,7 +42,14 @@ pub fn functions(conversion: &Conversion) -> Vec<String> {
         "CREATE TRIGGER {RESTORED} BEFORE INSERT ON {keys} FOR EACH ROW WHEN (pg_catalog.pg_trigger_depth() = 0)
             EXECUTE FUNCTION {restore}()"
     ));
+    statements.push(always(&keys, RESTORED));
     statements
+}
+
+/// A trigger that fires for what replication applies too, and for sessions that have switched ordinary ones off: a
+/// unique index would not be switched off either.
+fn always(table: &str, trigger: &str) -> String {
+    format!("ALTER TABLE {table} ENABLE ALWAYS TRIGGER \"{trigger}\"")
 }
 
 /// The statements that put the triggers on a table.
@@ -53,7 +60,7 @@ pub fn triggers(conversion: &Conversion, table: &str) -> Vec<String> {
         .iter()
         .map(|c| format!("OLD.{0} IS DISTINCT FROM NEW.{0}", crate::sql::quote_identifier(c)))
         .collect();
-    vec![
+    let mut statements = vec![
         format!(
             "CREATE TRIGGER \"{INSERTED}\" AFTER INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION {insert}()"
         ),
@@ -63,7 +70,9 @@ pub fn triggers(conversion: &Conversion, table: &str) -> Vec<String> {
         ),
         format!("CREATE TRIGGER {DELETED} AFTER DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION {delete}()"),
         truncated(table, &truncate),
-    ]
+    ];
+    statements.extend([INSERTED, UPDATED, DELETED, TRUNCATED].map(|trigger| always(table, trigger)));
+    statements
 }
 
 /// The trigger that truncating the whole fires; a partition that is truncated alone needs one of its own.
@@ -98,7 +107,7 @@ fn insert_body(conversion: &Conversion) -> String {
     RETURN NULL;
 END",
         message = quote_literal(format!("duplicate key value violates the unique key of {table}")),
-        columns = list.replace('\'', "''").replace('%', "%%"),
+        columns = inside_format(&list),
     )
 }
 
@@ -128,14 +137,41 @@ END",
     )
 }
 
+/// Truncating must not reach into what refers to the rows, as ON DELETE CASCADE or SET NULL would: PostgreSQL refuses
+/// to truncate a table that is referred to. Here it is refused only where a truncated row is.
 fn truncate_body(conversion: &Conversion) -> String {
     let (table, keys) = (conversion.quoted(), conversion.beside_quoted(KEYS));
+    let gone = format!("NOT EXISTS (SELECT FROM {table} y WHERE {})", conversion.same_key("y", "x"));
     format!(
-        "BEGIN
-    DELETE FROM {keys} x WHERE NOT EXISTS (SELECT FROM {table} y WHERE {});
+        "DECLARE
+    referring record;
+    found boolean;
+BEGIN
+    FOR referring IN
+        SELECT k.conname, k.conrelid::pg_catalog.regclass::text AS child, pg_catalog.string_agg(
+                   pg_catalog.format('c.%I = x.%I', a.attname, b.attname), ' AND ') AS same
+          FROM pg_catalog.pg_constraint k
+         CROSS JOIN pg_catalog.generate_subscripts(k.conkey, 1) place
+          JOIN pg_catalog.pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = k.conkey[place]
+          JOIN pg_catalog.pg_attribute b ON b.attrelid = k.confrelid AND b.attnum = k.confkey[place]
+         WHERE k.contype = 'f' AND k.conparentid = 0 AND k.confrelid = {keys_literal}::pg_catalog.regclass
+         GROUP BY k.oid
+    LOOP
+        EXECUTE pg_catalog.format('SELECT EXISTS (SELECT FROM %s c JOIN {keys_in} x ON %s WHERE {gone_in})',
+                                  referring.child, referring.same) INTO found;
+        IF found THEN
+            RAISE foreign_key_violation USING
+                MESSAGE = pg_catalog.format('cannot truncate %s: rows of %s refer to its rows', TG_RELID::pg_catalog.regclass, referring.child),
+                DETAIL = pg_catalog.format('The foreign key is %I.', referring.conname),
+                HINT = pg_catalog.format('Delete or truncate those of %s first.', referring.child);
+        END IF;
+    END LOOP;
+    DELETE FROM {keys} x WHERE {gone};
     RETURN NULL;
 END",
-        conversion.same_key("y", "x")
+        keys_literal = quote_literal(&keys),
+        keys_in = inside_format(&keys),
+        gone_in = inside_format(&gone),
     )
 }
 
@@ -154,5 +190,5 @@ END",
 
 /// The triggers on TRUNCATE that a partition needs beside those that it has from the whole.
 pub fn of_partition(conversion: &Conversion, partition: &str) -> Vec<String> {
-    vec![truncated(partition, &conversion.beside_quoted("key_truncate"))]
+    vec![truncated(partition, &conversion.beside_quoted("key_truncate")), always(partition, TRUNCATED)]
 }

@@ -10,6 +10,7 @@ mod shadow;
 mod steps;
 mod sync;
 
+pub use keys::DELETED as KEY_DELETED;
 pub use preflight::{Finding, Severity, preflight};
 pub use steps::{rows_copied, run};
 
@@ -26,6 +27,16 @@ use groundskeeper_core::partition::{Interval, MAX_PREMAKE};
 use groundskeeper_core::plan::Qualified;
 use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys::Oid;
+
+/// The triggers that a conversion puts on a table; they do not move with what is the user's.
+pub const OWN_TRIGGERS: [&str; 6] = [
+    shadow::CAPTURE_ROWS,
+    shadow::CAPTURE_TRUNCATE,
+    keys::INSERTED,
+    keys::UPDATED,
+    keys::DELETED,
+    keys::TRUNCATED,
+];
 
 /// What `partition_table()` is asked.
 pub struct Request {
@@ -223,7 +234,8 @@ fn primary_key(relation: Oid, key: &str) -> Result<(Vec<String>, bool)> {
 fn key_type(table: &str, key: &str) -> Result<KeyType> {
     let name = sql::first(
         "SELECT t.typname::text FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
-          WHERE a.attrelid = pg_catalog.to_regclass($1) AND a.attname = $2 AND NOT a.attisdropped",
+          WHERE a.attrelid = pg_catalog.to_regclass($1) AND a.attname = $2 AND NOT a.attisdropped
+            AND t.typnamespace = 'pg_catalog'::pg_catalog.regnamespace",
         &[table.into(), key.into()],
         |row| required::<String>(row, 1),
     )?;

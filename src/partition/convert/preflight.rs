@@ -1,6 +1,7 @@
 //! What stands in the way of a conversion, and what changes with it.
 
-use super::record::{FORMER, KEYS, LOG, SHADOW};
+use super::keys::FUNCTIONS;
+use super::record::{CAPTURE, FORMER, KEYS, LOG, SHADOW};
 use super::{key_type, shadow};
 use crate::catalog;
 use crate::error::{Failure, Result};
@@ -132,9 +133,14 @@ pub fn preflight(relation: Oid, key: &str, asked: Option<(Interval, &str, i32)>)
 /// The names that will be taken beside the table.
 fn names(conversion: &super::record::Conversion, starts: &[NaiveDate]) -> Vec<String> {
     let table = &conversion.table.name;
-    let partitions = starts.iter().map(|start| partition_name(table, conversion.interval, *start));
-    let beside = [SHADOW, FORMER, KEYS, LOG].map(|suffix| suffixed(table, suffix));
-    partitions.chain([default_name(table)]).chain(beside).collect()
+    let partitions: Vec<String> = starts
+        .iter()
+        .map(|start| partition_name(table, conversion.interval, *start))
+        .chain([default_name(table)])
+        .collect();
+    let beside = [SHADOW, FORMER, KEYS, LOG, CAPTURE].into_iter().chain(FUNCTIONS);
+    let own_keys: Vec<String> = partitions.iter().map(|partition| suffixed(partition, "pkey")).collect();
+    partitions.into_iter().chain(own_keys).chain(beside.map(|suffix| suffixed(table, suffix))).collect()
 }
 
 fn in_catalogs(relation: Oid, key: &str, names: &[String]) -> Result<Vec<Finding>> {

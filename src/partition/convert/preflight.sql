@@ -11,7 +11,9 @@ WITH t AS (
      WHERE c.oid = $1
 ),
 key AS (
-    SELECT a.*, y.typname FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type y ON y.oid = a.atttypid
+    SELECT a.*, pg_catalog.format_type(a.atttypid, NULL) AS shown,
+           CASE WHEN y.typnamespace = 'pg_catalog'::pg_catalog.regnamespace THEN y.typname END AS typname
+      FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type y ON y.oid = a.atttypid
      WHERE a.attrelid = $1 AND a.attname = $2 AND a.attnum > 0 AND NOT a.attisdropped
 ),
 indexes AS (
@@ -92,7 +94,7 @@ SELECT 'extension_member', 'blocker', pg_catalog.format('it belongs to extension
 UNION ALL
 SELECT 'partition_key', 'blocker',
        COALESCE((SELECT CASE WHEN attgenerated <> '' THEN pg_catalog.format('column %I is generated', attname)
-                             ELSE pg_catalog.format('column %I is of type %s', attname, typname) END FROM key),
+                             ELSE pg_catalog.format('column %I is of type %s', attname, shown) END FROM key),
                 pg_catalog.format('there is no column %I', $2)),
        'Name a column of type date, timestamp or timestamptz that is not generated.', false
  WHERE NOT EXISTS (SELECT FROM key WHERE typname IN ('date', 'timestamp', 'timestamptz') AND attgenerated = '')
@@ -124,6 +126,14 @@ UNION ALL
 -- keys and indexes
 SELECT 'primary_key', 'blocker', 'it has no primary key, so its rows cannot be told apart', pg_catalog.format('ALTER TABLE %s ADD PRIMARY KEY (...)', t.q), false
   FROM t WHERE NOT EXISTS (SELECT FROM indexes WHERE indisprimary AND indisvalid AND indimmediate)
+UNION ALL
+-- keys are compared where no search_path leads to another schema's operators
+SELECT 'primary_key', 'blocker', pg_catalog.format('column %I of the primary key is of type %s, whose equality is not PostgreSQL''s own', a.attname,
+           pg_catalog.format_type(a.atttypid, a.atttypmod)), 'Use a type of PostgreSQL''s own for it.', false
+  FROM indexes x CROSS JOIN pg_catalog.generate_series(0, x.indnkeyatts - 1) place
+  JOIN pg_catalog.pg_opclass c ON c.oid = x.indclass[place]
+  JOIN pg_catalog.pg_attribute a ON a.attrelid = $1 AND a.attnum = x.indkey[place]
+ WHERE x.indisprimary AND c.opcnamespace <> 'pg_catalog'::pg_catalog.regnamespace
 UNION ALL
 SELECT 'unique_constraints', 'blocker',
        'unique without the partition key: ' || pg_catalog.string_agg(pg_catalog.quote_ident(relname), ', '),
@@ -172,6 +182,10 @@ UNION ALL
 SELECT 'outgoing_foreign_keys', 'blocker', pg_catalog.format('%I may not refer to %s', t.owner, o.referred),
        pg_catalog.format('GRANT REFERENCES ON %s TO %I', o.referred, t.owner), false
   FROM t, outgoing o WHERE NOT pg_catalog.has_table_privilege(t.relowner, o.confrelid, 'REFERENCES')
+UNION ALL
+SELECT 'outgoing_foreign_keys', 'blocker', pg_catalog.format('%I to %s is not validated; a partitioned table has only valid ones', k.conname, k.confrelid::pg_catalog.regclass),
+       pg_catalog.format('ALTER TABLE %s VALIDATE CONSTRAINT %I', t.q, k.conname), false
+  FROM t JOIN pg_catalog.pg_constraint k ON k.conrelid = t.oid AND k.contype = 'f' AND NOT k.convalidated
 UNION ALL
 SELECT 'outgoing_foreign_keys', 'ok', pg_catalog.string_agg(pg_catalog.format('%I to %s', conname, referred), ', '), NULL, false
   FROM outgoing HAVING pg_catalog.count(*) > 0
@@ -245,4 +259,5 @@ SELECT 'names', 'blocker', 'names that are needed are taken: ' || pg_catalog.str
   FROM t, pg_catalog.unnest($3::text[]) n
  WHERE EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.relnamespace = t.relnamespace AND c.relname = n)
     OR EXISTS (SELECT FROM pg_catalog.pg_type y WHERE y.typnamespace = t.relnamespace AND y.typname = n)
+    OR EXISTS (SELECT FROM pg_catalog.pg_proc p WHERE p.pronamespace = t.relnamespace AND p.proname = n AND p.pronargs = 0)
 HAVING pg_catalog.count(*) > 0

@@ -133,7 +133,7 @@ END",
 }
 
 /// A text inside a literal that `format()` reads.
-fn inside_format(text: &str) -> String {
+pub fn inside_format(text: &str) -> String {
     text.replace('\'', "''").replace('%', "%%")
 }
 
@@ -240,6 +240,13 @@ pub fn wanted(conversion: &Conversion) -> Result<Vec<Wanted>> {
 /// What to write down of them.
 pub fn carried(wanted: &[Wanted]) -> Vec<Carried> {
     wanted.iter().map(|index| Carried { name: index.name.clone(), on_shadow: !index.primary_apart }).collect()
+}
+
+/// The names of those that the twin does not have yet.
+pub fn missing_indexes(conversion: &Conversion) -> Result<Vec<String>> {
+    let carried = record::carried(conversion)?;
+    let names = wanted(conversion)?.into_iter().map(|index| index.name);
+    Ok(names.filter(|name| !carried.iter().any(|c| c.name == *name)).collect())
 }
 
 /// The next index to be built, as the statements of one transaction; `None` when all are there.

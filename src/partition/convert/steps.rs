@@ -193,17 +193,7 @@ fn prove(conversion: &Conversion, goal: Goal) -> Result<()> {
 /// the indexes that it lacks.
 fn like_the_former(conversion: &Conversion) -> Result<()> {
     let former = conversion.beside_quoted(FORMER);
-    let differ = transaction(|| {
-        sql::texts(include_str!("columns_differ.sql"), &[conversion.quoted().into(), former.as_str().into()])
-    })?;
-    if !differ.is_empty() {
-        return Err(Failure::new(
-            PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-            format!("{} and {former} no longer have the same columns", conversion.quoted()),
-        )
-        .detail(differ.join("; "))
-        .hint(format!("Make the same changes to {former}, then try again.")));
-    }
+    transaction(|| exchange::same_columns(&conversion.quoted(), &former))?;
     transaction(|| {
         let wanted = shadow::wanted(conversion)?;
         let mut carried = record::carried(conversion)?;
@@ -221,6 +211,10 @@ fn like_the_former(conversion: &Conversion) -> Result<()> {
 }
 
 fn swap(conversion: &Conversion, goal: Goal) -> Result<()> {
+    // indexes that were created since the others were built
+    if goal == Goal::Partition && !transaction(|| shadow::missing_indexes(conversion))?.is_empty() {
+        return index(conversion);
+    }
     catch_up(conversion)?;
     let way = if goal == Goal::Undo { Way::Back } else { Way::There };
     transaction(|| {
