@@ -80,7 +80,7 @@ COMMENT ON FUNCTION groundskeeper.overdue_runs() IS 'The entries of the schedule
 COMMENT ON FUNCTION groundskeeper.prune_history() IS 'Deletes what is older than groundskeeper.job_history from the histories; how many rows';
 COMMENT ON FUNCTION groundskeeper.check_schedule(text, text) IS 'True for a schedule and a time zone that can be followed; raises an error that says what is wrong otherwise';
 COMMENT ON FUNCTION groundskeeper.next_run(text, text, timestamptz, timestamptz, integer) IS 'When an entry of the schedule is due next, given when it was scheduled, when it last ran, and how many runs have failed in a row';
-COMMENT ON FUNCTION groundskeeper.query_latency(interval) IS 'How long clients of this database waited for statements and transactions: counted where the library is preloaded, no rows elsewhere';
+COMMENT ON FUNCTION groundskeeper.query_latency(interval) IS 'How long clients of this database waited for statements and transactions: counted where the library is preloaded, no rows where it is not';
 COMMENT ON FUNCTION groundskeeper.statement_latency(interval) IS 'The same for each of the 500 most expensive statements, and for all others together in a last row without queryid; query is NULL for whom pg_stat_statements does not show it to';
 COMMENT ON FUNCTION groundskeeper.record_metrics() IS 'Takes one sample for groundskeeper.metrics and returns its time; to be called once a minute';
 COMMENT ON PROCEDURE groundskeeper.wait_for_job(bigint, interval, text) IS 'Waits until a job has ended, committing between looks; not in a transaction block';
