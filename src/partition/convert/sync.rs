@@ -92,11 +92,7 @@ impl Taken {
             .enumerate()
             .map(|(at, key_type)| format!("pg_catalog.unnest(${}::text[]::{key_type}[])", at + 1))
             .collect();
-        format!(
-            "(SELECT DISTINCT * FROM ROWS FROM ({}) u ({})) k",
-            lists.join(", "),
-            conversion.key_list("")
-        )
+        format!("(SELECT DISTINCT * FROM ROWS FROM ({}) u ({})) k", lists.join(", "), conversion.key_list(""))
     }
 }
 

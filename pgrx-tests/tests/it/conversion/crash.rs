@@ -34,19 +34,69 @@ struct Point {
 /// Each step in its middle, which is also after the one before it: a lock on what the step needs next holds it up.
 const POINTS: &[Point] = &[
     Point { name: "the shadow is made", call: PARTITION, hold: "SELECT set_hold('begun')", stage: "begun" },
-    Point { name: "capture begins", call: PARTITION, hold: "LOCK TABLE t IN ROW EXCLUSIVE MODE", stage: "shadowed" },
-    Point { name: "rows are copied", call: PARTITION, hold: "SELECT set_hold('captured')", stage: "captured" },
-    Point { name: "a batch is copied", call: PARTITION, hold: "SELECT set_hold('copying rows')", stage: "captured" },
+    Point {
+        name: "capture begins",
+        call: PARTITION,
+        hold: "LOCK TABLE t IN ROW EXCLUSIVE MODE",
+        stage: "shadowed",
+    },
+    Point {
+        name: "rows are copied",
+        call: PARTITION,
+        hold: "SELECT set_hold('captured')",
+        stage: "captured",
+    },
+    Point {
+        name: "a batch is copied",
+        call: PARTITION,
+        hold: "SELECT set_hold('copying rows')",
+        stage: "captured",
+    },
     Point { name: "indexes are built", call: PARTITION, hold: "SELECT set_hold('copied')", stage: "copied" },
-    Point { name: "rows are compared", call: PARTITION, hold: "SELECT set_hold('indexed')", stage: "indexed" },
-    Point { name: "rows are being compared", call: PARTITION, hold: "SELECT set_hold('comparing rows')", stage: "indexed" },
-    Point { name: "the names are exchanged", call: PARTITION, hold: "LOCK TABLE t IN ACCESS SHARE MODE", stage: "proven" },
+    Point {
+        name: "rows are compared",
+        call: PARTITION,
+        hold: "SELECT set_hold('indexed')",
+        stage: "indexed",
+    },
+    Point {
+        name: "rows are being compared",
+        call: PARTITION,
+        hold: "SELECT set_hold('comparing rows')",
+        stage: "indexed",
+    },
+    Point {
+        name: "the names are exchanged",
+        call: PARTITION,
+        hold: "LOCK TABLE t IN ACCESS SHARE MODE",
+        stage: "proven",
+    },
     Point { name: "it settles", call: PARTITION, hold: "SELECT set_hold('swapped')", stage: "swapped" },
-    Point { name: "the way back is proven", call: UNDO, hold: "SELECT set_hold('converted')", stage: "converted" },
-    Point { name: "the names are exchanged back", call: UNDO, hold: "LOCK TABLE t IN ACCESS SHARE MODE", stage: "equal" },
+    Point {
+        name: "the way back is proven",
+        call: UNDO,
+        hold: "SELECT set_hold('converted')",
+        stage: "converted",
+    },
+    Point {
+        name: "the names are exchanged back",
+        call: UNDO,
+        hold: "LOCK TABLE t IN ACCESS SHARE MODE",
+        stage: "equal",
+    },
     Point { name: "it is cleaned up", call: UNDO, hold: "SELECT set_hold('restored')", stage: "restored" },
-    Point { name: "the end is proven", call: FINALIZE, hold: "SELECT set_hold('converted')", stage: "converted" },
-    Point { name: "the former is dropped", call: FINALIZE, hold: "LOCK TABLE t IN ACCESS SHARE MODE", stage: "equal" },
+    Point {
+        name: "the end is proven",
+        call: FINALIZE,
+        hold: "SELECT set_hold('converted')",
+        stage: "converted",
+    },
+    Point {
+        name: "the former is dropped",
+        call: FINALIZE,
+        hold: "LOCK TABLE t IN ACCESS SHARE MODE",
+        stage: "equal",
+    },
 ];
 
 /// Holds a job up where it reports a phase, in the transaction that does so.
@@ -129,7 +179,11 @@ fn crash_at(server: &Server, db: &TestDb, client: &mut Client, point: &Point) ->
 fn assert_rows(client: &mut Client, what: &str) {
     let columns = "SELECT id, day, n, note FROM";
     assert_eq!(differing(client, &format!("{columns} t"), &format!("{columns} control")), "0", "{what}");
-    assert_eq!(text(client, "SELECT count(*) FROM child WHERE id NOT IN (SELECT id FROM t)").unwrap(), "0", "{what}");
+    assert_eq!(
+        text(client, "SELECT count(*) FROM child WHERE id NOT IN (SELECT id FROM t)").unwrap(),
+        "0",
+        "{what}"
+    );
 }
 
 #[test]
@@ -159,7 +213,10 @@ fn killed_at_any_step_it_goes_on() {
             }
             if point.call == FINALIZE {
                 super::assert_keys(&mut client, "t", "t_key", &what);
-                assert_eq!(text(&mut client, "SELECT to_regclass('t_unpartitioned') IS NULL").unwrap(), "true");
+                assert_eq!(
+                    text(&mut client, "SELECT to_regclass('t_unpartitioned') IS NULL").unwrap(),
+                    "true"
+                );
             } else {
                 assert_eq!(leftovers(&mut client), [""; 0], "{what}");
             }

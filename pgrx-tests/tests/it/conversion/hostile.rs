@@ -23,7 +23,12 @@ fn names_are_names() {
     for (at, name) in NAMES.iter().enumerate() {
         let (_db, mut client) = with("CREATE TABLE public.canary ()");
         let key = NAMES[(at + 1) % NAMES.len()];
-        let (schema, table, id, day) = (quote_ident(&format!("s{}", &name.chars().take(20).collect::<String>())), quote_ident(name), quote_ident(key), quote_ident(&format!("d {}", &key.chars().take(15).collect::<String>())));
+        let (schema, table, id, day) = (
+            quote_ident(&format!("s{}", &name.chars().take(20).collect::<String>())),
+            quote_ident(name),
+            quote_ident(key),
+            quote_ident(&format!("d {}", &key.chars().take(15).collect::<String>())),
+        );
         client
             .batch_execute(&format!(
                 "CREATE SCHEMA {schema}; CREATE TABLE {schema}.{table} ({id} serial PRIMARY KEY, {day} date, x integer);
@@ -32,12 +37,14 @@ fn names_are_names() {
                  INSERT INTO {schema}.child VALUES (1); CREATE VIEW {schema}.v AS SELECT * FROM {schema}.{table}"
             ))
             .unwrap();
-        let call = |f: &str, rest: &str| {
-            format!("{f}('{}'{rest})", format!("{schema}.{table}").replace('\'', "''"))
-        };
+        let call =
+            |f: &str, rest: &str| format!("{f}('{}'{rest})", format!("{schema}.{table}").replace('\'', "''"));
         let day_literal = day[1..day.len() - 1].replace("\"\"", "\"").replace('\'', "''");
         for last in ["undo_partitioning", "finalize_partitioning"] {
-            carry_out(&mut client, &call("partition_table", &format!(", '{day_literal}', accept => '{{on_conflict}}'")));
+            carry_out(
+                &mut client,
+                &call("partition_table", &format!(", '{day_literal}', accept => '{{on_conflict}}'")),
+            );
             client
                 .batch_execute(&format!(
                     "INSERT INTO {schema}.{table} ({day}, x) VALUES (NULL, 0); UPDATE {schema}.{table} SET {id} = {id} + 5000, {day} = NULL WHERE {id} = 3;
@@ -45,10 +52,20 @@ fn names_are_names() {
                 ))
                 .unwrap();
             carry_out(&mut client, &call(last, ""));
-            assert_eq!(text(&mut client, &format!("SELECT count(*) FROM {schema}.{table}")).unwrap(), "80", "{name}");
+            assert_eq!(
+                text(&mut client, &format!("SELECT count(*) FROM {schema}.{table}")).unwrap(),
+                "80",
+                "{name}"
+            );
         }
-        client.batch_execute(&format!("DELETE FROM {schema}.{table} WHERE {id} = 1; SELECT FROM public.canary")).unwrap();
-        assert_eq!(text(&mut client, &format!("SELECT count(*) FROM {schema}.child")).unwrap(), "0", "{name}");
+        client
+            .batch_execute(&format!("DELETE FROM {schema}.{table} WHERE {id} = 1; SELECT FROM public.canary"))
+            .unwrap();
+        assert_eq!(
+            text(&mut client, &format!("SELECT count(*) FROM {schema}.child")).unwrap(),
+            "0",
+            "{name}"
+        );
     }
 }
 
@@ -123,7 +140,11 @@ fn keys_of_every_kind_are_copied_whatever_the_session_is_set_to() {
         ("id text PRIMARY KEY DEFAULT gen_random_uuid()::text, at timestamp", "at", "week"),
         ("id bigserial, at timestamptz NOT NULL, PRIMARY KEY (at, id)", "at", "month"),
         ("id bigserial, x double precision DEFAULT random(), at date, PRIMARY KEY (x, id)", "at", "quarter"),
-        ("id bigserial, y timestamptz DEFAULT clock_timestamp(), at timestamp, PRIMARY KEY (y, id)", "at", "year"),
+        (
+            "id bigserial, y timestamptz DEFAULT clock_timestamp(), at timestamp, PRIMARY KEY (y, id)",
+            "at",
+            "year",
+        ),
         ("id numeric PRIMARY KEY DEFAULT random() * 1e20, at timestamptz", "at", "quarter"),
     ] {
         let (mut db, mut client) = installed(Template::Empty);
@@ -150,7 +171,10 @@ fn keys_of_every_kind_are_copied_whatever_the_session_is_set_to() {
                  CREATE TABLE mine.control AS TABLE mine.t"
             ))
             .unwrap();
-        carry_out(&mut client, &format!("partition_table('mine.t', '{key}', '{on}', accept => '{{on_conflict}}')"));
+        carry_out(
+            &mut client,
+            &format!("partition_table('mine.t', '{key}', '{on}', accept => '{{on_conflict}}')"),
+        );
         let change = "UPDATE mine.:t SET l = '{changed}' WHERE d % 10 = 3; DELETE FROM mine.:t WHERE d % 10 = 4; UPDATE mine.:t SET at = at - interval '40 d' WHERE d % 10 = 5";
         for table in ["t", "control"] {
             theirs.batch_execute(&change.replace(":t", table)).unwrap();

@@ -119,7 +119,11 @@ fn keys_are_as_on_a_plain_table() {
     undo(&mut client, "parted.t");
     for table in TABLES {
         let side = |schema: &str| format!("SELECT * FROM {schema}.{table}");
-        assert_eq!(differing(&mut client, &side("plain"), &side("parted")), "0", "{table} after the way back");
+        assert_eq!(
+            differing(&mut client, &side("plain"), &side("parted")),
+            "0",
+            "{table} after the way back"
+        );
     }
 }
 
@@ -142,13 +146,13 @@ fn what_is_written_to_a_partition_counts() {
     let default = "parted.t_default";
     for (statement, plain) in [
         (format!("INSERT INTO {default} VALUES (8001, NULL)"), "INSERT INTO plain.t VALUES (8001, NULL)"),
-        (format!("UPDATE {default} SET id = 8002 WHERE id = 8001"), "UPDATE plain.t SET id = 8002 WHERE id = 8001"),
+        (
+            format!("UPDATE {default} SET id = 8002 WHERE id = 8001"),
+            "UPDATE plain.t SET id = 8002 WHERE id = 8001",
+        ),
         (format!("DELETE FROM {default} WHERE id = 10"), "DELETE FROM plain.t WHERE id = 10"),
         (format!("DELETE FROM {here} WHERE id = 5"), "DELETE FROM plain.t WHERE id = 5"),
-        (
-            format!("COPY {default} FROM PROGRAM 'echo 8003'"),
-            "INSERT INTO plain.t VALUES (8003)",
-        ),
+        (format!("COPY {default} FROM PROGRAM 'echo 8003'"), "INSERT INTO plain.t VALUES (8003)"),
     ] {
         if statement.starts_with("COPY") {
             client.batch_execute(&format!("COPY {default} (id) FROM PROGRAM 'echo 8003'")).unwrap();
@@ -179,7 +183,9 @@ fn truncating_never_reaches_into_what_refers_to_the_rows() {
         assert_eq!(text(&mut client, children).unwrap(), before, "{table}");
         assert_alike(&mut client, "a refused TRUNCATE");
     }
-    client.batch_execute("TRUNCATE parted.cascading, parted.setting, parted.restricting, parted.deferring").unwrap();
+    client
+        .batch_execute("TRUNCATE parted.cascading, parted.setting, parted.restricting, parted.deferring")
+        .unwrap();
     client.batch_execute(&format!("TRUNCATE {}", partitions[0])).unwrap();
     assert_keys(&mut client, "parted.t", "parted.t_key", "TRUNCATE of a partition");
     client.batch_execute("TRUNCATE parted.t").unwrap();
@@ -211,7 +217,9 @@ fn a_writer_needs_no_grant_on_what_keeps_the_keys() {
     for table in ["parted.t_key", "parted.t_changes", "parted.t_default"] {
         assert_eq!(refusal(&mut writing, &format!("TABLE {table}")).unwrap().code, "42501", "{table}");
     }
-    for function in ["t_capture", "t_key_insert", "t_key_delete", "t_key_update", "t_key_truncate", "t_key_restore"] {
+    for function in
+        ["t_capture", "t_key_insert", "t_key_delete", "t_key_update", "t_key_truncate", "t_key_restore"]
+    {
         let may = format!("SELECT has_function_privilege('parted.{function}()', 'EXECUTE')");
         assert_eq!(text(&mut writing, &may).unwrap(), "false", "{function}");
     }

@@ -46,7 +46,8 @@ fn queue(client: &mut Client, call: &str) -> i64 {
 
 /// State and error of a job.
 fn outcome(client: &mut Client, job: i64) -> (String, String) {
-    let query = "SELECT state, concat_ws(': ', phase, detail, error) FROM groundskeeper.jobs WHERE job_id = $1";
+    let query =
+        "SELECT state, concat_ws(': ', phase, detail, error) FROM groundskeeper.jobs WHERE job_id = $1";
     let row = client.query_one(query, &[&job]).unwrap();
     (row.get(0), row.get(1))
 }
@@ -104,9 +105,8 @@ fn finalize(client: &mut Client, table: &str) {
 
 /// How many rows two queries do not have in common, duplicates counted.
 fn differing(client: &mut Client, one: &str, other: &str) -> String {
-    let query = format!(
-        "SELECT count(*) FROM (({one} EXCEPT ALL {other}) UNION ALL ({other} EXCEPT ALL {one})) d"
-    );
+    let query =
+        format!("SELECT count(*) FROM (({one} EXCEPT ALL {other}) UNION ALL ({other} EXCEPT ALL {one})) d");
     text(client, &query).unwrap()
 }
 

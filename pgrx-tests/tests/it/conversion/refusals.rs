@@ -75,7 +75,9 @@ const BLOCKERS: &[(&str, &str, &str)] = &[
 ];
 
 fn blockers(client: &mut Client, table: &str, key: &str) -> Vec<String> {
-    let query = format!("SELECT check_name FROM groundskeeper.partition_preflight('{table}', '{key}') WHERE severity = 'blocker'");
+    let query = format!(
+        "SELECT check_name FROM groundskeeper.partition_preflight('{table}', '{key}') WHERE severity = 'blocker'"
+    );
     texts(client, &query).unwrap()
 }
 
@@ -84,16 +86,25 @@ fn every_blocker_is_named_and_its_remedy_helps() {
     for (obstacle, check, remedy) in BLOCKERS {
         let (_db, mut client) = with(PLAIN);
         if obstacle.contains("citext")
-            && text(&mut client, "SELECT count(*) FROM pg_available_extensions WHERE name = 'citext'").unwrap() == "0"
+            && text(&mut client, "SELECT count(*) FROM pg_available_extensions WHERE name = 'citext'")
+                .unwrap()
+                == "0"
         {
             continue;
         }
         client.batch_execute(obstacle).unwrap();
         let named = blockers(&mut client, "t", "day");
         assert!(named.iter().any(|name| name == check), "{obstacle}: {named:?}");
-        let refused = refusal(&mut client, "SELECT groundskeeper.partition_table('t', 'day', accept => '{on_conflict}')").unwrap();
+        let refused = refusal(
+            &mut client,
+            "SELECT groundskeeper.partition_table('t', 'day', accept => '{on_conflict}')",
+        )
+        .unwrap();
         assert_eq!(refused.code, "55000", "{refused:?}");
-        assert!(refused.detail.contains(check) && refused.hint.contains("partition_preflight("), "{refused:?}");
+        assert!(
+            refused.detail.contains(check) && refused.hint.contains("partition_preflight("),
+            "{refused:?}"
+        );
         assert_eq!(texts(&mut client, "SELECT relation FROM groundskeeper.conversion").unwrap(), [""; 0]);
         client.batch_execute(remedy).unwrap();
         assert_eq!(blockers(&mut client, "t", "day"), [""; 0], "{remedy}");
@@ -119,11 +130,29 @@ fn what_is_no_ordinary_table_is_refused() {
          CREATE FOREIGN DATA WRAPPER w; CREATE SERVER sv FOREIGN DATA WRAPPER w; CREATE FOREIGN TABLE f (id bigint, day date) SERVER sv;
          CREATE TEMP TABLE tmp (id bigint PRIMARY KEY, day date)",
     );
-    for name in ["parted", "part", "v", "m", "s", "u", "typed", "i", "f", "tmp", "pg_catalog.pg_class", "pg_catalog.pg_stat_activity", "groundskeeper.job"] {
-        let call = format!("SELECT groundskeeper.partition_table('{name}', 'day', accept => '{{on_conflict}}')");
+    for name in [
+        "parted",
+        "part",
+        "v",
+        "m",
+        "s",
+        "u",
+        "typed",
+        "i",
+        "f",
+        "tmp",
+        "pg_catalog.pg_class",
+        "pg_catalog.pg_stat_activity",
+        "groundskeeper.job",
+    ] {
+        let call =
+            format!("SELECT groundskeeper.partition_table('{name}', 'day', accept => '{{on_conflict}}')");
         let refused = refusal(&mut client, &call).unwrap();
         assert_eq!(refused.code, "55000", "{name}: {refused:?}");
-        assert!(refused.detail.contains("ordinary_table") || refused.detail.contains("extension_member"), "{refused:?}");
+        assert!(
+            refused.detail.contains("ordinary_table") || refused.detail.contains("extension_member"),
+            "{refused:?}"
+        );
         let check = format!("SELECT FROM groundskeeper.partition_preflight('{name}', 'day')");
         client.batch_execute(&check).unwrap();
     }
@@ -168,8 +197,16 @@ fn bad_arguments_are_errors_that_help() {
         ))
         .unwrap();
     let mut stranger = db.client_as(stranger.trim_matches('"')).unwrap();
-    for call in ["partition_table('public.t', 'day', accept => '{on_conflict}')", "undo_partitioning('public.t')", "finalize_partitioning('public.t')"] {
-        assert_eq!(refusal(&mut stranger, &format!("SELECT groundskeeper.{call}")).unwrap().code, "42501", "{call}");
+    for call in [
+        "partition_table('public.t', 'day', accept => '{on_conflict}')",
+        "undo_partitioning('public.t')",
+        "finalize_partitioning('public.t')",
+    ] {
+        assert_eq!(
+            refusal(&mut stranger, &format!("SELECT groundskeeper.{call}")).unwrap().code,
+            "42501",
+            "{call}"
+        );
     }
 }
 
@@ -186,7 +223,11 @@ fn a_second_call_joins_the_first_and_is_refused_afterwards() {
     reader.batch_execute("COMMIT").unwrap();
     assert_eq!(ended(&mut client, job).0, "succeeded");
     let refused = refusal(&mut client, &format!("SELECT groundskeeper.{call}")).unwrap();
-    assert_eq!((refused.code.as_str(), refused.message.contains("partitioned already")), ("55000", true), "{refused:?}");
+    assert_eq!(
+        (refused.code.as_str(), refused.message.contains("partitioned already")),
+        ("55000", true),
+        "{refused:?}"
+    );
     finalize(&mut client, "t");
     for call in ["undo_partitioning('t')", call] {
         assert_eq!(refusal(&mut client, &format!("SELECT groundskeeper.{call}")).unwrap().code, "55000");
@@ -199,7 +240,11 @@ fn a_reader_is_waited_for_and_writers_go_on() {
     let mut reader = db.client().unwrap();
     reader.batch_execute("BEGIN; SELECT FROM t LIMIT 1").unwrap();
     let job = queue(&mut client, "partition_table('t', 'day', accept => '{on_conflict}')");
-    until(&mut client, &format!("SELECT bool_or(lock_waits > 0) FROM groundskeeper.job_history WHERE job_id = {job}"), "true");
+    until(
+        &mut client,
+        &format!("SELECT bool_or(lock_waits > 0) FROM groundskeeper.job_history WHERE job_id = {job}"),
+        "true",
+    );
     let mut longest = std::time::Duration::ZERO;
     let begun = std::time::Instant::now();
     let mut waiting = false;
@@ -236,7 +281,13 @@ fn what_is_cancelled_is_taken_up_again_or_undone() {
                 other.batch_execute(&format!("BEGIN; {held}")).unwrap();
             }
             let job = queue(&mut client, call);
-            until(&mut client, &format!("SELECT coalesce(max(stage), '') IN ('{stage}', 'converted') FROM groundskeeper.conversion"), "true");
+            until(
+                &mut client,
+                &format!(
+                    "SELECT coalesce(max(stage), '') IN ('{stage}', 'converted') FROM groundskeeper.conversion"
+                ),
+                "true",
+            );
             client.batch_execute(&format!("SELECT groundskeeper.cancel_job({job})")).ok();
             ended(&mut client, job);
             drop(other);
@@ -245,7 +296,9 @@ fn what_is_cancelled_is_taken_up_again_or_undone() {
                     client.batch_execute(&format!("SELECT groundskeeper.retry_job({job})")).unwrap();
                     assert_eq!(ended(&mut client, job).0, "succeeded");
                 }
-                "call again" if outcome(&mut client, job).0 == "cancelled" => convert(&mut client, "t", "day"),
+                "call again" if outcome(&mut client, job).0 == "cancelled" => {
+                    convert(&mut client, "t", "day")
+                }
                 _ => {}
             }
             undo(&mut client, "t");
@@ -287,11 +340,16 @@ fn an_index_created_meanwhile_is_there_afterwards() {
     reader.batch_execute("BEGIN; SELECT FROM t LIMIT 1").unwrap();
     let job = queue(&mut client, "partition_table('t', 'day', accept => '{on_conflict}')");
     until(&mut client, "SELECT stage FROM groundskeeper.conversion", "proven");
-    reader.batch_execute("CREATE INDEX late ON t (n); ALTER TABLE t ADD CONSTRAINT positive CHECK (n > -5); COMMIT").unwrap();
+    reader
+        .batch_execute(
+            "CREATE INDEX late ON t (n); ALTER TABLE t ADD CONSTRAINT positive CHECK (n > -5); COMMIT",
+        )
+        .unwrap();
     assert_eq!(ended(&mut client, job).0, "succeeded");
     let there = "SELECT count(*) FROM pg_index WHERE indexrelid = 'late'::regclass AND indrelid = 't'::regclass AND indisvalid";
     assert_eq!(text(&mut client, there).unwrap(), "1");
-    let check = "SELECT convalidated FROM pg_constraint WHERE conname = 'positive' AND conrelid = 't'::regclass";
+    let check =
+        "SELECT convalidated FROM pg_constraint WHERE conname = 'positive' AND conrelid = 't'::regclass";
     assert_eq!(text(&mut client, check).unwrap(), "true");
     undo(&mut client, "t");
     assert_eq!(text(&mut client, there).unwrap(), "1");

@@ -38,11 +38,17 @@ fn a_converted_table_is_dumped_and_restored_whole() {
         assert_works(&mut there, &format!("full restore, finalized: {finalized}"));
         there.batch_execute("SELECT groundskeeper.resume()").unwrap();
         if finalized {
-            assert_eq!(text(&mut there, "SELECT to_regclass('parted.t_unpartitioned') IS NULL").unwrap(), "true");
+            assert_eq!(
+                text(&mut there, "SELECT to_regclass('parted.t_unpartitioned') IS NULL").unwrap(),
+                "true"
+            );
         } else {
             undo(&mut there, "parted.t");
             assert_eq!(leftovers(&mut there), [""; 0]);
-            assert_eq!(text(&mut there, "SELECT sum(n) FROM parted.t").unwrap(), text(&mut client, "SELECT sum(n) FROM parted.t").unwrap());
+            assert_eq!(
+                text(&mut there, "SELECT sum(n) FROM parted.t").unwrap(),
+                text(&mut client, "SELECT sum(n) FROM parted.t").unwrap()
+            );
         }
     }
 }

@@ -9,7 +9,9 @@ use groundskeeper_tests::sql::text;
 use groundskeeper_tests::{Template, TestDb};
 use postgres::Client;
 
-use super::{CONVERT_RAW, RAW, convert, differing, ended, finalize, installed, patiently, queue, undo, until};
+use super::{
+    CONVERT_RAW, RAW, convert, differing, ended, finalize, installed, patiently, queue, undo, until,
+};
 
 /// The raw table with rows in it, and a table fed by the same statements.
 fn fed(rows: u32) -> (TestDb, Client) {
@@ -35,9 +37,8 @@ fn statements(turn: i64) -> Vec<String> {
     let id = 100 + turn * 7919 % 15_000;
     let date = ["NULL", "'infinity'", "'-infinity'", "current_date - 40", "current_date", "'2099-01-01'"]
         [usize::try_from(turn % 6).unwrap()];
-    let on_both = |statement: &str| {
-        [RAW, "public.control"].map(|table| statement.replace(":t", table)).to_vec()
-    };
+    let on_both =
+        |statement: &str| [RAW, "public.control"].map(|table| statement.replace(":t", table)).to_vec();
     match turn % 7 {
         0 => {
             let new = 1_000_000 + turn;
@@ -87,7 +88,11 @@ fn writer(db: &TestDb, first: i64) -> Writer {
             for statement in statements(turn) {
                 transaction.batch_execute(&statement).unwrap_or_else(|e| panic!("{statement}: {e:?}"));
             }
-            if turn % 11 == 3 { transaction.rollback().unwrap() } else { transaction.commit().unwrap() }
+            if turn % 11 == 3 {
+                transaction.rollback().unwrap()
+            } else {
+                transaction.commit().unwrap()
+            }
             longest = longest.max(begun.elapsed());
             turn += 1;
             std::thread::sleep(Duration::from_millis(2));
@@ -187,8 +192,12 @@ fn what_is_truncated_is_truncated() {
     assert_eq!(ended(&mut client, job).0, "succeeded");
     assert_equal(&mut client, "truncated before the exchange");
     client.batch_execute(both).unwrap();
-    client.batch_execute("DELETE FROM public.control c USING raw_data.moneylines_raw_default d WHERE c.id = d.id;
-                          TRUNCATE raw_data.moneylines_raw_default").unwrap();
+    client
+        .batch_execute(
+            "DELETE FROM public.control c USING raw_data.moneylines_raw_default d WHERE c.id = d.id;
+                          TRUNCATE raw_data.moneylines_raw_default",
+        )
+        .unwrap();
     assert_equal(&mut client, "a partition truncated");
     undo(&mut client, RAW);
     assert_equal(&mut client, "truncated before the way back");
@@ -227,7 +236,11 @@ fn writers_with_triggers_off_and_prepared_transactions_are_followed() {
             super::assert_keys(&mut client, RAW, "raw_data.moneylines_raw_key", "writing as a replica");
             // and on the partitioned table
             for table in [RAW, "public.control"] {
-                replica.batch_execute(&format!("DELETE FROM {table} WHERE id = 2222; UPDATE {table} SET id = -2223 WHERE id = 2223")).unwrap();
+                replica
+                    .batch_execute(&format!(
+                        "DELETE FROM {table} WHERE id = 2222; UPDATE {table} SET id = -2223 WHERE id = 2223"
+                    ))
+                    .unwrap();
             }
             super::assert_keys(&mut client, RAW, "raw_data.moneylines_raw_key", "writing as a replica");
         }
