@@ -21,6 +21,10 @@ pub fn own() {
         ("default_transaction_isolation", "read committed"),
         ("default_transaction_deferrable", "off"),
         ("row_security", "off"),
+        // values travel as texts, which must read back as they were
+        ("datestyle", "ISO, YMD"),
+        ("intervalstyle", "postgres"),
+        ("extra_float_digits", "1"),
         ("timezone", zone.as_str()),
         ("max_parallel_maintenance_workers", parallel_workers.as_str()),
         // Who waits that long looks for deadlocks, gives way, and makes autovacuum give way: before lock_timeout.

@@ -5,7 +5,7 @@ use groundskeeper_tests::sql::{text, texts};
 use groundskeeper_tests::{Template, TestDb};
 use postgres::Client;
 
-use super::{carry_out, convert, differing, finalize, installed, leftovers, undo, with};
+use super::{carry_out, differing, ended, installed, leftovers, queue, undo, with};
 
 const NAMES: [&str; 8] = [
     r#"it's "quoted""#,
@@ -87,7 +87,7 @@ const TRAPS: &str = r#"
     CREATE FUNCTION mine.on_row() RETURNS trigger LANGUAGE plpgsql AS
         'BEGIN PERFORM mine.spring(1); RETURN NEW; END';
     CREATE TABLE mine.t (id bigint PRIMARY KEY, day date, n integer CHECK (mine.watched(n) >= 0), p mine.pair);
-    INSERT INTO mine.t SELECT i, current_date - i % 60, i, ROW(i, 'x') FROM generate_series(1, 300) i;
+    INSERT INTO mine.t SELECT i, current_date - i % 60, i, ROW(i, 'x')::mine.pair FROM generate_series(1, 300) i;
     CREATE INDEX ON mine.t (mine.watched(n));
     CREATE MATERIALIZED VIEW mine.m AS SELECT mine.watched(n) AS n FROM mine.t;
     CREATE TRIGGER on_row BEFORE UPDATE ON mine.t FOR EACH ROW EXECUTE FUNCTION mine.on_row();
@@ -115,17 +115,16 @@ fn an_owners_code_runs_as_the_owner_whoever_asks() {
              ALTER ROLE {quoted} SET session_replication_role = 'origin'"
         ))
         .unwrap();
-    // the superuser's own path leads there too
-    client.batch_execute("SET search_path = mine, pg_catalog").unwrap();
-    for step in ["convert", "undo", "convert", "finalize"] {
-        match step {
-            "convert" => convert(&mut client, "mine.t", "day"),
-            "undo" => undo(&mut client, "mine.t"),
-            _ => finalize(&mut client, "mine.t"),
-        }
+    let convert = "partition_table('mine.t', 'day', accept => '{on_conflict}')";
+    for call in [convert, "undo_partitioning('mine.t')", convert, "finalize_partitioning('mine.t')"] {
+        // the superuser's own path leads there too
+        client.batch_execute("SET search_path = mine, pg_catalog").unwrap();
+        let job = queue(&mut client, call);
+        client.batch_execute("RESET search_path").unwrap();
+        let (state, error) = ended(&mut client, job);
+        assert_eq!(state, "succeeded", "{call}: {error}");
         theirs.batch_execute("UPDATE mine.t SET n = n + 1, id = id + 1000 WHERE mine.t.n = 5").unwrap();
     }
-    client.batch_execute("RESET search_path").unwrap();
     assert_eq!(texts(&mut client, "SELECT DISTINCT who FROM mine.calls").unwrap(), [owner.as_str()]);
     assert_eq!(text(&mut client, "SELECT count(*) FROM mine.t").unwrap(), "300");
     assert_eq!(differing(&mut client, "SELECT id FROM mine.t", "SELECT id FROM mine.t_key"), "0");
@@ -138,7 +137,7 @@ fn an_owners_code_runs_as_the_owner_whoever_asks() {
 fn keys_of_every_kind_are_copied_whatever_the_session_is_set_to() {
     for (columns, key, on) in [
         ("id uuid DEFAULT gen_random_uuid() PRIMARY KEY, at timestamptz", "at", "day"),
-        ("id text PRIMARY KEY DEFAULT md5(random()::text), at timestamp", "at", "week"),
+        ("id text PRIMARY KEY DEFAULT gen_random_uuid()::text, at timestamp", "at", "week"),
         ("id bigserial, at timestamptz NOT NULL, PRIMARY KEY (at, id)", "at", "month"),
         ("id bigserial, x double precision DEFAULT random(), at date, PRIMARY KEY (x, id)", "at", "quarter"),
         (
@@ -167,7 +166,7 @@ fn keys_of_every_kind_are_copied_whatever_the_session_is_set_to() {
                  ALTER TABLE mine.t DROP COLUMN gone;
                  INSERT INTO mine.t (at, j, b, l, n, f, m, d, p, z, v, c, i, x1, r, k, h, s, ms)
                  SELECT now() - i * interval '7 h', '{{\"a\": 1,  \"a\": 2}}', '{{}}', ARRAY['x', NULL], CASE WHEN i % 7 = 0 THEN 'NaN' ELSE i / 3.0 END,
-                        CASE WHEN i % 5 = 0 THEN 'NaN' WHEN i % 5 = 1 THEN '-0' ELSE random() END, 'a', i, ROW(i, 'q\"'), decode('00ff', 'hex'), 'v', 'c ', '1 mon 2 d', '<a/>', '[1,5)', '(1,2)', '::1', 'a b', '{{a,b}}'
+                        CASE WHEN i % 5 = 0 THEN 'NaN' WHEN i % 5 = 1 THEN '-0' ELSE random() END, 'a', i, ROW(i, 'q\"')::mine.pair, decode('00ff', 'hex'), 'v', 'c ', '1 mon 2 d', '<a/>', '[1,5)', '(1,2)', '::1', 'a b', '{{a,b}}'
                    FROM generate_series(1, 700) i;
                  CREATE TABLE mine.control AS TABLE mine.t"
             ))

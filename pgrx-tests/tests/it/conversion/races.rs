@@ -53,7 +53,7 @@ const RACES: &[(&str, &str, &str)] = &[
 fn two_sessions_come_to_what_they_would_on_a_plain_table() {
     let (db, mut client) = twins();
     for (one, other, end) in RACES {
-        let mut run = |schema: &str| {
+        let run = |schema: &str| {
             let of = |s: &str| s.replace(":t", &format!("{schema}.t")).replace(":s", schema);
             let mut first = db.client().unwrap();
             first.batch_execute(&format!("BEGIN; {}", of(one))).unwrap();
