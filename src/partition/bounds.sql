@@ -1,6 +1,7 @@
 -- What the catalogs know of partitioned tables and their partitions: a row for each partition, and one for a table
 -- that has none. $1 are the tables, quoted and qualified, $2 their zones. Runs under DateStyle ISO. OFFSET 0 keeps the
--- planner from writing one subquery's expressions into the other, which doubles them at each level.
+-- planner from writing one subquery's expressions into the other, which doubles them at each level. No
+-- relation is named to pg_get_expr(), which would wait for its lock.
 WITH parent AS MATERIALIZED (
     SELECT asked.place, asked.zone, c.oid, n.nspname, c.relname, c.relowner, a.attname, t.typname, p.partdefid,
            (pg_catalog.now() AT TIME ZONE asked.zone)::date - date '1970-01-01' AS today
@@ -24,7 +25,7 @@ SELECT parent.place, parent.oid, parent.nspname::text, parent.relname::text,
        CASE WHEN pg_catalog.isfinite(l.at) THEN EXTRACT(epoch FROM l.local - (l.at AT TIME ZONE 'UTC'))::integer END
   FROM parent
   LEFT JOIN LATERAL (
-      SELECT c.oid, c.relnamespace, c.relname, pg_catalog.pg_get_expr(c.relpartbound, c.oid) AS bound
+      SELECT c.oid, c.relnamespace, c.relname, pg_catalog.pg_get_expr(c.relpartbound, 0) AS bound
         FROM pg_catalog.pg_inherits i
         JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid
        WHERE i.inhparent = parent.oid AND NOT i.inhdetachpending

@@ -35,6 +35,8 @@ mod monitoring;
 #[cfg(test)]
 mod odds;
 #[cfg(test)]
+mod partitions;
+#[cfg(test)]
 mod precision;
 #[cfg(test)]
 mod quality;

@@ -222,8 +222,8 @@ UNION ALL
 SELECT 'replica_identity', 'blocker', 'its replica identity is an index', pg_catalog.format('ALTER TABLE %s REPLICA IDENTITY DEFAULT', t.q), false
   FROM t WHERE t.relreplident = 'i'
 UNION ALL
-SELECT 'subscription', 'warning', 'it is the target of a subscription: what is applied there fires no ordinary trigger, so its keys are not kept',
-       'ALTER TABLE ... ENABLE ALWAYS TRIGGER on those of the key table', true
+SELECT 'subscription', 'blocker', 'it is the target of a subscription, which goes on writing the former table',
+       'Drop it from the subscription, and let it be the target again afterwards: ALTER SUBSCRIPTION ... REFRESH PUBLICATION.', false
  WHERE EXISTS (SELECT FROM pg_catalog.pg_subscription_rel WHERE srrelid = $1)
 UNION ALL
 -- what stands on it

@@ -57,6 +57,12 @@ pub fn make(conversion: &Conversion, key_type: KeyType, starts: &[NaiveDate]) ->
     Ok(statements)
 }
 
+/// The statements that give the twin and its partitions the table's replica identity.
+pub fn replica_identity(conversion: &Conversion) -> Result<Vec<String>> {
+    let twin = conversion.beside_quoted(SHADOW);
+    sql::texts(include_str!("identity.sql"), &[conversion.quoted().into(), twin.into()])
+}
+
 /// The first days of the partitions that the rows need and the coming months: none beyond the horizon, and no more
 /// than `most`, the newest.
 pub fn starts(conversion: &Conversion, key_type: KeyType, most: usize) -> Result<Vec<NaiveDate>> {

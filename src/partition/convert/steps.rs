@@ -73,6 +73,7 @@ fn make_shadow(conversion: &Conversion) -> Result<()> {
         let key_type = key_type(&conversion.quoted(), &conversion.key)?;
         let starts = shadow::starts(conversion, key_type, settings::max_partitions())?;
         briefly(&shadow::make(conversion, key_type, &starts)?)?;
+        briefly(&shadow::replica_identity(conversion)?)?;
         give_to_owner(conversion)?;
         shadow::expect_rows(conversion)?;
         record::reach(conversion, Stage::Shadowed)

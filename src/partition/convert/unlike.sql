@@ -3,7 +3,3 @@
 SELECT pg_catalog.format('ALTER TABLE %s DROP CONSTRAINT %I', $2, k.conname)
   FROM pg_catalog.pg_constraint k
  WHERE k.conrelid = pg_catalog.to_regclass($1) AND k.contype = 'c' AND NOT k.convalidated
-UNION ALL
-SELECT pg_catalog.format('ALTER TABLE %s REPLICA IDENTITY %s', $2, CASE c.relreplident WHEN 'f' THEN 'FULL' ELSE 'NOTHING' END)
-  FROM pg_catalog.pg_class c
- WHERE c.oid = pg_catalog.to_regclass($1) AND c.relreplident IN ('f', 'n')
