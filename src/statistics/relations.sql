@@ -3,7 +3,8 @@ WITH looked_after (relation, ordinal) AS (
     SELECT r, o FROM pg_catalog.unnest($1::text[]) WITH ORDINALITY AS plan (r, o)
     UNION ALL
     SELECT relation, 1000 FROM groundskeeper.maintained_relations
-    -- UNION ALL SELECT parent, 1001 FROM groundskeeper.managed_tables
+    UNION ALL
+    SELECT parent, 1001 FROM groundskeeper.managed_tables
 ),
 wanted AS (
     SELECT relation, pg_catalog.min(ordinal) AS ordinal FROM looked_after GROUP BY relation

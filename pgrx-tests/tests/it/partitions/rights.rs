@@ -65,10 +65,10 @@ fn an_owner_serves_own_tables_and_is_told_of_the_others() {
         .unwrap();
     let mut owners = db.client_as(&owner).unwrap();
     owners.batch_execute("SELECT groundskeeper.adopt_partitioned_table('mine.bets')").unwrap();
-    let said = make(&mut owners, "2");
+    let said = make(&mut owners, "3");
     assert_eq!(
         said.iter().filter(|s| s.starts_with("mine.bets") && s.ends_with("created")).count(),
-        2,
+        3,
         "{said:?}"
     );
     assert!(said.contains(&"public.others failed: must be owner of public.others".to_owned()), "{said:?}");
