@@ -19,8 +19,12 @@ CREATE FUNCTION groundskeeper.peak_busy(since interval DEFAULT '24 hours') RETUR
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
-  -- PEAKS: greatest() of this and the recorded peaks younger than "since".
-  SELECT groundskeeper.busy_connections();
+  -- What a standby finds in the history is the primary's.
+  SELECT greatest(busy, CASE WHEN busy IS NOT NULL AND NOT pg_is_in_recovery() THEN
+                          (SELECT max(m.database_busy_connections) FROM groundskeeper.metrics m
+                           WHERE m.sampled_at >= now() - peak_busy.since)
+                        END)
+    FROM groundskeeper.busy_connections() busy;
 END;
 
 -- Slots that the pools of other databases may take: as many as they are configured for, or use now.
@@ -64,8 +68,8 @@ BEGIN ATOMIC
              -- since PostgreSQL 16
              - coalesce(current_setting('reserved_connections', true)::integer, 0),
            connections,
-           -- PEAKS: greatest() of this and the recorded peaks of the server's connections younger than "since".
-           connections
+           greatest(connections, CASE WHEN connections IS NOT NULL AND NOT pg_is_in_recovery() THEN
+             (SELECT max(m.connections) FROM groundskeeper.metrics m WHERE m.sampled_at >= now() - pool_utilization.since) END)
       FROM server
   )
   SELECT measured_against, capacity, used, peak_used,

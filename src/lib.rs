@@ -10,6 +10,7 @@ mod connections;
 mod error;
 mod extension;
 mod jobs;
+mod kpi;
 mod latency;
 mod metrics;
 mod migration;

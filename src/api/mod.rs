@@ -3,6 +3,7 @@
 mod connections;
 mod conversion;
 mod jobs;
+mod kpi;
 mod latency;
 mod metrics;
 mod migration;

@@ -7,6 +7,7 @@ pub mod connections;
 pub mod deparsed;
 pub mod histogram;
 pub mod job;
+pub mod kpi;
 pub mod migration;
 pub mod names;
 pub mod odds;

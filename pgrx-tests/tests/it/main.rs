@@ -23,6 +23,8 @@ mod jobs;
 #[cfg(test)]
 mod journal;
 #[cfg(test)]
+mod kpi;
+#[cfg(test)]
 mod latency;
 #[cfg(test)]
 mod metrics;

@@ -27,9 +27,12 @@ const REACHABLE: &str = "
      GROUP BY c.oid ORDER BY 1";
 
 /// What only computes.
-const PURE: [&str; 10] = [
+const PURE: &[&str] = &[
     "base_quality_factor",
+    "check_alert_rule",
+    "check_kpi_target",
     "check_quality_rules",
+    "default_kpi_targets",
     "default_quality_rules",
     "moneyline_quality_issues",
     "moneyline_quality_score",
@@ -144,6 +147,7 @@ fn a_member_of_pg_monitor_reads_all_and_changes_nothing() {
             "groundskeeper.change_log SELECT",
             "groundskeeper.job_history SELECT",
             "groundskeeper.jobs SELECT",
+            "groundskeeper.kpi_targets SELECT",
             "groundskeeper.maintained_relations SELECT",
             "groundskeeper.maintenance_log SELECT",
             "groundskeeper.latency_mark SELECT",
@@ -152,6 +156,7 @@ fn a_member_of_pg_monitor_reads_all_and_changes_nothing() {
             "groundskeeper.quality_rules SELECT",
             "groundskeeper.schedule SELECT",
             "monitoring.connection_stats SELECT",
+            "monitoring.idle_transactions SELECT",
             "monitoring.maintenance_status SELECT",
             "monitoring.slow_queries SELECT",
             "monitoring.table_bloat SELECT",
