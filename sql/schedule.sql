@@ -30,8 +30,8 @@ INSERT INTO groundskeeper.schedule (job_name, schedule, command) VALUES
     -- To be switched on with the functions that they call:
     -- ('partitions', '5 3 * * *', 'SELECT @extschema@.create_monthly_partitions()'),
     -- ('retention', '35 3 * * *', 'SELECT groundskeeper.apply_retention()'),
-    -- ('alerts', '* * * * *', 'SELECT groundskeeper.check_alerts()'),
-    -- ('metrics', '* * * * *', 'SELECT groundskeeper.record_metrics()'),
+    ('alerts', '* * * * *', 'SELECT groundskeeper.check_alerts()'),
+    ('metrics', '* * * * *', 'SELECT groundskeeper.record_metrics()'),
     ('history', '17 4 * * *', 'SELECT groundskeeper.prune_history()');
 
 -- A dump is restored into a table that CREATE EXTENSION has just filled with the defaults.

@@ -42,6 +42,11 @@ pub fn report() -> Result<Vec<Row>> {
     KPIS.iter().map(|kpi| Ok(row(kpi, &wanted(kpi)?))).collect()
 }
 
+/// What is wanted of one.
+pub fn target_of(kpi: &Kpi) -> Result<Target> {
+    Ok(wanted(kpi)?.target)
+}
+
 /// One of them.
 pub fn of(kpi: &'static Kpi) -> Result<Row> {
     Ok(row(kpi, &wanted(kpi)?))

@@ -4,6 +4,7 @@
 //! `api/` holds the functions that SQL calls, one file per capability.
 #![deny(ffi_unwind_calls)]
 
+mod alerts;
 mod api;
 mod catalog;
 mod connections;

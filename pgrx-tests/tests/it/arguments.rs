@@ -25,6 +25,7 @@ const WITH_NULL: &[(&str, &[&str])] = &[
     ),
     ("SELECT groundskeeper.apply_server_settings role", &["groundskeeper.apply_server_settings(NULL)"]),
     ("SELECT groundskeeper.cancel_job job_id", &["groundskeeper.cancel_job(NULL)"]),
+    ("SELECT groundskeeper.check_alerts ", &[]),
     ("SELECT groundskeeper.detach_partition partition", &["groundskeeper.detach_partition(NULL)"]),
     ("SELECT groundskeeper.kpi_report ", &[]),
     ("SELECT groundskeeper.look_after_jobs ", &[]),
@@ -54,6 +55,14 @@ const WITH_NULL: &[(&str, &[&str])] = &[
     ),
     // No zone is the plan's.
     ("SELECT groundskeeper.schedule_maintenance timezone", &[]),
+    (
+        "SELECT groundskeeper.silence_alert rule until reason",
+        &[
+            "groundskeeper.silence_alert(NULL, now(), 'x')",
+            "groundskeeper.silence_alert('heartbeat', NULL, 'x')",
+            "groundskeeper.silence_alert('heartbeat', now() + interval '1 hour', NULL)",
+        ],
+    ),
     ("SELECT groundskeeper.sizes_without_waiting relations", &[]),
     ("SELECT groundskeeper.stop_maintaining relation", &["groundskeeper.stop_maintaining(NULL)"]),
     ("SELECT groundskeeper.unschedule_maintenance ", &[]),

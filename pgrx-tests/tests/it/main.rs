@@ -3,6 +3,8 @@
 //! The modules say that they are tests for the lints' sake.
 
 #[cfg(test)]
+mod alerts;
+#[cfg(test)]
 mod arguments;
 #[cfg(test)]
 mod comments;

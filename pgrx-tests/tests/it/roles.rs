@@ -48,6 +48,7 @@ const MUTATORS: &[&str] = &[
     "apply_plan",
     "apply_server_settings",
     "cancel_job",
+    "check_alerts",
     "finalize_partitioning",
     "maintain",
     "partition_table",
@@ -58,6 +59,7 @@ const MUTATORS: &[&str] = &[
     "rollback_plan",
     "run_step",
     "schedule_maintenance",
+    "silence_alert",
     "stop_maintaining",
     "undo_partitioning",
     "update_table_statistics",
@@ -144,6 +146,10 @@ fn a_member_of_pg_monitor_reads_all_and_changes_nothing() {
     assert_eq!(
         texts(&mut client, &of_role(REACHABLE, &monitor)).unwrap(),
         [
+            "groundskeeper.alert_history SELECT",
+            "groundskeeper.alert_rules SELECT",
+            "groundskeeper.alert_silences SELECT",
+            "groundskeeper.alerts SELECT",
             "groundskeeper.change_log SELECT",
             "groundskeeper.job_history SELECT",
             "groundskeeper.jobs SELECT",

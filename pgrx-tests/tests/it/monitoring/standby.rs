@@ -1,6 +1,7 @@
 //! What reads only runs where nothing can be written.
 
 use super::*;
+use groundskeeper_tests::sql::refusal;
 
 #[test]
 fn reports_run_on_a_hot_standby() {
@@ -51,6 +52,10 @@ fn reports_run_on_a_hot_standby() {
     ] {
         run_sql(&mut client, &format!("SELECT FROM groundskeeper.{report}"));
     }
+    let reasons =
+        "SELECT count(*) FROM groundskeeper.kpi_report() WHERE detail LIKE 'a standby keeps no history%'";
+    assert_eq!(value(&mut client, reasons), "3");
+    assert_eq!(refusal(&mut client, "SELECT groundskeeper.check_alerts()").unwrap().code, "25006");
     let unseen = "SELECT item FROM groundskeeper.plan_status() WHERE state NOT IN ('applied', 'pending', 'not_applicable')";
     assert!(column(&mut client, unseen).is_empty());
     run_sql(&mut client, "SET groundskeeper.index_observation = '0'");
