@@ -14,18 +14,21 @@ BEGIN ATOMIC
     FROM pg_stat_activity;
 END;
 
--- The most that were busy at once. This is the one place that knows where peaks are kept.
+-- The most that were busy at once: now, or in a sample. What a standby finds in the history is the primary's.
 CREATE FUNCTION groundskeeper.peak_busy(since interval DEFAULT '24 hours') RETURNS integer
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
-BEGIN ATOMIC
-  -- What a standby finds in the history is the primary's.
-  SELECT greatest(busy, CASE WHEN busy IS NOT NULL AND NOT pg_is_in_recovery() THEN
-                          (SELECT max(m.database_busy_connections) FROM groundskeeper.metrics m
-                           WHERE m.sampled_at >= now() - peak_busy.since)
-                        END)
-    FROM groundskeeper.busy_connections() busy;
-END;
+AS $$
+DECLARE
+  busy integer := groundskeeper.busy_connections();
+BEGIN
+  IF busy IS NULL OR pg_is_in_recovery() OR NOT has_table_privilege('groundskeeper.metrics', 'SELECT') THEN
+    RETURN busy;
+  END IF;
+  RETURN greatest(busy, (SELECT max(m.database_busy_connections) FROM groundskeeper.metrics m
+                          WHERE m.sampled_at >= now() - peak_busy.since));
+END
+$$;
 
 -- Slots that the pools of other databases may take: as many as they are configured for, or use now.
 CREATE FUNCTION groundskeeper.slots_of_other_databases() RETURNS integer
@@ -49,35 +52,33 @@ END;
 CREATE FUNCTION groundskeeper.pool_utilization(since interval DEFAULT '24 hours')
 RETURNS TABLE (measured_against text, capacity integer, used integer, peak_used integer,
                utilization_percent numeric, peak_utilization_percent numeric)
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
-BEGIN ATOMIC
-  WITH server AS (
-    SELECT CASE WHEN bool_and(backend_type IS NOT NULL)
-             THEN count(*) FILTER (WHERE backend_type = 'client backend')::integer END AS connections
-      FROM pg_stat_activity
-  ),
-  measured AS (
-    SELECT 'pool' AS measured_against, pool_size AS capacity, groundskeeper.busy_connections() AS used,
-           groundskeeper.peak_busy(since) AS peak_used
-      FROM nullif(substring(current_setting('groundskeeper.pool_size', true) FROM '^\d{1,6}$')::integer, 0) pool_size
-     WHERE pool_size IS NOT NULL
-    UNION ALL
-    SELECT 'slots',
-           current_setting('max_connections')::integer - current_setting('superuser_reserved_connections')::integer
-             -- since PostgreSQL 16
-             - coalesce(current_setting('reserved_connections', true)::integer, 0),
-           connections,
-           greatest(connections, CASE WHEN connections IS NOT NULL AND NOT pg_is_in_recovery() THEN
-             (SELECT max(m.connections) FROM groundskeeper.metrics m WHERE m.sampled_at >= now() - pool_utilization.since) END)
-      FROM server
-  )
-  SELECT measured_against, capacity, used, peak_used,
-         round(100.0 * used / nullif(capacity, 0), 1), round(100.0 * peak_used / nullif(capacity, 0), 1)
-    FROM measured
-   ORDER BY measured_against  -- a pool before the slots
-   LIMIT 1;
-END;
+AS $$
+BEGIN
+  capacity := nullif(substring(current_setting('groundskeeper.pool_size', true) FROM '^\d{1,6}$')::integer, 0);
+  IF capacity IS NOT NULL THEN
+    measured_against := 'pool';
+    used := groundskeeper.busy_connections();
+    peak_used := groundskeeper.peak_busy(since);
+  ELSE
+    measured_against := 'slots';
+    capacity := current_setting('max_connections')::integer - current_setting('superuser_reserved_connections')::integer
+                  -- since PostgreSQL 16
+                  - coalesce(current_setting('reserved_connections', true)::integer, 0);
+    used := CASE WHEN bool_and(a.backend_type IS NOT NULL)
+              THEN count(*) FILTER (WHERE a.backend_type = 'client backend') END FROM pg_stat_activity a;
+    peak_used := used;
+    IF used IS NOT NULL AND NOT pg_is_in_recovery() AND has_table_privilege('groundskeeper.metrics', 'SELECT') THEN
+      peak_used := greatest(used, (SELECT max(m.connections) FROM groundskeeper.metrics m
+                                    WHERE m.sampled_at >= now() - pool_utilization.since));
+    END IF;
+  END IF;
+  utilization_percent := round(100.0 * used / nullif(capacity, 0), 1);
+  peak_utilization_percent := round(100.0 * peak_used / nullif(capacity, 0), 1);
+  RETURN NEXT;
+END
+$$;
 
 COMMENT ON FUNCTION groundskeeper.busy_connections() IS
   'Connections of clients to this database that are not idle now, the caller''s own left out; NULL without pg_read_all_stats';

@@ -87,9 +87,10 @@ CREATE PROCEDURE groundskeeper.run_one(job_name text, make_up boolean, INOUT pro
     LANGUAGE plpgsql
 AS $$
 DECLARE
-    command text;
-    reason text;
-    code text;
+    -- types too
+    command pg_catalog.text;
+    reason pg_catalog.text;
+    code pg_catalog.text;
 BEGIN
     COMMIT; -- in a transaction block: refused here and now
     command := groundskeeper.run_step('begin', run_one.job_name, run_one.make_up::pg_catalog.text);
@@ -105,7 +106,9 @@ BEGIN
     END;
     PERFORM groundskeeper.run_step('end', run_one.job_name, reason);
     COMMIT;
-    run_one.problem := pg_catalog.concat_ws('; ', run_one.problem, run_one.job_name || ': ' || reason);
+    IF reason IS NOT NULL THEN
+        run_one.problem := pg_catalog.concat_ws('; ', run_one.problem, pg_catalog.concat(run_one.job_name, ': ', reason));
+    END IF;
 END
 $$;
 COMMENT ON PROCEDURE groundskeeper.run_one(text, boolean, text) IS 'One run of an entry of the schedule, if it is due; adds to problem why it failed';
@@ -114,7 +117,7 @@ CREATE PROCEDURE groundskeeper.run_scheduled(job_name text)
     LANGUAGE plpgsql
 AS $$
 DECLARE
-    problem text;
+    problem pg_catalog.text;
 BEGIN
     CALL groundskeeper.run_one(run_scheduled.job_name, false, problem);
     IF problem OPERATOR(pg_catalog.<>) '' THEN
@@ -128,8 +131,8 @@ CREATE PROCEDURE groundskeeper.run_overdue()
     LANGUAGE plpgsql
 AS $$
 DECLARE
-    job_name text;
-    problem text;
+    job_name pg_catalog.text;
+    problem pg_catalog.text;
 BEGIN
     COMMIT;
     FOREACH job_name IN ARRAY groundskeeper.overdue_runs() LOOP

@@ -28,14 +28,24 @@ const REACHABLE: &str = "
 
 /// What only computes.
 const PURE: &[&str] = &[
+    "american_to_decimal",
+    "american_to_probability",
     "base_quality_factor",
     "check_alert_rule",
     "check_kpi_target",
     "check_quality_rules",
+    "decimal_to_american",
     "default_kpi_targets",
     "default_quality_rules",
+    "game_quality_score",
+    "game_validation_status",
+    "is_known_team",
+    "market_hold",
     "moneyline_quality_issues",
     "moneyline_quality_score",
+    "no_vig_probability",
+    "normalized_team",
+    "probability_to_american",
     "spread_quality_issues",
     "spread_quality_score",
     "total_quality_issues",
@@ -76,8 +86,12 @@ fn everybody_may_compute_and_nothing_else() {
     let stranger = db.role("stranger").unwrap();
     let mut client = db.client().unwrap();
     assert_eq!(texts(&mut client, &of_role(EXECUTABLE, &stranger)).unwrap(), PURE);
-    // These two show everybody their own.
-    let shown = ["groundskeeper.job_history SELECT", "groundskeeper.jobs SELECT"];
+    // The first two show everybody their own; what is partitioned how is no secret.
+    let shown = [
+        "groundskeeper.job_history SELECT",
+        "groundskeeper.jobs SELECT",
+        "groundskeeper.managed_tables SELECT",
+    ];
     assert_eq!(texts(&mut client, &of_role(REACHABLE, &stranger)).unwrap(), shown);
 
     let mut stranger = db.client_as(&stranger).unwrap();
@@ -154,16 +168,20 @@ fn a_member_of_pg_monitor_reads_all_and_changes_nothing() {
             "groundskeeper.job_history SELECT",
             "groundskeeper.jobs SELECT",
             "groundskeeper.kpi_targets SELECT",
+            "groundskeeper.latency_mark SELECT",
             "groundskeeper.maintained_relations SELECT",
             "groundskeeper.maintenance_log SELECT",
-            "groundskeeper.latency_mark SELECT",
+            "groundskeeper.managed_tables SELECT",
             "groundskeeper.metrics SELECT",
             "groundskeeper.metrics_cost SELECT",
+            "groundskeeper.migration_failures SELECT",
+            "groundskeeper.migration_runs SELECT",
             "groundskeeper.quality_rules SELECT",
             "groundskeeper.schedule SELECT",
             "monitoring.connection_stats SELECT",
             "monitoring.idle_transactions SELECT",
             "monitoring.maintenance_status SELECT",
+            "monitoring.partition_health SELECT",
             "monitoring.slow_queries SELECT",
             "monitoring.table_bloat SELECT",
             "monitoring.unused_indexes SELECT",
@@ -372,6 +390,10 @@ fn a_hostile_search_path_gets_nothing_called_and_nothing_changed() {
         "SELECT FROM groundskeeper.statement_latency()",
         "SELECT FROM groundskeeper.metrics_over()",
         "SELECT FROM groundskeeper.metrics_cost",
+        "SELECT FROM groundskeeper.kpi_report()",
+        "SELECT FROM groundskeeper.check_alerts()",
+        "SELECT FROM groundskeeper.alerts",
+        "SELECT FROM monitoring.idle_transactions",
     ] {
         trapped.batch_execute(call).unwrap_or_else(|error| panic!("{error:?}: {call}"));
     }
