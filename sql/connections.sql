@@ -14,28 +14,21 @@ BEGIN ATOMIC
     FROM pg_stat_activity;
 END;
 
--- The most connections in any sample of the history; NULL for who may not read it.
-CREATE FUNCTION groundskeeper.sampled_peak(since interval, busy_here boolean) RETURNS integer
+-- The most that were busy at once: now, or in a sample. What a standby finds in the history is the primary's.
+CREATE FUNCTION groundskeeper.peak_busy(since interval DEFAULT '24 hours') RETURNS integer
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+  busy integer := groundskeeper.busy_connections();
 BEGIN
-  IF NOT has_table_privilege('groundskeeper.metrics', 'SELECT') THEN
-    RETURN NULL;
+  IF busy IS NULL OR pg_is_in_recovery() OR NOT has_table_privilege('groundskeeper.metrics', 'SELECT') THEN
+    RETURN busy;
   END IF;
-  RETURN (SELECT max(CASE WHEN busy_here THEN m.database_busy_connections ELSE m.connections END)
-            FROM groundskeeper.metrics m WHERE m.sampled_at >= now() - sampled_peak.since);
+  RETURN greatest(busy, (SELECT max(m.database_busy_connections) FROM groundskeeper.metrics m
+                          WHERE m.sampled_at >= now() - peak_busy.since));
 END
 $$;
-
--- The most that were busy at once, now or in a sample of the history; NULL where even the present is hidden.
-CREATE FUNCTION groundskeeper.peak_busy(since interval DEFAULT '24 hours') RETURNS integer
-LANGUAGE sql STABLE
-SET search_path = pg_catalog, pg_temp
-BEGIN ATOMIC
-  SELECT CASE WHEN busy IS NOT NULL THEN greatest(busy, groundskeeper.sampled_peak(since, true)) END
-    FROM groundskeeper.busy_connections() busy;
-END;
 
 -- Slots that the pools of other databases may take: as many as they are configured for, or use now.
 CREATE FUNCTION groundskeeper.slots_of_other_databases() RETURNS integer
@@ -59,40 +52,36 @@ END;
 CREATE FUNCTION groundskeeper.pool_utilization(since interval DEFAULT '24 hours')
 RETURNS TABLE (measured_against text, capacity integer, used integer, peak_used integer,
                utilization_percent numeric, peak_utilization_percent numeric)
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
-BEGIN ATOMIC
-  WITH server AS (
-    SELECT CASE WHEN bool_and(backend_type IS NOT NULL)
-             THEN count(*) FILTER (WHERE backend_type = 'client backend')::integer END AS connections
-      FROM pg_stat_activity
-  ),
-  measured AS (
-    SELECT 'pool' AS measured_against, pool_size AS capacity, groundskeeper.busy_connections() AS used,
-           groundskeeper.peak_busy(since) AS peak_used
-      FROM nullif(substring(current_setting('groundskeeper.pool_size', true) FROM '^\d{1,6}$')::integer, 0) pool_size
-     WHERE pool_size IS NOT NULL
-    UNION ALL
-    SELECT 'slots',
-           current_setting('max_connections')::integer - current_setting('superuser_reserved_connections')::integer
-             -- since PostgreSQL 16
-             - coalesce(current_setting('reserved_connections', true)::integer, 0),
-           connections,
-           CASE WHEN connections IS NOT NULL THEN greatest(connections, groundskeeper.sampled_peak(since, false)) END
-      FROM server
-  )
-  SELECT measured_against, capacity, used, peak_used,
-         round(100.0 * used / nullif(capacity, 0), 1), round(100.0 * peak_used / nullif(capacity, 0), 1)
-    FROM measured
-   ORDER BY measured_against  -- a pool before the slots
-   LIMIT 1;
-END;
+AS $$
+BEGIN
+  capacity := nullif(substring(current_setting('groundskeeper.pool_size', true) FROM '^\d{1,6}$')::integer, 0);
+  IF capacity IS NOT NULL THEN
+    measured_against := 'pool';
+    used := groundskeeper.busy_connections();
+    peak_used := groundskeeper.peak_busy(since);
+  ELSE
+    measured_against := 'slots';
+    capacity := current_setting('max_connections')::integer - current_setting('superuser_reserved_connections')::integer
+                  -- since PostgreSQL 16
+                  - coalesce(current_setting('reserved_connections', true)::integer, 0);
+    used := CASE WHEN bool_and(a.backend_type IS NOT NULL)
+              THEN count(*) FILTER (WHERE a.backend_type = 'client backend') END FROM pg_stat_activity a;
+    peak_used := used;
+    IF used IS NOT NULL AND NOT pg_is_in_recovery() AND has_table_privilege('groundskeeper.metrics', 'SELECT') THEN
+      peak_used := greatest(used, (SELECT max(m.connections) FROM groundskeeper.metrics m
+                                    WHERE m.sampled_at >= now() - pool_utilization.since));
+    END IF;
+  END IF;
+  utilization_percent := round(100.0 * used / nullif(capacity, 0), 1);
+  peak_utilization_percent := round(100.0 * peak_used / nullif(capacity, 0), 1);
+  RETURN NEXT;
+END
+$$;
 
 COMMENT ON FUNCTION groundskeeper.busy_connections() IS
   'Connections of clients to this database that are not idle now, the caller''s own left out; NULL without pg_read_all_stats';
-COMMENT ON FUNCTION groundskeeper.sampled_peak(interval, boolean) IS
-  'The most busy connections to this database, or the most connections to the server, in the samples since then; '
-  'NULL for who may not read groundskeeper.metrics';
 COMMENT ON FUNCTION groundskeeper.peak_busy(interval) IS
   'The most connections to this database that were seen busy at once since then';
 COMMENT ON FUNCTION groundskeeper.slots_of_other_databases() IS
@@ -110,12 +99,12 @@ COMMENT ON FUNCTION groundskeeper.apply_server_settings(regrole) IS
   'Gives a role the plan''s server settings in this database, for its new sessions; recorded, and taken back by rollback_plan()';
 
 REVOKE EXECUTE ON FUNCTION
-  groundskeeper.busy_connections(), groundskeeper.sampled_peak(interval, boolean), groundskeeper.peak_busy(interval), groundskeeper.slots_of_other_databases(),
+  groundskeeper.busy_connections(), groundskeeper.peak_busy(interval), groundskeeper.slots_of_other_databases(),
   groundskeeper.pool_utilization(interval), groundskeeper.connection_pool_config(text, integer),
   groundskeeper.recommend_pool_size(), groundskeeper.apply_server_settings(regrole)
 FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
-  groundskeeper.busy_connections(), groundskeeper.sampled_peak(interval, boolean), groundskeeper.peak_busy(interval), groundskeeper.slots_of_other_databases(),
+  groundskeeper.busy_connections(), groundskeeper.peak_busy(interval), groundskeeper.slots_of_other_databases(),
   groundskeeper.pool_utilization(interval), groundskeeper.connection_pool_config(text, integer),
   groundskeeper.recommend_pool_size()
 TO pg_monitor;

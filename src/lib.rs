@@ -4,12 +4,14 @@
 //! `api/` holds the functions that SQL calls, one file per capability.
 #![deny(ffi_unwind_calls)]
 
+mod alerts;
 mod api;
 mod catalog;
 mod connections;
 mod error;
 mod extension;
 mod jobs;
+mod kpi;
 mod latency;
 mod metrics;
 mod migration;

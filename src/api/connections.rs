@@ -13,7 +13,8 @@ use pgrx::prelude::*;
 extension_sql_file!(
     "../../sql/connections.sql",
     name = "connections",
-    requires = ["metrics_tables", connection_pool_config, recommend_pool_size, apply_server_settings]
+    requires =
+        ["bootstrap", "metrics_tables", connection_pool_config, recommend_pool_size, apply_server_settings]
 );
 
 /// The plan's pool settings as somebody's configuration.

@@ -1,8 +1,10 @@
 //! The functions that SQL calls, one file per capability.
 
+mod alerts;
 mod connections;
 mod conversion;
 mod jobs;
+mod kpi;
 mod latency;
 mod metrics;
 mod migration;

@@ -25,6 +25,9 @@ pub const STATISTICS: u32 = u32::MAX;
 /// The lock that one sample of metrics is taken under.
 pub const METRICS: u32 = u32::MAX - 1;
 
+/// The lock that alerts are checked under.
+pub const ALERTS: u32 = u32::MAX - 2;
+
 /// Takes a lock until the end of the transaction, unless another process has it.
 pub fn take_for_transaction(number: u32) -> bool {
     until_end(&tag(CLASS, number))

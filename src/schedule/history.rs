@@ -19,7 +19,8 @@ pub fn prune() -> Result<i64> {
     };
     let own = as_owner(|| {
         Ok(pruned("DELETE FROM groundskeeper.job WHERE finished_at")?
-            + pruned("DELETE FROM groundskeeper.maintenance_log WHERE started_at")?)
+            + pruned("DELETE FROM groundskeeper.maintenance_log WHERE started_at")?
+            + pruned("DELETE FROM groundskeeper.alert_history WHERE happened_at")?)
     })?;
     let cron = "SELECT pg_catalog.to_regclass('cron.job_run_details') IS NOT NULL";
     if sql::first(cron, &[], |row| required::<bool>(row, 1))? != Some(true) {

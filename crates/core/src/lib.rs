@@ -3,10 +3,12 @@
 //! Nothing here knows PostgreSQL's processes or memory, so everything here is tested without a server.
 #![forbid(unsafe_code)]
 
+pub mod alert;
 pub mod connections;
 pub mod deparsed;
 pub mod histogram;
 pub mod job;
+pub mod kpi;
 pub mod migration;
 pub mod names;
 pub mod odds;

@@ -70,7 +70,9 @@ const WITH_NULL: &[(&str, &[&str])] = &[
             "groundskeeper.partition_table('staging.games', 'game_date', accept => ARRAY[NULL])",
         ],
     ),
+    ("SELECT groundskeeper.check_alerts ", &[]),
     ("SELECT groundskeeper.detach_partition partition", &["groundskeeper.detach_partition(NULL)"]),
+    ("SELECT groundskeeper.kpi_report ", &[]),
     ("SELECT groundskeeper.look_after_jobs ", &[]),
     ("SELECT groundskeeper.maintain relation", &["groundskeeper.maintain(NULL)"]),
     ("SELECT groundskeeper.measured_bloat relations", &[]),
@@ -104,6 +106,14 @@ const WITH_NULL: &[(&str, &[&str])] = &[
         &[
             "groundskeeper.set_retention(NULL, '1 year')",
             "groundskeeper.set_retention('raw_data.moneylines_raw', '1 year', NULL)",
+        ],
+    ),
+    (
+        "SELECT groundskeeper.silence_alert rule until reason",
+        &[
+            "groundskeeper.silence_alert(NULL, now(), 'x')",
+            "groundskeeper.silence_alert('heartbeat', NULL, 'x')",
+            "groundskeeper.silence_alert('heartbeat', now() + interval '1 hour', NULL)",
         ],
     ),
     ("SELECT groundskeeper.sizes_without_waiting relations", &[]),

@@ -3,6 +3,8 @@
 //! The modules say that they are tests for the lints' sake.
 
 #[cfg(test)]
+mod alerts;
+#[cfg(test)]
 mod arguments;
 #[cfg(test)]
 mod comments;
@@ -24,6 +26,8 @@ mod install;
 mod jobs;
 #[cfg(test)]
 mod journal;
+#[cfg(test)]
+mod kpi;
 #[cfg(test)]
 mod latency;
 #[cfg(test)]

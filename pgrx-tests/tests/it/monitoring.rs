@@ -13,8 +13,11 @@ use groundskeeper_tests::{Template, TestDb};
 use postgres::Client;
 
 /// Every view and function of this capability, for tests that only ask whether they answer.
-const REPORTS: [&str; 6] = [
+const REPORTS: &[&str] = &[
+    "groundskeeper.alerts",
+    "groundskeeper.kpi_report()",
     "monitoring.connection_stats",
+    "monitoring.idle_transactions",
     "monitoring.maintenance_status",
     "monitoring.slow_queries",
     "monitoring.table_bloat",

@@ -121,7 +121,7 @@ fn who_cannot_see_all_sessions_is_told_so() {
     let mut db = TestDb::installed(Template::Empty).unwrap();
     let role = quote_ident(&db.role("reader").unwrap());
     let grant = format!(
-        "GRANT EXECUTE ON FUNCTION groundskeeper.recommend_pool_size, groundskeeper.peak_busy, groundskeeper.sampled_peak,
+        "GRANT EXECUTE ON FUNCTION groundskeeper.recommend_pool_size, groundskeeper.peak_busy,
              groundskeeper.busy_connections, groundskeeper.slots_of_other_databases, groundskeeper.pool_utilization TO {role}"
     );
     db.client().unwrap().batch_execute(&grant).unwrap();

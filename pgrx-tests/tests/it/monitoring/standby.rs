@@ -1,6 +1,7 @@
 //! What reads only runs where nothing can be written.
 
 use super::*;
+use groundskeeper_tests::sql::refusal;
 
 #[test]
 fn reports_run_on_a_hot_standby() {
@@ -51,11 +52,16 @@ fn reports_run_on_a_hot_standby() {
     ] {
         run_sql(&mut client, &format!("SELECT FROM groundskeeper.{report}"));
     }
+    let reasons =
+        "SELECT count(*) FROM groundskeeper.kpi_report() WHERE detail LIKE 'a standby keeps no history%'";
+    assert_eq!(value(&mut client, reasons), "3");
+    let mut superuser = standby.connect(db.name(), SUPERUSER).unwrap();
+    assert_eq!(refusal(&mut superuser, "SELECT groundskeeper.check_alerts()").unwrap().code, "25006");
     let unseen = "SELECT item FROM groundskeeper.plan_status() WHERE state NOT IN ('applied', 'pending', 'not_applicable')";
     assert!(column(&mut client, unseen).is_empty());
     run_sql(&mut client, "SET groundskeeper.index_observation = '0'");
     let verdict = "SELECT verdict FROM monitoring.unused_indexes WHERE indexname = 'game_n'";
     assert_eq!(value(&mut client, verdict), "too_early", "the primary may be using it");
-    drop(client);
+    drop((client, superuser));
     standby.destroy();
 }

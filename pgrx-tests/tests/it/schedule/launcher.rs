@@ -14,7 +14,8 @@ fn entries_run_at_their_times_as_the_role_that_scheduled_them() {
         .batch_execute(
             "CREATE ROLE keeper LOGIN; ALTER ROLE keeper SET statement_timeout = '1ms'; CREATE SCHEMA own AUTHORIZATION keeper;
              GRANT EXECUTE ON FUNCTION groundskeeper.schedule_maintenance, groundskeeper.unschedule_maintenance,
-                 groundskeeper.run_step, groundskeeper.overdue_runs, update_table_statistics, groundskeeper.prune_history TO keeper;
+                 groundskeeper.run_step, groundskeeper.overdue_runs, update_table_statistics, groundskeeper.prune_history,
+                 groundskeeper.record_metrics, groundskeeper.check_alerts TO keeper; GRANT pg_monitor TO keeper;
              GRANT EXECUTE ON PROCEDURE groundskeeper.run_one, groundskeeper.run_scheduled, groundskeeper.run_overdue TO keeper",
         )
         .unwrap();
@@ -22,7 +23,7 @@ fn entries_run_at_their_times_as_the_role_that_scheduled_them() {
     let mut keeper = server.connect(BETTING, "keeper").unwrap();
     keeper.batch_execute("SET statement_timeout = 0").unwrap();
     let scheduled = call(&mut keeper, "schedule_maintenance('Europe/Berlin')");
-    assert_eq!(scheduled.len(), 3);
+    assert_eq!(scheduled.len(), 5);
     assert!(scheduled.iter().all(|row| row.scheduler == "launcher"), "{scheduled:?}");
     assert_eq!(call(&mut keeper, "schedule_maintenance('Europe/Berlin')"), scheduled, "repeatable");
     assert_eq!(count(&mut client), 0, "not before its time");
@@ -31,12 +32,14 @@ fn entries_run_at_their_times_as_the_role_that_scheduled_them() {
     assert_eq!(texts(&mut client, runs).unwrap(), ["keeper keeper 0 Europe/Berlin"]);
     let minutes = "SELECT count(*) = count(DISTINCT date_trunc('minute', at)) AND bool_and(extract(second FROM at) < 30) FROM public.noted";
     assert_eq!(text(&mut client, minutes).unwrap(), "true", "once each, soon after the minute began");
-    assert_eq!(status(&mut client, "note"), "launcher t t 0");
+    for task in ["note", "metrics", "alerts"] {
+        assert_eq!(status(&mut client, task), "launcher t t 0");
+    }
     let next = "SELECT next_run > last_run AND next_run <= now() + interval '61 s' FROM monitoring.maintenance_status WHERE task = 'note'";
     assert_eq!(text(&mut client, next).unwrap(), "true");
 
     let gone = call(&mut keeper, "unschedule_maintenance()");
-    assert_eq!(gone.len(), 3);
+    assert_eq!(gone.len(), 5);
     let runs = count(&mut client);
     sleep(Duration::from_secs(62));
     assert_eq!(count(&mut client), runs);

@@ -33,25 +33,27 @@ fn in_the_same_database_its_jobs_run() {
     assert_eq!(
         named,
         [
+            "groundskeeper betting alerts",
             "groundskeeper betting history",
+            "groundskeeper betting metrics",
             "groundskeeper betting note",
             "groundskeeper betting statistics",
             "groundskeeper betting make up"
         ]
     );
-    let history = &scheduled[0];
+    let history = &scheduled[1];
     assert_eq!(history.schedule, "17 8-9 * * *", "04:17 in New York, by GMT in summer and winter");
     assert_eq!(history.command, "CALL groundskeeper.run_scheduled('history')");
     let jobs = texts(&mut client, JOBS).unwrap();
-    assert_eq!(jobs.len(), 5);
+    assert_eq!(jobs.len(), 7);
     assert_eq!(call(&mut client, "schedule_maintenance()"), scheduled);
     assert_eq!(texts(&mut client, JOBS).unwrap(), jobs, "repeatable");
     // An entry that is not wanted any more goes with the next call.
     client
         .batch_execute("UPDATE groundskeeper.schedule SET enabled = false WHERE job_name = 'history'")
         .unwrap();
-    assert_eq!(call(&mut client, "schedule_maintenance()").len(), 3);
-    assert_eq!(texts(&mut client, JOBS).unwrap().len(), 4);
+    assert_eq!(call(&mut client, "schedule_maintenance()").len(), 5);
+    assert_eq!(texts(&mut client, JOBS).unwrap().len(), 6);
 
     let runs = "SELECT d.status || ' ' || j.jobname FROM cron.job_run_details d JOIN cron.job j USING (jobid)
                  WHERE j.jobname ~ 'note|statistics' AND d.end_time IS NOT NULL ORDER BY j.jobname, d.runid";

@@ -1,0 +1,10 @@
+//! Alerts: when one fires, when it clears, and what listeners are told of it.
+
+mod rule;
+mod state;
+
+pub use rule::{METRICS, Metric, Rule, Unfit, check, thresholds};
+pub use state::{Observation, Phase, RESOLVED_SHOWN, State, announce, step};
+
+#[cfg(test)]
+mod tests;

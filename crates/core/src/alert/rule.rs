@@ -1,0 +1,145 @@
+//! Rules: what is watched, and from where on it is bad and good again.
+
+use crate::kpi::{Comparison, KPIS, Target, named};
+use rust_decimal::Decimal;
+use std::fmt;
+
+/// Something that can be watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Metric {
+    /// Its name.
+    pub name: &'static str,
+    /// Whether a rule may watch one thing alone, and which kind of thing that is.
+    pub target: Option<&'static str>,
+}
+
+/// What can be watched beside the KPIs.
+pub const METRICS: [Metric; 7] = [
+    Metric { name: "unhealthy_partitions", target: Some("a managed table") },
+    Metric { name: "failed_jobs", target: Some("a job's target") },
+    Metric { name: "invalid_indexes", target: Some("a table") },
+    Metric { name: "wraparound_distance", target: Some("a database") },
+    Metric { name: "idle_in_transaction_seconds", target: Some("a role") },
+    Metric { name: "overdue_maintenance", target: Some("an entry of groundskeeper.schedule") },
+    Metric { name: "heartbeat_seconds", target: None },
+];
+
+/// A rule, its thresholds as they are in force. Times are in microseconds.
+#[derive(Debug, Clone, Copy)]
+pub struct Rule {
+    /// On which side of its threshold a value is bad.
+    pub comparison: Comparison,
+    /// Beyond it the value is bad.
+    pub fire: Decimal,
+    /// Whether a value on it is bad, too, as one is that has not reached the target of a KPI.
+    pub fire_on_equal: bool,
+    /// Once fired, a value must come back this far to be good.
+    pub clear: Decimal,
+    /// How long a value must be bad.
+    pub fire_after: i64,
+    /// How long a value must be good again.
+    pub clear_after: i64,
+    /// With fewer samples there is no value.
+    pub min_samples: i64,
+}
+
+/// The thresholds in force, and whether a value on the first is bad: a rule without one of its own takes a KPI's
+/// target, and without one to clear comes back a tenth of the way from there to what is perfect.
+#[must_use]
+pub fn thresholds(
+    metric: &str,
+    target: Option<&Target>,
+    comparison: Comparison,
+    fire: Option<Decimal>,
+    clear: Option<Decimal>,
+) -> Option<(Decimal, Decimal, bool)> {
+    let inherited = fire.is_none();
+    let fire = fire.or_else(|| target.map(|target| target.target))?;
+    let clear = match (clear, named(metric)) {
+        (Some(clear), _) => clear,
+        (None, Some(kpi)) if inherited => {
+            let perfect = match comparison {
+                Comparison::Above => Decimal::ZERO,
+                Comparison::Below if kpi.is_percentage => Decimal::ONE_HUNDRED,
+                Comparison::Below => fire,
+            };
+            fire + (perfect - fire) / Decimal::TEN
+        }
+        (None, _) => fire,
+    };
+    // A target that was moved past it takes the threshold to clear along.
+    let clear = match comparison {
+        Comparison::Above => clear.min(fire),
+        Comparison::Below => clear.max(fire),
+    };
+    Some((fire, clear, inherited))
+}
+
+/// Why a rule makes no sense.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unfit {
+    /// Nothing is measured under that name.
+    Metric(String),
+    /// What is bad of a KPI lies on the other side of its target.
+    Comparison(Comparison),
+    /// Only a KPI has a target to take the threshold from.
+    NoThreshold,
+    /// It would clear before it fires.
+    ClearBeyondFire(Comparison),
+    /// The metric is one for the database.
+    NoTarget,
+    /// A number of samples, or a time, that is negative or too long.
+    Range(&'static str),
+}
+
+impl fmt::Display for Unfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Metric(name) => {
+                let known = KPIS.iter().map(|kpi| kpi.name).chain(METRICS.iter().map(|metric| metric.name));
+                write!(f, "\"{name}\" is no metric; there are {}.", known.collect::<Vec<_>>().join(", "))
+            }
+            Self::Comparison(right) => {
+                write!(f, "A KPI on that metric fails with comparison {}.", right.sign())
+            }
+            Self::NoThreshold => f.write_str("Only the rule of a KPI may leave out fire_threshold."),
+            Self::ClearBeyondFire(Comparison::Above) => {
+                f.write_str("clear_threshold must not be above fire_threshold.")
+            }
+            Self::ClearBeyondFire(Comparison::Below) => {
+                f.write_str("clear_threshold must not be below fire_threshold.")
+            }
+            Self::NoTarget => f.write_str("Its metric has no targets to choose from."),
+            Self::Range(column) => write!(f, "{column} is out of range."),
+        }
+    }
+}
+
+/// Whether a rule makes sense.
+pub fn check(
+    metric: &str,
+    target: Option<&str>,
+    comparison: Comparison,
+    fire: Option<Decimal>,
+    clear: Option<Decimal>,
+) -> Result<(), Unfit> {
+    let kpi = named(metric);
+    let takes_target = match (kpi, METRICS.iter().find(|known| known.name == metric)) {
+        (Some(kpi), _) if comparison == kpi.comparison => {
+            return Err(Unfit::Comparison(kpi.comparison.opposite()));
+        }
+        (Some(_), _) => false,
+        (None, Some(metric)) => metric.target.is_some(),
+        (None, None) => return Err(Unfit::Metric(metric.to_owned())),
+    };
+    if target.is_some() && !takes_target {
+        return Err(Unfit::NoTarget);
+    }
+    if fire.is_none() && kpi.is_none() {
+        return Err(Unfit::NoThreshold);
+    }
+    match (fire, clear) {
+        (Some(fire), Some(clear)) if comparison.holds(clear, fire) => Err(Unfit::ClearBeyondFire(comparison)),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,287 @@
+//! The six KPIs: what each must be, and whether it is.
+
+use rust_decimal::Decimal;
+use std::fmt;
+
+/// On which side of a threshold a value lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Comparison {
+    /// `>`
+    Above,
+    /// `<`
+    Below,
+}
+
+impl Comparison {
+    /// As it stands in a table.
+    #[must_use]
+    pub fn parse(sign: &str) -> Option<Self> {
+        match sign {
+            ">" => Some(Self::Above),
+            "<" => Some(Self::Below),
+            _ => None,
+        }
+    }
+
+    /// The sign.
+    #[must_use]
+    pub fn sign(self) -> &'static str {
+        match self {
+            Self::Above => ">",
+            Self::Below => "<",
+        }
+    }
+
+    /// The other side.
+    #[must_use]
+    pub fn opposite(self) -> Self {
+        match self {
+            Self::Above => Self::Below,
+            Self::Below => Self::Above,
+        }
+    }
+
+    /// Whether the value lies beyond the threshold; one that equals it does not.
+    #[must_use]
+    pub fn holds(self, value: Decimal, threshold: Decimal) -> bool {
+        match self {
+            Self::Above => value > threshold,
+            Self::Below => value < threshold,
+        }
+    }
+}
+
+/// A KPI, and what the plan wants of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Kpi {
+    /// Its name.
+    pub name: &'static str,
+    /// On which side of the target it should be.
+    pub comparison: Comparison,
+    /// The plan's target.
+    pub target: i64,
+    /// How many samples a figure needs.
+    pub min_samples: i64,
+    /// The time that it is measured over, in hours; none for what is measured now.
+    pub hours: Option<i64>,
+    /// Whether it runs from 0 to 100.
+    pub is_percentage: bool,
+}
+
+/// The plan's six, in the order of the report.
+pub const KPIS: [Kpi; 6] = [
+    Kpi {
+        name: "migration_success_rate",
+        comparison: Comparison::Above,
+        target: 98,
+        min_samples: 100,
+        hours: Some(24),
+        is_percentage: true,
+    },
+    Kpi {
+        name: "query_latency_p95_ms",
+        comparison: Comparison::Below,
+        target: 500,
+        min_samples: 100,
+        hours: Some(1),
+        is_percentage: false,
+    },
+    Kpi {
+        name: "connection_pool_utilization",
+        comparison: Comparison::Below,
+        target: 60,
+        min_samples: 5,
+        hours: Some(24),
+        is_percentage: true,
+    },
+    Kpi {
+        name: "index_hit_ratio",
+        comparison: Comparison::Above,
+        target: 99,
+        min_samples: 1000,
+        hours: Some(1),
+        is_percentage: true,
+    },
+    Kpi {
+        name: "table_bloat_max",
+        comparison: Comparison::Below,
+        target: 20,
+        min_samples: 1,
+        hours: None,
+        is_percentage: true,
+    },
+    Kpi {
+        name: "cache_hit_ratio",
+        comparison: Comparison::Above,
+        target: 95,
+        min_samples: 1000,
+        hours: Some(1),
+        is_percentage: true,
+    },
+];
+
+/// The KPI of that name.
+#[must_use]
+pub fn named(name: &str) -> Option<&'static Kpi> {
+    KPIS.iter().find(|kpi| kpi.name == name)
+}
+
+/// What an operator wants of a KPI.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Target {
+    /// The threshold.
+    pub target: Decimal,
+    /// On which side of it the value should be.
+    pub comparison: Comparison,
+    /// How many samples a figure needs.
+    pub min_samples: i64,
+}
+
+impl Kpi {
+    /// What the plan wants.
+    #[must_use]
+    pub fn planned(&self) -> Target {
+        Target { target: self.target.into(), comparison: self.comparison, min_samples: self.min_samples }
+    }
+
+    /// Whether an operator may want that.
+    pub fn check(&self, wanted: &Target) -> Result<(), Unfit> {
+        if wanted.comparison != self.comparison {
+            return Err(Unfit::Comparison(self.comparison));
+        }
+        let most = if self.is_percentage { Decimal::ONE_HUNDRED } else { Decimal::MAX };
+        if wanted.target < Decimal::ZERO || wanted.target > most {
+            return Err(Unfit::Target { is_percentage: self.is_percentage });
+        }
+        if wanted.min_samples < 1 {
+            return Err(Unfit::MinSamples);
+        }
+        Ok(())
+    }
+}
+
+/// Why a target makes no sense.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unfit {
+    /// The KPI is good on the other side.
+    Comparison(Comparison),
+    /// Outside of what the KPI can be.
+    Target {
+        /// Whether it runs from 0 to 100.
+        is_percentage: bool,
+    },
+    /// A figure out of no samples is none.
+    MinSamples,
+}
+
+impl fmt::Display for Unfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Comparison(right) => write!(f, "Its comparison is {}.", right.sign()),
+            Self::Target { is_percentage: true } => f.write_str("Its target is a percentage, from 0 to 100."),
+            Self::Target { is_percentage: false } => f.write_str("Its target cannot be negative."),
+            Self::MinSamples => f.write_str("min_samples must be at least 1."),
+        }
+    }
+}
+
+/// What has been measured of a KPI.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Measured {
+    /// The figure, or why there is none.
+    pub figure: Result<Decimal, String>,
+    /// Out of how many samples.
+    pub samples: i64,
+}
+
+/// What follows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// On the right side of its target.
+    Pass(Decimal),
+    /// Not on the right side.
+    Fail(Decimal),
+    /// Nobody knows, for this reason.
+    Unknown(String),
+}
+
+impl Verdict {
+    /// `pass`, `fail` or `unknown`.
+    #[must_use]
+    pub fn status(&self) -> &'static str {
+        match self {
+            Self::Pass(_) => "pass",
+            Self::Fail(_) => "fail",
+            Self::Unknown(_) => "unknown",
+        }
+    }
+}
+
+/// Whether a KPI is what it should be.
+#[must_use]
+pub fn judge(measured: &Measured, target: &Target) -> Verdict {
+    match &measured.figure {
+        Err(reason) => Verdict::Unknown(reason.clone()),
+        Ok(_) if measured.samples < target.min_samples => {
+            Verdict::Unknown(format!("{} of the {} samples needed", measured.samples, target.min_samples))
+        }
+        Ok(value) if target.comparison.holds(*value, target.target) => Verdict::Pass(*value),
+        Ok(value) => Verdict::Fail(*value),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn measured(value: i64, samples: i64) -> Measured {
+        Measured { figure: Ok(value.into()), samples }
+    }
+
+    #[test]
+    fn a_value_on_its_target_has_not_reached_it() {
+        for kpi in KPIS {
+            let on = measured(kpi.target, i64::MAX);
+            assert_eq!(judge(&on, &kpi.planned()).status(), "fail", "{}", kpi.name);
+            assert_eq!(kpi.check(&kpi.planned()), Ok(()), "{}", kpi.name);
+        }
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_named() {
+        let rate = named("migration_success_rate").unwrap();
+        let latency = named("query_latency_p95_ms").unwrap();
+        let with = |target: i64| Target { target: target.into(), ..rate.planned() };
+        assert_eq!(rate.check(&with(101)), Err(Unfit::Target { is_percentage: true }));
+        assert_eq!(rate.check(&with(-1)), Err(Unfit::Target { is_percentage: true }));
+        assert_eq!(
+            latency.check(&Target { target: 5000.into(), ..latency.planned() }),
+            Ok(()),
+            "milliseconds have no end"
+        );
+        assert_eq!(latency.check(&rate.planned()), Err(Unfit::Comparison(Comparison::Below)));
+        assert_eq!(rate.check(&Target { min_samples: 0, ..rate.planned() }), Err(Unfit::MinSamples));
+        assert!(named("happiness").is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_passes_or_fails_below_the_floor(value: i64, samples in 0_i64..200, kpi in 0_usize..6) {
+            let target = KPIS[kpi].planned();
+            let verdict = judge(&measured(value, samples), &target);
+            prop_assert_eq!(verdict.status() == "unknown", samples < target.min_samples);
+            let missing = Measured { figure: Err("no data".into()), samples };
+            prop_assert_eq!(judge(&missing, &target).status(), "unknown");
+        }
+
+        #[test]
+        fn exactly_one_side_passes(value: i64, target: i64) {
+            let of = |comparison| Target { target: target.into(), comparison, min_samples: 1 };
+            let [above, below] =
+                [Comparison::Above, Comparison::Below].map(|c| judge(&measured(value, 1), &of(c)).status());
+            prop_assert_eq!(above == "pass", value > target);
+            prop_assert_eq!(below == "pass", value < target);
+        }
+    }
+}

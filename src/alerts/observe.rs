@@ -1,0 +1,76 @@
+//! What the rules watch, measured with the caller's rights, each by itself.
+
+use super::store::Watched;
+use crate::error::Result;
+use crate::kpi;
+use crate::plan::with_lock_timeout;
+use crate::sql::{self, required};
+use crate::subtransaction::isolated;
+use groundskeeper_core::alert::Observation;
+use groundskeeper_core::kpi::{Verdict, named};
+
+/// What was seen.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    /// The figure.
+    pub observation: Observation,
+    /// In words. Whoever may connect may listen: they name objects, and nothing of what is in them or who does what.
+    pub detail: String,
+}
+
+/// As many characters of words are kept: a notification has room for 8000 bytes.
+const WORDS: usize = 600;
+
+/// Measures what a rule watches; that it cannot be measured is no data, and no error.
+pub fn observe(watched: &Watched, since_last_check: Option<i64>) -> Result<Seen> {
+    let seen = if let Some(kpi) = named(&watched.metric) {
+        kpi::of(kpi).map(|row| {
+            let (value, words) = match row.verdict {
+                Verdict::Pass(value) | Verdict::Fail(value) => (Some(value), row.detail.unwrap_or_default()),
+                Verdict::Unknown(reason) => (None, reason),
+            };
+            Seen { observation: Observation { value, samples: row.samples }, detail: words }
+        })
+    } else if watched.metric == "heartbeat_seconds" {
+        let seconds = since_last_check.unwrap_or(0) / 1_000_000;
+        // A gap within a check's own rhythm says nothing new each time.
+        let detail = match since_last_check {
+            Some(_) if watched.fire.is_some_and(|fire| fire < seconds.into()) => {
+                format!("check_alerts() had not run for {seconds} seconds")
+            }
+            _ => "check_alerts() runs".to_owned(),
+        };
+        Ok(Seen { observation: Observation { value: Some(seconds.into()), samples: 1 }, detail })
+    } else {
+        isolated(|| with_lock_timeout(100, || ask(watched)))
+    };
+    let mut seen = seen.unwrap_or_else(|failure| Seen {
+        observation: Observation { value: None, samples: 0 },
+        detail: format!("not measured: {}", failure.message),
+    });
+    seen.detail = seen.detail.chars().take(WORDS).collect();
+    Ok(seen)
+}
+
+fn ask(watched: &Watched) -> Result<Seen> {
+    let query = match watched.metric.as_str() {
+        "unhealthy_partitions" => include_str!("unhealthy_partitions.sql"),
+        "failed_jobs" => include_str!("failed_jobs.sql"),
+        "invalid_indexes" => include_str!("invalid_indexes.sql"),
+        "wraparound_distance" => include_str!("wraparound_distance.sql"),
+        "idle_in_transaction_seconds" => include_str!("idle_in_transaction_seconds.sql"),
+        "overdue_maintenance" => include_str!("overdue_maintenance.sql"),
+        other => return Ok(unknown(other)),
+    };
+    let found = sql::first(query, &[watched.target.as_deref().into()], |row| {
+        let value = row.get::<String>(1)?.and_then(|value| value.parse().ok());
+        let observation = Observation { value, samples: required(row, 2)? };
+        Ok(Seen { observation, detail: row.get::<String>(3)?.unwrap_or_default() })
+    })?;
+    Ok(found.unwrap_or_else(|| unknown(&watched.metric)))
+}
+
+fn unknown(metric: &str) -> Seen {
+    let detail = format!("nothing is known of {metric}");
+    Seen { observation: Observation { value: None, samples: 0 }, detail }
+}

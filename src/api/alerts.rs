@@ -1,0 +1,95 @@
+//! `check_alerts`, `silence_alert`, and what the table of rules asks.
+
+use super::given;
+use crate::alerts;
+use crate::error::Failure;
+use crate::kpi::decimal;
+use groundskeeper_core::alert::{self, Unfit};
+use groundskeeper_core::kpi::Comparison;
+use pgrx::datum::{Interval, TimestampWithTimeZone};
+use pgrx::iter::TableIterator;
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::prelude::*;
+
+extension_sql_file!(
+    "../../sql/alerts.sql",
+    name = "alerts",
+    requires = ["bootstrap", "kpis", check_alert_rule, check_alerts, silence_alert]
+);
+
+/// Looks at everything that is watched; how all of it stands.
+#[pg_extern(schema = "groundskeeper", volatile, parallel_unsafe)]
+#[search_path(pg_catalog, pg_temp)]
+#[expect(clippy::type_complexity, reason = "pgrx reads the columns off the signature")]
+fn check_alerts() -> Result<
+    TableIterator<
+        'static,
+        (
+            name!(rule, String),
+            name!(target, Option<String>),
+            name!(state, String),
+            name!(value, Option<AnyNumeric>),
+            name!(threshold, Option<AnyNumeric>),
+            name!(since, Option<TimestampWithTimeZone>),
+            name!(detail, Option<String>),
+        ),
+    >,
+    ErrorReport,
+> {
+    Ok(TableIterator::new(alerts::check()?))
+}
+
+/// Tells listeners nothing of a rule until then.
+#[pg_extern(schema = "groundskeeper", volatile, parallel_unsafe)]
+#[search_path(pg_catalog, pg_temp)]
+fn silence_alert(
+    rule: Option<&str>,
+    until: Option<TimestampWithTimeZone>,
+    reason: Option<&str>,
+) -> Result<(), ErrorReport> {
+    Ok(alerts::silence(given(rule, "rule")?, given(until, "until")?, given(reason, "reason")?)?)
+}
+
+/// Longer than that no rule waits.
+const LONGEST: i64 = 30 * 86_400 * 1_000_000;
+
+/// True, or an error that says what is wrong: for a CHECK constraint.
+#[pg_extern(schema = "groundskeeper", immutable, parallel_safe)]
+#[expect(clippy::too_many_arguments, reason = "the columns of a rule")]
+fn check_alert_rule(
+    metric: Option<&str>,
+    target: Option<&str>,
+    comparison: Option<&str>,
+    fire_threshold: Option<AnyNumeric>,
+    clear_threshold: Option<AnyNumeric>,
+    fire_after: Option<Interval>,
+    clear_after: Option<Interval>,
+    min_samples: Option<i64>,
+    check_every: Option<Interval>,
+) -> Result<bool, ErrorReport> {
+    let wrong = |detail: String| {
+        Failure::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, "the alert rule makes no sense")
+            .detail(detail)
+    };
+    let number = |value: Option<AnyNumeric>, column: &'static str| match value.as_ref().map(decimal) {
+        Some(None) => Err(wrong(Unfit::Range(column).to_string())),
+        other => Ok(other.flatten()),
+    };
+    let comparison = Comparison::parse(given(comparison, "comparison")?)
+        .ok_or_else(|| wrong("Its comparison is > or <.".to_owned()))?;
+    let (fire, clear) =
+        (number(fire_threshold, "fire_threshold")?, number(clear_threshold, "clear_threshold")?);
+    alert::check(given(metric, "metric")?, target, comparison, fire, clear)
+        .map_err(|unfit| wrong(unfit.to_string()))?;
+    for (time, column) in
+        [(fire_after, "fire_after"), (clear_after, "clear_after"), (check_every, "check_every")]
+    {
+        if !(0..=i128::from(LONGEST)).contains(&given(time, column)?.as_micros()) {
+            return Err(wrong(format!("{column} runs from 0 to 30 days.")).into());
+        }
+    }
+    if given(min_samples, "min_samples")? < 0 {
+        return Err(wrong(Unfit::Range("min_samples").to_string()).into());
+    }
+    Ok(true)
+}

@@ -1,0 +1,123 @@
+//! `kpi_report`, and what the table of its targets asks.
+
+use super::given;
+use crate::error::{Failure, Result as Outcome};
+use crate::kpi::{self, Row};
+use groundskeeper_core::kpi::{Comparison, KPIS, Target, Verdict, named};
+use pgrx::datum::Interval;
+use pgrx::iter::TableIterator;
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::prelude::*;
+
+extension_sql_file!(
+    "../../sql/kpis.sql",
+    name = "kpis",
+    requires = ["bootstrap", "connections", default_kpi_targets, check_kpi_target, kpi_report]
+);
+
+/// The six KPIs against their targets.
+#[pg_extern(schema = "groundskeeper", volatile, parallel_restricted)]
+#[search_path(pg_catalog, pg_temp)]
+#[expect(clippy::type_complexity, reason = "pgrx reads the columns off the signature")]
+fn kpi_report() -> Result<
+    TableIterator<
+        'static,
+        (
+            name!(kpi, String),
+            name!(value, Option<AnyNumeric>),
+            name!(target, String),
+            name!(status, String),
+            name!(samples, i64),
+            name!(measured_over, Option<Interval>),
+            name!(method, Option<String>),
+            name!(detail, Option<String>),
+        ),
+    >,
+    ErrorReport,
+> {
+    let rows = kpi::report()?.into_iter().map(row).collect::<Outcome<Vec<_>>>()?;
+    Ok(TableIterator::new(rows))
+}
+
+#[expect(clippy::type_complexity, reason = "the columns of the report")]
+fn row(
+    row: Row,
+) -> Outcome<(
+    String,
+    Option<AnyNumeric>,
+    String,
+    String,
+    i64,
+    Option<Interval>,
+    Option<String>,
+    Option<String>,
+)> {
+    let target = format!("{} {}", row.target.comparison.sign(), row.target.target.normalize());
+    let status = row.verdict.status().to_owned();
+    let (value, detail) = match row.verdict {
+        Verdict::Pass(value) | Verdict::Fail(value) => (Some(kpi::numeric(value)?), row.detail),
+        // What was seen is shown beside the reason why nothing follows from it.
+        Verdict::Unknown(reason) => {
+            let seen = row.detail.filter(|_| row.samples > 0).map(|seen| format!(": {seen}"));
+            (None, Some(format!("{reason}{}", seen.unwrap_or_default())))
+        }
+    };
+    Ok((row.kpi.name.to_owned(), value, target, status, row.samples, row.measured_over, row.method, detail))
+}
+
+/// What the plan wants, as it stands in `groundskeeper.kpi_targets` until it is edited.
+#[pg_extern(schema = "groundskeeper", immutable, parallel_safe)]
+#[expect(clippy::type_complexity, reason = "pgrx reads the columns off the signature")]
+fn default_kpi_targets() -> TableIterator<
+    'static,
+    (
+        name!(kpi, &'static str),
+        name!(target, AnyNumeric),
+        name!(comparison, &'static str),
+        name!(min_samples, i64),
+        name!(measured_over, Option<Interval>),
+    ),
+> {
+    TableIterator::new(KPIS.iter().map(|kpi| {
+        let window = kpi.hours.map(|hours| Interval::from_micros(hours * 3_600_000_000));
+        (kpi.name, kpi.target.into(), kpi.comparison.sign(), kpi.min_samples, window)
+    }))
+}
+
+/// True, or an error that says what is wrong: for a CHECK constraint.
+#[pg_extern(schema = "groundskeeper", immutable, parallel_safe)]
+fn check_kpi_target(
+    kpi: Option<&str>,
+    target: Option<AnyNumeric>,
+    comparison: Option<&str>,
+    min_samples: Option<i64>,
+    measured_over: Option<Interval>,
+) -> Result<bool, ErrorReport> {
+    let wrong = |message: String, detail: String| {
+        Failure::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, message).detail(detail)
+    };
+    let name = given(kpi, "kpi")?;
+    let names: Vec<&str> = KPIS.iter().map(|kpi| kpi.name).collect();
+    let kpi = named(name).ok_or_else(|| {
+        wrong(format!("unknown KPI \"{name}\""), format!("There are {}.", names.join(", ")))
+    })?;
+    let unfit = |detail: String| {
+        wrong(format!("no target for KPI \"{name}\""), detail)
+            .hint("SELECT * FROM groundskeeper.default_kpi_targets() has the plan's.")
+    };
+    let sign = given(comparison, "comparison")?;
+    let wanted = Target {
+        target: kpi::decimal(&given(target, "target")?)
+            .ok_or_else(|| unfit("Its target is no number that can be reached.".to_owned()))?,
+        comparison: Comparison::parse(sign).ok_or_else(|| unfit("Its comparison is > or <.".to_owned()))?,
+        min_samples: given(min_samples, "min_samples")?,
+    };
+    kpi.check(&wanted).map_err(|error| unfit(error.to_string()))?;
+    match (kpi.hours, measured_over) {
+        (None, Some(_)) => Err(unfit("It is measured now: measured_over must be NULL.".to_owned()))?,
+        (Some(_), window) if !window.is_some_and(|window| window.as_micros() > 0) => {
+            Err(unfit("measured_over must be positive.".to_owned()))?
+        }
+        _ => Ok(true),
+    }
+}

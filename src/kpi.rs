@@ -1,0 +1,188 @@
+//! The six KPIs: each measured by itself, so that one that cannot be measured takes none of the others with it.
+
+use crate::error::{Failure, Result};
+use crate::plan::with_lock_timeout;
+use crate::settings::pinned;
+use crate::sql::{self, required};
+use crate::subtransaction::isolated;
+use groundskeeper_core::kpi::{Comparison, KPIS, Kpi, Measured, Target, Verdict, judge};
+use pgrx::datum::Interval;
+use pgrx::prelude::*;
+use rust_decimal::Decimal;
+
+/// A row of the report.
+pub struct Row {
+    /// Which KPI.
+    pub kpi: &'static Kpi,
+    /// What is wanted of it.
+    pub target: Target,
+    /// What follows.
+    pub verdict: Verdict,
+    /// Out of how many samples.
+    pub samples: i64,
+    /// Over how long.
+    pub measured_over: Option<Interval>,
+    /// How it is measured.
+    pub method: Option<String>,
+    /// What else is known of it.
+    pub detail: Option<String>,
+}
+
+/// What an operator wants of a KPI, and over which time.
+#[derive(Clone)]
+pub struct Wanted {
+    /// The threshold.
+    pub target: Target,
+    /// The window.
+    pub measured_over: Option<Interval>,
+}
+
+/// All six.
+pub fn report() -> Result<Vec<Row>> {
+    KPIS.iter().map(|kpi| Ok(row(kpi, &wanted(kpi)?))).collect()
+}
+
+/// What is wanted of one.
+pub fn target_of(kpi: &Kpi) -> Result<Target> {
+    Ok(wanted(kpi)?.target)
+}
+
+/// One of them.
+pub fn of(kpi: &'static Kpi) -> Result<Row> {
+    Ok(row(kpi, &wanted(kpi)?))
+}
+
+fn row(kpi: &'static Kpi, wanted: &Wanted) -> Row {
+    let found = isolated(|| with_lock_timeout(100, || measure(kpi, wanted)));
+    let found = found.unwrap_or_else(|failure| Found::unmeasured(failure.one_line()));
+    Row {
+        kpi,
+        target: wanted.target,
+        verdict: judge(&found.measured, &wanted.target),
+        samples: found.measured.samples,
+        measured_over: found.measured_over,
+        method: found.method,
+        detail: found.detail,
+    }
+}
+
+/// A decimal of our own out of PostgreSQL's; none where it has no room.
+pub fn decimal(value: &AnyNumeric) -> Option<Decimal> {
+    value.to_string().parse().ok()
+}
+
+/// The way back.
+pub fn numeric(value: Decimal) -> Result<AnyNumeric> {
+    AnyNumeric::try_from(value.to_string().as_str()).map_err(|error| Failure::internal(error.to_string()))
+}
+
+/// What the table says. It can hold what it likes, the caller may not read it: the plan's target holds then.
+fn wanted(kpi: &Kpi) -> Result<Wanted> {
+    let planned = || Wanted {
+        target: kpi.planned(),
+        measured_over: kpi.hours.map(|hours| Interval::from_micros(hours * 3_600_000_000)),
+    };
+    let edited = crate::extension::as_owner(|| {
+        sql::first(
+            "SELECT target, comparison, min_samples, measured_over FROM groundskeeper.kpi_targets WHERE kpi = $1",
+            &[kpi.name.into()],
+            |row| {
+                let target = decimal(&required::<AnyNumeric>(row, 1)?);
+                let comparison = Comparison::parse(&required::<String>(row, 2)?);
+                let min_samples = required(row, 3)?;
+                let target = target.zip(comparison).map(|(target, comparison)| Target {
+                    target,
+                    comparison,
+                    min_samples,
+                });
+                Ok((target, row.get::<Interval>(4)?))
+            },
+        )
+    })?;
+    Ok(match edited {
+        Some((Some(target), measured_over)) => Wanted { target, measured_over },
+        _ => planned(),
+    })
+}
+
+/// What was found out.
+struct Found {
+    measured: Measured,
+    measured_over: Option<Interval>,
+    method: Option<String>,
+    detail: Option<String>,
+}
+
+impl Found {
+    fn unmeasured(reason: String) -> Self {
+        Self {
+            measured: Measured { figure: Err(reason), samples: 0 },
+            measured_over: None,
+            method: None,
+            detail: None,
+        }
+    }
+}
+
+fn measure(kpi: &Kpi, wanted: &Wanted) -> Result<Found> {
+    let over = &wanted.measured_over;
+    match kpi.name {
+        "migration_success_rate" => migration(over),
+        "query_latency_p95_ms" => ask(include_str!("kpi/latency.sql"), over),
+        "connection_pool_utilization" => ask(include_str!("kpi/pool.sql"), over),
+        "index_hit_ratio" => ask(&include_str!("kpi/blocks.sql").replace("{blocks}", "idx"), over),
+        "cache_hit_ratio" => ask(&include_str!("kpi/blocks.sql").replace("{blocks}", "heap"), over),
+        _ => ask(include_str!("kpi/bloat.sql"), &None),
+    }
+}
+
+/// Runs a query for figure, samples, window, method, detail, and the reason why there is no figure.
+fn ask(query: &str, over: &Option<Interval>) -> Result<Found> {
+    let args: Vec<_> = over.iter().map(|over| (*over).into()).collect();
+    let found = sql::first(query, &args, |row| {
+        let figure: Option<Decimal> = row.get::<String>(1)?.and_then(|figure| figure.parse().ok());
+        let figure = match (row.get::<String>(6)?, figure) {
+            (None, Some(figure)) => Ok(figure),
+            (reason, _) => Err(reason.unwrap_or_else(|| "no figure".to_owned())),
+        };
+        Ok(Found {
+            measured: Measured { figure, samples: required(row, 2)? },
+            measured_over: row.get(3)?,
+            method: row.get(4)?,
+            detail: row.get(5)?,
+        })
+    })?;
+    found.ok_or_else(|| Failure::internal("a KPI has no row"))
+}
+
+/// From the pipeline's own log where it tells of finished runs, else from what migrate_to_staging() has written down.
+fn migration(over: &Option<Interval>) -> Result<Found> {
+    let ours = || ask(include_str!("kpi/migration_runs.sql"), over);
+    let why_not = match unreadable_log()? {
+        None => {
+            // The log is the user's: a policy is refused, not run with the caller's rights.
+            let log =
+                || pinned(&[(c"row_security", c"off")], || ask(include_str!("kpi/migration_log.sql"), over));
+            match isolated(log) {
+                Ok(found) if found.measured.samples > 0 => return Ok(found),
+                Ok(found) => found.measured.figure.err(),
+                Err(failure) => Some(failure.one_line()),
+            }
+        }
+        reason => reason,
+    };
+    let mut found = ours()?;
+    if let (Err(reason), Some(other)) = (&mut found.measured.figure, &why_not) {
+        *reason = format!("{reason}; public.pipeline_execution_log: {other}");
+    } else if let (Some(detail), Some(other)) = (&mut found.detail, &why_not) {
+        *detail = format!("{detail}; public.pipeline_execution_log: {other}");
+    }
+    Ok(found)
+}
+
+/// Why the log cannot be used, if so: reading anything but a plain table with columns of PostgreSQL's own types might
+/// run its owner's code.
+fn unreadable_log() -> Result<Option<String>> {
+    let reason = sql::first(include_str!("kpi/log.sql"), &[], |row| Ok(row.get::<String>(1)?))?;
+    Ok(reason.unwrap_or_else(|| Some("does not exist".to_owned())))
+}

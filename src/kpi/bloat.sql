@@ -1,0 +1,13 @@
+SELECT max(b.bloat_percent)::text,
+       count(b.bloat_percent),
+       NULL::interval,
+       coalesce((array_agg(b.bloat_method ORDER BY b.bloat_percent DESC NULLS LAST))[1], 'monitoring.table_bloat'),
+       format('worst: %s; %s',
+              (array_agg(format('%I.%I', b.schemaname, b.tablename) ORDER BY b.bloat_percent DESC NULLS LAST))[1],
+              CASE WHEN count(*) = count(b.bloat_percent) THEN format('all %s tables have a figure', count(*))
+                   ELSE format('%s of %s tables have no figure that can be trusted', count(*) - count(b.bloat_percent),
+                               count(*)) END),
+       CASE WHEN count(*) = 0 THEN 'the schemas raw_data, staging and curated have no tables'
+            WHEN count(b.bloat_percent) = 0 THEN
+                format('none of %s tables has a figure that can be trusted: %s', count(*), min(b.bloat_reason)) END
+  FROM monitoring.table_bloat b
