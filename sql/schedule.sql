@@ -82,17 +82,16 @@ COMMENT ON VIEW groundskeeper.schedule_state IS 'The entries of the schedule wit
 -- What pg_cron, the launcher or a system cron calls. The first transaction writes down that the run begins, so that
 -- a crash counts as a failure; the second does the work and writes down how it ended. A procedure that commits may
 -- not pin its search_path, so every name in it is qualified.
-CREATE PROCEDURE groundskeeper.run_one(job_name text, make_up boolean, INOUT problem text)
+CREATE PROCEDURE groundskeeper.run_one(job_name text, INOUT problem text)
     LANGUAGE plpgsql
 AS $$
 DECLARE
-    -- types too
     command pg_catalog.text;
     reason pg_catalog.text;
     code pg_catalog.text;
 BEGIN
     COMMIT; -- in a transaction block: refused here and now
-    command := groundskeeper.run_step('begin', run_one.job_name, run_one.make_up::pg_catalog.text);
+    command := groundskeeper.run_step('begin', run_one.job_name);
     COMMIT;
     IF command IS NULL OR groundskeeper.run_step('hold', run_one.job_name) IS NULL THEN
         RETURN;
@@ -106,11 +105,11 @@ BEGIN
     PERFORM groundskeeper.run_step('end', run_one.job_name, reason);
     COMMIT;
     IF reason IS NOT NULL THEN
-        run_one.problem := pg_catalog.concat_ws('; ', run_one.problem, pg_catalog.concat(run_one.job_name, ': ', reason));
+        run_one.problem := pg_catalog.concat_ws('; ', run_one.problem, pg_catalog.format('%s: %s', run_one.job_name, reason));
     END IF;
 END
 $$;
-COMMENT ON PROCEDURE groundskeeper.run_one(text, boolean, text) IS 'One run of an entry of the schedule, if it is due; adds to problem why it failed';
+COMMENT ON PROCEDURE groundskeeper.run_one(text, text) IS 'One run of an entry of the schedule, if it is due; adds to problem why it failed';
 
 CREATE PROCEDURE groundskeeper.run_scheduled(job_name text)
     LANGUAGE plpgsql
@@ -118,7 +117,7 @@ AS $$
 DECLARE
     problem pg_catalog.text;
 BEGIN
-    CALL groundskeeper.run_one(run_scheduled.job_name, false, problem);
+    CALL groundskeeper.run_one(run_scheduled.job_name, problem);
     IF problem OPERATOR(pg_catalog.<>) '' THEN
         RAISE EXCEPTION 'scheduled maintenance failed' USING DETAIL = problem;
     END IF;
@@ -135,7 +134,7 @@ DECLARE
 BEGIN
     COMMIT;
     FOREACH job_name IN ARRAY groundskeeper.overdue_runs() LOOP
-        CALL groundskeeper.run_one(job_name, true, problem);
+        CALL groundskeeper.run_one(job_name, problem);
     END LOOP;
     IF problem OPERATOR(pg_catalog.<>) '' THEN
         RAISE EXCEPTION 'scheduled maintenance failed' USING DETAIL = problem;
@@ -169,7 +168,7 @@ COMMENT ON COLUMN monitoring.maintenance_status.consecutive_failures IS 'How man
 COMMENT ON COLUMN monitoring.maintenance_status.last_error IS 'Why the last run failed, or which relations failed in it';
 
 REVOKE ALL ON groundskeeper.schedule, groundskeeper.schedule_run, groundskeeper.schedule_state FROM PUBLIC;
-REVOKE ALL ON PROCEDURE groundskeeper.run_one(text, boolean, text), groundskeeper.run_scheduled(text),
+REVOKE ALL ON PROCEDURE groundskeeper.run_one(text, text), groundskeeper.run_scheduled(text),
     groundskeeper.run_overdue() FROM PUBLIC;
 REVOKE ALL ON FUNCTION groundskeeper.set_schedule(), groundskeeper.check_schedule(text, text),
     groundskeeper.next_run(text, text, timestamptz, timestamptz, integer) FROM PUBLIC;

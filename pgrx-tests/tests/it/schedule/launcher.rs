@@ -23,7 +23,7 @@ fn entries_run_at_their_times_as_the_role_that_scheduled_them() {
     let mut keeper = server.connect(BETTING, "keeper").unwrap();
     keeper.batch_execute("SET statement_timeout = 0").unwrap();
     let scheduled = call(&mut keeper, "schedule_maintenance('Europe/Berlin')");
-    assert_eq!(scheduled.len(), 5);
+    assert_eq!(scheduled.len(), 7);
     assert!(scheduled.iter().all(|row| row.scheduler == "launcher"), "{scheduled:?}");
     assert_eq!(call(&mut keeper, "schedule_maintenance('Europe/Berlin')"), scheduled, "repeatable");
     assert_eq!(count(&mut client), 0, "not before its time");
@@ -39,7 +39,7 @@ fn entries_run_at_their_times_as_the_role_that_scheduled_them() {
     assert_eq!(text(&mut client, next).unwrap(), "true");
 
     let gone = call(&mut keeper, "unschedule_maintenance()");
-    assert_eq!(gone.len(), 5);
+    assert_eq!(gone.len(), 7);
     let runs = count(&mut client);
     sleep(Duration::from_secs(62));
     assert_eq!(count(&mut client), runs);

@@ -37,6 +37,8 @@ fn in_the_same_database_its_jobs_run() {
             "groundskeeper betting history",
             "groundskeeper betting metrics",
             "groundskeeper betting note",
+            "groundskeeper betting partitions",
+            "groundskeeper betting retention",
             "groundskeeper betting statistics",
             "groundskeeper betting make up"
         ]
