@@ -67,7 +67,6 @@ fn row(
 
 /// What the plan wants, as it stands in `groundskeeper.kpi_targets` until it is edited.
 #[pg_extern(schema = "groundskeeper", immutable, parallel_safe)]
-#[expect(clippy::type_complexity, reason = "pgrx reads the columns off the signature")]
 fn default_kpi_targets() -> TableIterator<
     'static,
     (
@@ -115,7 +114,7 @@ fn check_kpi_target(
     kpi.check(&wanted).map_err(|error| unfit(error.to_string()))?;
     match (kpi.hours, measured_over) {
         (None, Some(_)) => Err(unfit("It is measured now: measured_over must be NULL.".to_owned()))?,
-        (Some(_), window) if !window.is_some_and(|window| window.as_micros() > 0) => {
+        (Some(_), window) if window.is_none_or(|window| window.as_micros() <= 0) => {
             Err(unfit("measured_over must be positive.".to_owned()))?
         }
         _ => Ok(true),
