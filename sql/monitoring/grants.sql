@@ -3,17 +3,22 @@ REVOKE EXECUTE ON FUNCTION
   groundskeeper.statement_statistics(),
   groundskeeper.relations_locked_by_others(),
   groundskeeper.sizes_without_waiting(oid[]),
-  groundskeeper.measured_bloat(oid[])
+  groundskeeper.measured_bloat(oid[], bigint[]),
+  groundskeeper.estimated_bloat(oid[], bigint[]),
+  groundskeeper.estimated_index_bloat(oid[], bigint[])
 FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
   groundskeeper.statement_statistics(),
   groundskeeper.relations_locked_by_others(),
   groundskeeper.sizes_without_waiting(oid[]),
-  groundskeeper.measured_bloat(oid[])
+  groundskeeper.measured_bloat(oid[], bigint[]),
+  groundskeeper.estimated_bloat(oid[], bigint[]),
+  groundskeeper.estimated_index_bloat(oid[], bigint[])
 TO pg_monitor;
 
 GRANT SELECT ON
-  monitoring.connection_stats, monitoring.slow_queries, monitoring.table_bloat, monitoring.unused_indexes
+  monitoring.connection_stats, monitoring.slow_queries, monitoring.table_bloat, monitoring.index_bloat,
+  monitoring.unused_indexes
 TO pg_monitor;
 
 -- On a schema that was there before us a grant from this script would not be dumped: prerequisites() names it.

@@ -1,5 +1,6 @@
 //! The functions that SQL calls, one file per capability.
 
+mod bloat;
 mod connections;
 mod conversion;
 mod jobs;

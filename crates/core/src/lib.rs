@@ -3,6 +3,7 @@
 //! Nothing here knows PostgreSQL's processes or memory, so everything here is tested without a server.
 #![forbid(unsafe_code)]
 
+pub mod bloat;
 pub mod connections;
 pub mod deparsed;
 pub mod histogram;

@@ -1,5 +1,6 @@
 //! The monitoring views and `prerequisites()`, each against what is known to mislead such views.
 
+mod bloat;
 mod indexes;
 mod prerequisites;
 mod standby;
@@ -13,8 +14,9 @@ use groundskeeper_tests::{Template, TestDb};
 use postgres::Client;
 
 /// Every view and function of this capability, for tests that only ask whether they answer.
-const REPORTS: [&str; 6] = [
+const REPORTS: [&str; 7] = [
     "monitoring.connection_stats",
+    "monitoring.index_bloat",
     "monitoring.maintenance_status",
     "monitoring.slow_queries",
     "monitoring.table_bloat",
@@ -274,43 +276,4 @@ fn sizes_add_up_whatever_the_names() {
         value(&mut client, "SELECT size_bytes FROM monitoring.table_bloat WHERE tablename = 'hollow'"),
         "0"
     );
-}
-
-#[test]
-fn bloat_is_measured_or_null_with_a_reason() {
-    let db = TestDb::installed(Template::Empty).unwrap();
-    let mut client = db.client().unwrap();
-    run_sql(
-        &mut client,
-        "CREATE SCHEMA curated;
-         CREATE TABLE curated.half WITH (autovacuum_enabled = off) AS
-             SELECT n, repeat('x', 100) AS filler FROM generate_series(1, 20000) n;
-         DELETE FROM curated.half WHERE n % 2 = 0;
-         CREATE TABLE curated.stale WITH (autovacuum_enabled = off) AS SELECT * FROM curated.half;
-         ANALYZE curated.stale;
-         INSERT INTO curated.stale SELECT half.* FROM curated.half, generate_series(1, 3);
-         CREATE TABLE curated.reserved WITH (fillfactor = 50, autovacuum_enabled = off) AS SELECT * FROM curated.half;
-         CREATE TABLE curated.tiny AS SELECT 1 AS n",
-    );
-    let guessed = "SELECT tablename FROM monitoring.table_bloat
-                   WHERE (bloat_percent IS NULL) <> (bloat_reason IS NOT NULL)
-                      OR (bloat_percent IS NULL) <> (bloat_method IS NULL)";
-    let reasons = "SELECT DISTINCT bloat_reason FROM monitoring.table_bloat";
-    assert!(value(&mut client, reasons).contains("CREATE EXTENSION pgstattuple"));
-    assert!(column(&mut client, guessed).is_empty());
-    if !is_available(&mut client, "pgstattuple") {
-        return;
-    }
-    run_sql(&mut client, "CREATE EXTENSION pgstattuple");
-    let figures = "SELECT tablename || ': ' || coalesce(bloat_percent::text, bloat_reason)
-                   FROM monitoring.table_bloat ORDER BY tablename";
-    let figures: Vec<_> = column(&mut client, figures).into_iter().flatten().collect();
-    assert!(figures[0].starts_with("half: 4"), "{figures:?}");
-    assert_eq!(figures[1], "reserved: not measured: fillfactor 50 keeps space free on purpose");
-    assert!(figures[3].starts_with("tiny: too small to judge"), "{figures:?}");
-    let off = "SELECT b.tablename FROM monitoring.table_bloat b,
-                      LATERAL pgstattuple(format('%I.%I', schemaname, tablename)::regclass) t
-               WHERE abs(b.bloat_percent - (t.dead_tuple_percent + t.free_percent)) > 5";
-    assert!(column(&mut client, off).is_empty());
-    assert!(column(&mut client, guessed).is_empty());
 }
