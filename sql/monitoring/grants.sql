@@ -2,6 +2,8 @@
 REVOKE EXECUTE ON FUNCTION
   groundskeeper.statement_statistics(),
   groundskeeper.relations_locked_by_others(),
+  groundskeeper.counting_since(),
+  groundskeeper.definitions_without_waiting(oid[]),
   groundskeeper.sizes_without_waiting(oid[]),
   groundskeeper.measured_bloat(oid[], bigint[]),
   groundskeeper.estimated_bloat(oid[], bigint[]),
@@ -10,6 +12,8 @@ FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
   groundskeeper.statement_statistics(),
   groundskeeper.relations_locked_by_others(),
+  groundskeeper.counting_since(),
+  groundskeeper.definitions_without_waiting(oid[]),
   groundskeeper.sizes_without_waiting(oid[]),
   groundskeeper.measured_bloat(oid[], bigint[]),
   groundskeeper.estimated_bloat(oid[], bigint[]),
@@ -17,8 +21,8 @@ GRANT EXECUTE ON FUNCTION
 TO pg_monitor;
 
 GRANT SELECT ON
-  monitoring.connection_stats, monitoring.slow_queries, monitoring.table_bloat, monitoring.index_bloat,
-  monitoring.unused_indexes
+  monitoring.connection_stats, monitoring.slow_queries, monitoring.table_bloat, monitoring.index_bloat, monitoring.index_health,
+  monitoring.unused_indexes, groundskeeper.index_observation
 TO pg_monitor;
 
 -- On a schema that was there before us a grant from this script would not be dumped: prerequisites() names it.

@@ -64,8 +64,11 @@ fn paired(relations: Option<Vec<Oid>>, bytes: Option<Vec<i64>>) -> Outcome<(Vec<
     let (relations, bytes) = (given(relations, "relations")?, given(bytes, "bytes")?);
     if relations.len() != bytes.len() {
         let code = PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE;
-        return Err(Failure::new(code, "relations and bytes must have the same length")
-            .detail(format!("They have {} and {} elements.", relations.len(), bytes.len())));
+        return Err(Failure::new(code, "relations and bytes must have the same length").detail(format!(
+            "They have {} and {} elements.",
+            relations.len(),
+            bytes.len()
+        )));
     }
     Ok((relations, bytes))
 }

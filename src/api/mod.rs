@@ -3,6 +3,7 @@
 mod bloat;
 mod connections;
 mod conversion;
+mod indexes;
 mod jobs;
 mod latency;
 mod metrics;

@@ -26,6 +26,7 @@ const WITH_NULL: &[(&str, &[&str])] = &[
     ("SELECT groundskeeper.apply_server_settings role", &["groundskeeper.apply_server_settings(NULL)"]),
     ("SELECT groundskeeper.cancel_job job_id", &["groundskeeper.cancel_job(NULL)"]),
     ("SELECT groundskeeper.detach_partition partition", &["groundskeeper.detach_partition(NULL)"]),
+    ("SELECT groundskeeper.drop_unused_indexes dry_run", &["groundskeeper.drop_unused_indexes(NULL)"]),
     ("SELECT groundskeeper.look_after_jobs ", &[]),
     ("SELECT groundskeeper.maintain relation", &["groundskeeper.maintain(NULL)"]),
     ("SELECT groundskeeper.measured_bloat relations", &[]),

@@ -1,6 +1,8 @@
 //! The monitoring views and `prerequisites()`, each against what is known to mislead such views.
 
 mod bloat;
+mod drop_unused;
+mod index_health;
 mod indexes;
 mod prerequisites;
 mod standby;
@@ -14,9 +16,10 @@ use groundskeeper_tests::{Template, TestDb};
 use postgres::Client;
 
 /// Every view and function of this capability, for tests that only ask whether they answer.
-const REPORTS: [&str; 7] = [
+const REPORTS: [&str; 8] = [
     "monitoring.connection_stats",
     "monitoring.index_bloat",
+    "monitoring.index_health",
     "monitoring.maintenance_status",
     "monitoring.slow_queries",
     "monitoring.table_bloat",

@@ -92,7 +92,8 @@ impl BTree {
         if !self.deduplicates || repeats < 2.0 {
             // Of fewer than two rows to a key, some have a list, which is no longer than two entries.
             let pairs = if self.deduplicates { rows - keys } else { 0.0 };
-            return (rows - 2.0 * pairs) * (entry + LINE_POINTER) + pairs * (entry + LINE_POINTER + 2.0 * ROW_POINTER);
+            return (rows - 2.0 * pairs) * (entry + LINE_POINTER)
+                + pairs * (entry + LINE_POINTER + 2.0 * ROW_POINTER);
         }
         let longest = ((self.page * LONGEST_LIST - LINE_POINTER - entry) / ROW_POINTER).max(1.0);
         let lists = (repeats / longest).ceil();

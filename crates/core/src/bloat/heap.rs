@@ -1,8 +1,8 @@
 //! The waste in a table.
 
 use super::{
-    CHANGED, CHANGED_BEFORE_VACUUM, Column, Distrust, FEWEST_PAGES, LINE_POINTER, PAGE_HEADER, Row, TOLERANCE,
-    plausible,
+    CHANGED, CHANGED_BEFORE_VACUUM, Column, Distrust, FEWEST_PAGES, LINE_POINTER, PAGE_HEADER, Row,
+    TOLERANCE, plausible,
 };
 use serde::Deserialize;
 

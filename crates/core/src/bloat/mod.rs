@@ -72,7 +72,11 @@ impl fmt::Display for Distrust {
             }
             Self::Standby => f.write_str("a standby does not count what has changed since the last ANALYZE"),
             Self::Stale(share) => {
-                write!(f, "statistics are stale: {:.0} % of the rows changed since the last ANALYZE", share * 100.0)
+                write!(
+                    f,
+                    "statistics are stale: {:.0} % of the rows changed since the last ANALYZE",
+                    share * 100.0
+                )
             }
             Self::Moved(share) => {
                 write!(

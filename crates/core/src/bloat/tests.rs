@@ -45,7 +45,8 @@ fn a_null_takes_a_bitmap_and_no_room() {
 
 #[test]
 fn short_values_are_not_aligned_and_long_ones_are() {
-    let row = |width| Row::of_table(&[fixed(1, 1), Column { deviation: Some(0.0), ..text(width) }]).unwrap().length;
+    let row =
+        |width| Row::of_table(&[fixed(1, 1), Column { deviation: Some(0.0), ..text(width) }]).unwrap().length;
     assert_eq!(row(101.0), 24.0 + 1.0 + 101.0);
     assert_eq!(row(204.0), 24.0 + 4.0 + 204.0);
 }
@@ -131,11 +132,22 @@ fn a_tree_is_measured_against_one_built_anew() {
 }
 
 fn any_column() -> impl Strategy<Value = Column> {
-    let alignments = prop::sample::select(vec![(1i16, 1usize), (2, 2), (4, 4), (8, 8), (16, 4), (-1, 4), (-1, 8)]);
-    (alignments, 0.0..2000.0f64, 0.0..=1.0f64, prop::option::of(0.0..100.0f64)).prop_map(|((length, align), width, nulls, deviation)| {
-        let width = if length > 0 { f64::from(length) } else { width };
-        Column { length, align, short: true, deviation, null_frac: Some(nulls), width: Some(width), ..fixed(8, 8) }
-    })
+    let alignments =
+        prop::sample::select(vec![(1i16, 1usize), (2, 2), (4, 4), (8, 8), (16, 4), (-1, 4), (-1, 8)]);
+    (alignments, 0.0..2000.0f64, 0.0..=1.0f64, prop::option::of(0.0..100.0f64)).prop_map(
+        |((length, align), width, nulls, deviation)| {
+            let width = if length > 0 { f64::from(length) } else { width };
+            Column {
+                length,
+                align,
+                short: true,
+                deviation,
+                null_frac: Some(nulls),
+                width: Some(width),
+                ..fixed(8, 8)
+            }
+        },
+    )
 }
 
 proptest! {

@@ -162,7 +162,9 @@ fn a_partitioned_table_has_the_sum_of_its_partitions() {
     run_sql(&mut client, "SELECT pg_stat_force_next_flush()");
     run_sql(&mut client, "ANALYZE curated.quote; SELECT pg_stat_force_next_flush()");
     let figure = |client: &mut Client, table: &str| -> f64 {
-        let sql = format!("SELECT coalesce(bloat_percent, -1) FROM monitoring.table_bloat WHERE tablename = '{table}'");
+        let sql = format!(
+            "SELECT coalesce(bloat_percent, -1) FROM monitoring.table_bloat WHERE tablename = '{table}'"
+        );
         value(client, &sql).parse().unwrap()
     };
     let (whole, first) = (figure(&mut client, "quote"), figure(&mut client, "quote_1"));
@@ -196,7 +198,12 @@ fn an_index_is_measured_against_one_built_anew() {
          CREATE INDEX deleted ON bet (gone)",
     );
     run_sql(&mut client, "SELECT pg_stat_force_next_flush()");
-    for statement in ["DELETE FROM curated.bet WHERE gone % 2 = 0", "SELECT pg_stat_force_next_flush()", "VACUUM curated.bet", "ANALYZE curated.bet"] {
+    for statement in [
+        "DELETE FROM curated.bet WHERE gone % 2 = 0",
+        "SELECT pg_stat_force_next_flush()",
+        "VACUUM curated.bet",
+        "ANALYZE curated.bet",
+    ] {
         run_sql(&mut client, statement);
     }
     run_sql(&mut client, "SELECT pg_stat_force_next_flush()");
