@@ -1,6 +1,7 @@
 -- Members of pg_monitor read the views, with the functions behind them; nobody else does.
 REVOKE EXECUTE ON FUNCTION
-  groundskeeper.statement_statistics(),
+  groundskeeper.statement_statistics(name, boolean, interval),
+  groundskeeper.slow_queries(text, name, boolean, interval, integer),
   groundskeeper.relations_locked_by_others(),
   groundskeeper.counting_since(),
   groundskeeper.definitions_without_waiting(oid[]),
@@ -10,7 +11,8 @@ REVOKE EXECUTE ON FUNCTION
   groundskeeper.estimated_index_bloat(oid[], bigint[])
 FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
-  groundskeeper.statement_statistics(),
+  groundskeeper.statement_statistics(name, boolean, interval),
+  groundskeeper.slow_queries(text, name, boolean, interval, integer),
   groundskeeper.relations_locked_by_others(),
   groundskeeper.counting_since(),
   groundskeeper.definitions_without_waiting(oid[]),

@@ -18,7 +18,8 @@ const INDEXED: &str = r#"
 
 fn until_ended(client: &mut Client) {
     let deadline = Instant::now() + Duration::from_secs(30);
-    let open = "SELECT count(*) FROM groundskeeper.jobs WHERE state NOT IN ('succeeded', 'failed', 'cancelled')";
+    let open =
+        "SELECT count(*) FROM groundskeeper.jobs WHERE state NOT IN ('succeeded', 'failed', 'cancelled')";
     while value(client, open) != "0" {
         assert!(Instant::now() < deadline);
         run_sql(client, "SELECT FROM groundskeeper.plan_status()");
@@ -40,7 +41,11 @@ fn unused_indexes_are_dropped_by_jobs_and_built_again_on_rollback() {
 
     let rehearsed = carry_out(&mut client, "drop_unused_indexes()").unwrap();
     assert_eq!(rehearsed.len(), 3, "{rehearsed:?}");
-    assert!(rehearsed.iter().all(|o| o.action == "queue" && o.state == "pending" && o.detail.contains("scans: 0")));
+    assert!(
+        rehearsed
+            .iter()
+            .all(|o| o.action == "queue" && o.state == "pending" && o.detail.contains("scans: 0"))
+    );
     assert_eq!(value(&mut client, "SELECT count(*) FROM groundskeeper.jobs"), "0", "a dry run");
 
     // A writer is not blocked, and does not block for good.
@@ -49,18 +54,26 @@ fn unused_indexes_are_dropped_by_jobs_and_built_again_on_rollback() {
     let queued = carry_out(&mut client, "drop_unused_indexes(false)").unwrap();
     assert!(queued.iter().all(|o| o.action == "queue" && o.state == "queued"), "{queued:?}");
     let mut other = db.client().unwrap();
-    run_sql(&mut other, "SET statement_timeout = '5s'; UPDATE league.game SET season = season + 1 WHERE id = 2");
+    run_sql(
+        &mut other,
+        "SET statement_timeout = '5s'; UPDATE league.game SET season = season + 1 WHERE id = 2",
+    );
     run_sql(&mut writer, "COMMIT");
     until_ended(&mut client);
-    let left = "SELECT count(*) FROM pg_class WHERE relkind IN ('i', 'I') AND relnamespace = 'league'::regnamespace";
+    let left =
+        "SELECT count(*) FROM pg_class WHERE relkind IN ('i', 'I') AND relnamespace = 'league'::regnamespace";
     assert_eq!(value(&mut client, left), "1", "the primary key's");
 
-    let logged = column(&mut client, "SELECT item || ': ' || inverse_sql FROM groundskeeper.change_log ORDER BY item");
+    let logged =
+        column(&mut client, "SELECT item || ': ' || inverse_sql FROM groundskeeper.change_log ORDER BY item");
     let logged: Vec<_> = logged.into_iter().flatten().collect();
     assert_eq!(logged.len(), 3);
     assert!(logged[0].starts_with("beyond.league.game.game \"venue\".x: CREATE INDEX"), "{logged:?}");
     assert!(logged[0].contains("COMMENT ON INDEX"), "{logged:?}");
-    assert!(value(&mut client, "SELECT groundskeeper.rollback_script()").contains("CREATE INDEX quote_id ON league.quote"));
+    assert!(
+        value(&mut client, "SELECT groundskeeper.rollback_script()")
+            .contains("CREATE INDEX quote_id ON league.quote")
+    );
 
     // One by name, by a job as if the table were large; then the others.
     run_sql(&mut client, "SET groundskeeper.inline_build_limit = 0");
@@ -73,7 +86,10 @@ fn unused_indexes_are_dropped_by_jobs_and_built_again_on_rollback() {
     run_sql(&mut client, "RESET groundskeeper.inline_build_limit");
     let back = carry_out(&mut client, "rollback_plan()").unwrap();
     assert!(back.iter().all(|o| o.action == "revert"), "{back:?}");
-    assert_eq!(value(&mut client, "SELECT count(*) FROM groundskeeper.change_log WHERE reverted_at IS NULL"), "0");
+    assert_eq!(
+        value(&mut client, "SELECT count(*) FROM groundskeeper.change_log WHERE reverted_at IS NULL"),
+        "0"
+    );
     run_sql(&mut client, "DROP EXTENSION pg_groundskeeper");
     let changed = difference(&before, &db.dump_schema().unwrap());
     assert!(changed.is_empty(), "{changed}");

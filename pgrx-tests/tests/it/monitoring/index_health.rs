@@ -83,7 +83,8 @@ fn an_index_under_construction_is_not_called_broken() {
     let mut writer = db.client().unwrap();
     run_sql(&mut writer, "BEGIN; INSERT INTO game VALUES (1)");
     let mut builder = db.client().unwrap();
-    let build = std::thread::spawn(move || builder.batch_execute("CREATE INDEX CONCURRENTLY building ON game (id)"));
+    let build =
+        std::thread::spawn(move || builder.batch_execute("CREATE INDEX CONCURRENTLY building ON game (id)"));
     let deadline = Instant::now() + Duration::from_secs(20);
     while value(&mut client, "SELECT count(*) FROM pg_index WHERE NOT indisvalid") == "0" {
         assert!(Instant::now() < deadline);

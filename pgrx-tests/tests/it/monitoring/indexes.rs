@@ -205,7 +205,10 @@ fn scans_are_those_of_the_observed_time() {
         &mut client,
         "CREATE TABLE league.quote_2025_03 PARTITION OF league.quote FOR VALUES FROM ('2025-03-01') TO ('2025-04-01')",
     );
-    assert!(verdict(&mut client, "quote_book").starts_with("unused 0 CREATE INDEX quote_book ON ONLY league.quote"));
+    assert!(
+        verdict(&mut client, "quote_book")
+            .starts_with("unused 0 CREATE INDEX quote_book ON ONLY league.quote")
+    );
     run_sql(&mut client, "DROP INDEX league.bet_odds");
     record(&mut client);
     let forgotten = "SELECT count(*) FROM groundskeeper.index_observation o
