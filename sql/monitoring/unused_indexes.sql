@@ -62,7 +62,32 @@ COMMENT ON FUNCTION groundskeeper.definitions_without_waiting(oid[]) IS
 
 
 -- A verdict on each index from its scans over the observed time, with the evidence.
-CREATE VIEW monitoring.unused_indexes WITH (security_invoker) AS
+
+
+-- A verdict on each index from its scans over the observed time, with the evidence. A function, as compiling such a
+-- query takes longer than running it.
+CREATE FUNCTION groundskeeper.index_usage()
+RETURNS TABLE (
+  schemaname name,
+  tablename name,
+  indexname name,
+  idx_tup_read bigint,
+  idx_tup_fetch bigint,
+  index_size text,
+  verdict text,
+  evidence text,
+  drop_sql text,
+  idx_scan bigint,
+  observed_since timestamptz,
+  index_bytes bigint,
+  size_reason text,
+  create_sql text,
+  last_scan timestamptz
+)
+LANGUAGE sql STABLE
+SET jit = off
+SET search_path = pg_catalog, pg_temp
+AS $query$
 WITH RECURSIVE listed AS (
   SELECT x.oid, x.relkind, n.nspname, x.relname, t.relname AS tablename
   FROM pg_catalog.pg_index i
@@ -78,6 +103,15 @@ tree (root, relation) AS (
   UNION ALL
   SELECT t.root, i.inhrelid FROM tree t JOIN pg_catalog.pg_inherits i ON i.inhparent = t.relation
 ),
+-- No index of the catalog's leads here.
+backed AS MATERIALIZED (
+  SELECT c.conindid,
+    string_agg(CASE c.contype WHEN 'f' THEN 'referenced by foreign key ' ELSE 'backs constraint ' END
+               || quote_ident(c.conname), '; ' ORDER BY c.contype = 'f', c.conname) AS constraints
+  FROM pg_catalog.pg_constraint c
+  WHERE c.conindid <> 0
+  GROUP BY c.conindid
+),
 part AS (
   SELECT t.root, t.relation, i.indisvalid,
     -- Known only with track_commit_timestamp; a later change of the index makes it look younger.
@@ -89,10 +123,7 @@ part AS (
       CASE WHEN i.indisexclusion THEN 'enforces an exclusion constraint' END,
       CASE WHEN i.indisreplident THEN 'replica identity' END,
       CASE WHEN i.indisclustered THEN 'its table is clustered on it' END,
-      (SELECT string_agg(CASE c.contype WHEN 'f' THEN 'referenced by foreign key ' ELSE 'backs constraint ' END
-                         || quote_ident(c.conname), '; ' ORDER BY c.contype = 'f', c.conname)
-         FROM pg_catalog.pg_constraint c
-        WHERE c.conindid = t.relation),
+      b.constraints,
       (SELECT 'leads with the columns of foreign key '
               || string_agg(quote_ident(c.conname), ', ' ORDER BY c.conname)
          FROM pg_catalog.pg_constraint c
@@ -106,7 +137,9 @@ part AS (
       CASE WHEN i.indexprs IS NOT NULL
         THEN 'the planner uses the statistics of its expression, and that counts as no scan' END
     ), '') AS purpose
-  FROM tree t JOIN pg_catalog.pg_index i ON i.indexrelid = t.relation
+  FROM tree t
+  JOIN pg_catalog.pg_index i ON i.indexrelid = t.relation
+  LEFT JOIN backed b ON b.conindid = t.relation
 ),
 usage AS (
   SELECT p.root,
@@ -198,7 +231,17 @@ SELECT
   d.definition AS create_sql,
   j.last_scan
 FROM listed l JOIN judged j ON j.root = l.oid LEFT JOIN defined d ON d.relation = l.oid
-ORDER BY j.verdict = 'unused' DESC, j.index_bytes DESC NULLS LAST, schemaname, indexname;
+ORDER BY j.verdict = 'unused' DESC, j.index_bytes DESC NULLS LAST, schemaname, indexname
+$query$;
+
+COMMENT ON FUNCTION groundskeeper.index_usage() IS 'The rows of monitoring.unused_indexes';
+
+
+CREATE VIEW monitoring.unused_indexes WITH (security_invoker) AS
+SELECT schemaname, tablename, indexname, idx_tup_read, idx_tup_fetch, index_size,
+  verdict, evidence, drop_sql, idx_scan, observed_since, index_bytes,
+  size_reason, create_sql, last_scan
+FROM groundskeeper.index_usage();
 
 COMMENT ON VIEW monitoring.unused_indexes IS
   'The indexes of the current database and whether each is needed; a partitioned index with all its partitions '

@@ -1,5 +1,5 @@
 -- Partitions of days that ended more than so many minutes ago.
-SELECT c.relname
+SELECT c.relname::text
   FROM pg_inherits i
   JOIN pg_class c ON c.oid = i.inhrelid
  WHERE i.inhparent = 'groundskeeper.metrics'::regclass
