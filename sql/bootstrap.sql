@@ -6,7 +6,7 @@ DECLARE
 BEGIN
     WITH wanted_views(name) AS (
         VALUES ('connection_stats'), ('slow_queries'), ('table_bloat'), ('unused_indexes'), ('partition_health'),
-               ('index_health'), ('maintenance_status')
+               ('index_health'), ('index_bloat'), ('maintenance_status')
     ),
     found(what, rename) AS (
         SELECT pg_catalog.format('schema %I', n.nspname),

@@ -7,6 +7,7 @@ REVOKE ALL ON FUNCTION groundskeeper.rollback_script() FROM PUBLIC;
 REVOKE ALL ON FUNCTION groundskeeper.cancel_job(bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION groundskeeper.retry_job(bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION groundskeeper.reindex(regclass) FROM PUBLIC;
+REVOKE ALL ON FUNCTION groundskeeper.drop_unused_indexes(boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION groundskeeper.detach_partition(regclass) FROM PUBLIC;
 REVOKE ALL ON FUNCTION groundskeeper.resume() FROM PUBLIC;
 REVOKE ALL ON FUNCTION groundskeeper.look_after_jobs() FROM PUBLIC;
@@ -55,6 +56,7 @@ COMMENT ON FUNCTION groundskeeper.rollback_plan(boolean, text[]) IS 'Takes back 
 COMMENT ON FUNCTION groundskeeper.cancel_job(bigint) IS 'Cancels a job, queued or running, and returns its new state';
 COMMENT ON FUNCTION groundskeeper.retry_job(bigint) IS 'Queues a failed or cancelled job again';
 COMMENT ON FUNCTION groundskeeper.reindex(regclass) IS 'Queues the rebuilding of an index without blocking writers, and returns the job''s number';
+COMMENT ON FUNCTION groundskeeper.drop_unused_indexes(boolean) IS 'Queues the dropping of each index that monitoring.unused_indexes calls unused, without blocking writers; rollback_plan() builds them again. A dry run, the default, only says which';
 COMMENT ON FUNCTION groundskeeper.detach_partition(regclass) IS 'Queues the detaching of a partition, concurrently where it has no default beside it, and returns the job''s number';
 COMMENT ON FUNCTION groundskeeper.partition_preflight(regclass, name) IS 'What stands in the way of partitioning a table by a column, and what changes with it';
 COMMENT ON FUNCTION groundskeeper.partition_table(regclass, name, text, text, integer, text[]) IS 'Queues the partitioning of a table while writers go on, and returns the job''s number; accept names the warnings that are acknowledged';

@@ -17,7 +17,7 @@ wanted (ordinal, name, preload, package, needed_for) AS (VALUES
   (2, 'pg_stat_statements', true, 'postgresql-%s', 'monitoring.slow_queries; latency by statement'),
   (3, 'pg_cron', true, 'postgresql-%s-cron',
    'scheduled maintenance; not needed where pg_groundskeeper is preloaded'),
-  (4, 'pgstattuple', false, 'postgresql-%s', 'bloat in monitoring.table_bloat'),
+  (4, 'pgstattuple', false, 'postgresql-%s', 'bloat measured, not estimated, in monitoring.table_bloat'),
   (5, 'hypopg', false, 'postgresql-%s-hypopg', 'trying an index before it is built')
 ),
 -- No row for who may not see the setting.

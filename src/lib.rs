@@ -6,6 +6,7 @@
 
 mod alerts;
 mod api;
+mod bloat;
 mod catalog;
 mod connections;
 mod error;
@@ -23,6 +24,7 @@ mod settings;
 mod sql;
 mod statistics;
 mod subtransaction;
+mod unused_indexes;
 
 use pgrx::prelude::*;
 
@@ -37,12 +39,17 @@ extension_sql_file!(
 );
 extension_sql_file!("../sql/monitoring/slow_queries.sql", name = "slow_queries", requires = ["bootstrap"]);
 extension_sql_file!("../sql/monitoring/sizes.sql", name = "sizes", requires = ["bootstrap"]);
-extension_sql_file!("../sql/monitoring/table_bloat.sql", name = "table_bloat", requires = ["sizes"]);
-extension_sql_file!("../sql/monitoring/unused_indexes.sql", name = "unused_indexes", requires = ["sizes"]);
+extension_sql_file!(
+    "../sql/monitoring/unused_indexes.sql",
+    name = "unused_indexes",
+    requires = ["sizes", "metrics_tables"]
+);
+extension_sql_file!("../sql/monitoring/index_health.sql", name = "index_health", requires = ["bootstrap"]);
 extension_sql_file!(
     "../sql/monitoring/grants.sql",
     name = "monitoring_grants",
-    requires = ["connection_stats", "slow_queries", "table_bloat", "unused_indexes"]
+    requires =
+        ["connection_stats", "slow_queries", "table_bloat", "index_bloat", "index_health", "unused_indexes"]
 );
 extension_sql_file!("../sql/managed_tables.sql", name = "managed_tables", requires = ["bootstrap"]);
 extension_sql_file!("../sql/prerequisites.sql", name = "prerequisites", requires = ["bootstrap"]);

@@ -28,6 +28,7 @@ pub fn record() -> Result<Option<TimestampWithTimeZone>> {
             required::<TimestampWithTimeZone>(row, 1)
         })?;
         keep_partitions()?;
+        sql::run(include_str!("metrics/indexes.sql"), &[])?;
         let sample = latency::sample()?;
         let (since, scopes, statements) = match sample {
             Some(sample) => (Some(sample.began), Some(sample.scopes), Some(sample.statements)),

@@ -16,7 +16,7 @@ COMMENT ON FUNCTION groundskeeper.relations_locked_by_others() IS
 
 
 CREATE FUNCTION groundskeeper.sizes_without_waiting(relations oid[])
-RETURNS TABLE (relation oid, bytes bigint, reason text)
+RETURNS TABLE (relation oid, bytes bigint, reason text, main_bytes bigint)
 LANGUAGE plpgsql STABLE
 SET lock_timeout = '100ms'  -- for a lock that is taken between our look and our use
 SET search_path = pg_catalog, pg_temp
@@ -26,10 +26,12 @@ DECLARE
 BEGIN
   FOREACH relation IN ARRAY relations LOOP
     bytes := NULL;
+    main_bytes := NULL;
     reason := NULL;
     IF relation <> ALL (locked) THEN
       BEGIN
         bytes := pg_table_size(relation);
+        main_bytes := pg_relation_size(relation);
         reason := CASE WHEN bytes IS NULL THEN 'unknown: dropped meanwhile' END;
         RETURN NEXT;
         CONTINUE;
@@ -56,4 +58,5 @@ $$;
 
 COMMENT ON FUNCTION groundskeeper.sizes_without_waiting(oid[]) IS
   'Size on disk of tables (with TOAST) or indexes, without queueing behind ACCESS EXCLUSIVE: of a relation that '
-  'cannot be read now, the figure in the catalog and the reason; reason is NULL for an exact size';
+  'cannot be read now, the figure in the catalog and the reason; reason is NULL for an exact size. main_bytes is what rows or entries '
+  'are in, without maps and TOAST; NULL for a relation that cannot be read now';

@@ -1,5 +1,9 @@
 -- Statements from pg_stat_statements, whatever its version and schema; nothing where it is absent.
-CREATE FUNCTION groundskeeper.statement_statistics()
+CREATE FUNCTION groundskeeper.statement_statistics(
+  database name DEFAULT current_database(),
+  nested boolean DEFAULT false,
+  since interval DEFAULT '1 hour'
+)
 RETURNS TABLE (
   query text,
   calls bigint,
@@ -13,13 +17,16 @@ RETURNS TABLE (
   max_time double precision,
   stddev_time double precision,
   toplevel boolean,
-  stats_since timestamptz
+  stats_since timestamptz,
+  p95_ms double precision,
+  database_name name
 )
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
   source text;
+  latency text;
   version integer[];
 BEGIN
   SELECT format('%I.pg_stat_statements', n.nspname), string_to_array(e.extversion, '.')::integer[]
@@ -30,21 +37,31 @@ BEGIN
     RETURN;
   END IF;
 
+  -- Our own figures are of the top-level statements of this database, whoever ran them.
+  latency := CASE WHEN has_function_privilege('groundskeeper.statement_latency(interval)', 'EXECUTE')
+                  THEN '(SELECT l.queryid, l.p95_ms, true, (SELECT d.oid FROM pg_catalog.pg_database d
+                                                             WHERE d.datname = current_database())
+                           FROM groundskeeper.statement_latency($3) l)'
+                  ELSE '(SELECT NULL::bigint, NULL::double precision, NULL::boolean, NULL::oid)' END;
+
   -- The columns follow the version of the extension, which may be older than its library.
   RETURN QUERY EXECUTE format($query$
     SELECT s.query, s.calls, s.total_%1$stime, s.mean_%1$stime, s.rows,
            round(100.0 * s.shared_blks_hit / nullif(s.shared_blks_hit + s.shared_blks_read, 0), 2),
            s.queryid, r.rolname, s.min_%1$stime, s.max_%1$stime, s.stddev_%1$stime,
-           %2$s, %3$s
+           %2$s, %3$s, l.p95_ms, b.datname
       FROM %4$s s
+      LEFT JOIN pg_catalog.pg_database b ON b.oid = s.dbid
+      LEFT JOIN %5$s l (queryid, p95_ms, toplevel, dbid)
+             ON l.queryid = s.queryid AND l.dbid = s.dbid AND %2$s IS NOT FALSE
       LEFT JOIN pg_catalog.pg_roles r ON r.oid = s.userid
-     WHERE s.dbid = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = current_database())
-       AND %2$s IS NOT FALSE
+     WHERE ($1 IS NULL OR b.datname = $1) AND ($2 OR %2$s IS NOT FALSE)
     $query$,
     CASE WHEN version >= '{1,8}' THEN 'exec_' ELSE '' END,
     CASE WHEN version >= '{1,9}' THEN 's.toplevel' ELSE 'NULL::boolean' END,
     CASE WHEN version >= '{1,11}' THEN 's.stats_since' ELSE 'NULL::timestamptz' END,
-    source);
+    source, latency)
+  USING database, nested, since;
 EXCEPTION
   -- The library is not preloaded, or the caller may not read it.
   WHEN object_not_in_prerequisite_state OR insufficient_privilege THEN
@@ -52,15 +69,15 @@ EXCEPTION
 END
 $$;
 
-COMMENT ON FUNCTION groundskeeper.statement_statistics() IS
-  'The top-level statements that pg_stat_statements has counted in the current database, whatever its version '
-  'and schema; no rows where it is not to be had (see groundskeeper.prerequisites())';
+COMMENT ON FUNCTION groundskeeper.statement_statistics(name, boolean, interval) IS
+  'The statements that pg_stat_statements has counted in a database (in all, for NULL), nested ones only if asked for, '
+  'whatever its version and schema, with the 95th percentile that we have counted since; no rows where it is not to be had (see groundskeeper.prerequisites())';
 
 
 CREATE VIEW monitoring.slow_queries WITH (security_invoker) AS
 SELECT
   query, calls, total_time, mean_time, rows, hit_percent,
-  queryid, role_name, min_time, max_time, stddev_time, toplevel, stats_since
+  queryid, role_name, min_time, max_time, stddev_time, toplevel, stats_since, p95_ms
 FROM groundskeeper.statement_statistics()
 WHERE mean_time > 1000
 ORDER BY mean_time DESC
@@ -85,3 +102,61 @@ COMMENT ON COLUMN monitoring.slow_queries.toplevel IS
   'NULL where the extension is older than 1.9, which does not tell nested statements apart';
 COMMENT ON COLUMN monitoring.slow_queries.stats_since IS
   'Since when the statement is counted; NULL where the extension is older than 1.11, which does not record it';
+COMMENT ON COLUMN monitoring.slow_queries.p95_ms IS
+  '95 of 100 executions in the last hour, failed ones included, took no longer; NULL where the library is not preloaded, '
+  'or the statement was not among the most expensive';
+
+
+-- The same for those who look for something else than the slowest on average.
+CREATE FUNCTION groundskeeper.slow_queries(
+  rank_by text DEFAULT 'total',
+  database name DEFAULT current_database(),
+  nested boolean DEFAULT false,
+  since interval DEFAULT '1 hour',
+  top integer DEFAULT 20
+)
+RETURNS TABLE (
+  rank bigint,
+  query text,
+  calls bigint,
+  total_time double precision,
+  mean_time double precision,
+  p95_ms double precision,
+  rows bigint,
+  hit_percent numeric,
+  queryid bigint,
+  role_name name,
+  database_name name,
+  toplevel boolean
+)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  missing text := CASE WHEN rank_by IS NULL THEN 'rank_by' WHEN nested IS NULL THEN 'nested'
+                       WHEN since IS NULL THEN 'since' WHEN top IS NULL THEN 'top' END;
+BEGIN
+  IF missing IS NOT NULL THEN
+    RAISE EXCEPTION USING ERRCODE = '22004', MESSAGE = format('%s must not be null', missing);
+  ELSIF rank_by NOT IN ('total', 'mean', 'p95') THEN
+    RAISE EXCEPTION USING ERRCODE = '22023', MESSAGE = format('"%s" is no ranking', rank_by),
+      HINT = 'Statements are ranked by total, mean or p95.';
+  ELSIF top < 1 THEN
+    RAISE EXCEPTION USING ERRCODE = '22023', MESSAGE = 'top must be at least 1', DETAIL = format('It is %s.', top);
+  END IF;
+  RETURN QUERY
+    SELECT rank() OVER (ORDER BY r.figure DESC), s.query, s.calls, s.total_time, s.mean_time, s.p95_ms, s.rows,
+           s.hit_percent, s.queryid, s.role_name, s.database_name, s.toplevel
+      FROM groundskeeper.statement_statistics(slow_queries.database, slow_queries.nested, slow_queries.since) s
+     CROSS JOIN LATERAL (SELECT CASE rank_by WHEN 'total' THEN s.total_time WHEN 'mean' THEN s.mean_time
+                                             ELSE s.p95_ms END AS figure) r
+     WHERE r.figure IS NOT NULL
+     ORDER BY 1, s.total_time DESC
+     LIMIT slow_queries.top;
+END
+$$;
+
+COMMENT ON FUNCTION groundskeeper.slow_queries(text, name, boolean, interval, integer) IS
+  'The statements of a database (of all, for NULL) that rank first by total or mean time since pg_stat_statements was '
+  'reset, or by the 95th percentile of the last while; nested ones only if asked for. No rows without its source: '
+  'groundskeeper.prerequisites() tells which is missing';

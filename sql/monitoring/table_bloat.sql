@@ -1,62 +1,65 @@
--- Bloat as pgstattuple measures it within a budget, else NULL with the reason.
-CREATE FUNCTION groundskeeper.measured_bloat(tables oid[])
-RETURNS TABLE (relation oid, heap_bytes bigint, wasted_bytes bigint, reason text)
+-- Bloat of tables: measured by pgstattuple_approx within a budget, else estimated from statistics, else NULL with the
+-- reason.
+CREATE FUNCTION groundskeeper.measured_bloat(relations oid[], bytes bigint[])
+RETURNS TABLE (relation oid, bloat_percent double precision, reason text)
 LANGUAGE plpgsql STABLE
 SET lock_timeout = '100ms'
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-  budget CONSTANT bigint := 128 * 1024 * 1024;  -- what one look at the view may read
+  -- What one look at the view may read and how long that may take. Pages that are all visible are not read.
+  budget CONSTANT bigint := 128 * 1024 * 1024;
+  deadline CONSTANT timestamptz := clock_timestamp() + interval '300 ms';
   spent bigint := 0;
   locked oid[] := ARRAY(SELECT groundskeeper.relations_locked_by_others());
-  in_recovery boolean := pg_is_in_recovery();
   measure text;
   unmeasurable text;
   candidate record;
 BEGIN
-  SELECT format('SELECT table_len, dead_tuple_len + free_space FROM %I.pgstattuple($1::regclass)', n.nspname),
-         CASE WHEN NOT has_schema_privilege(n.oid, 'USAGE')
-                OR NOT has_function_privilege(format('%I.pgstattuple(regclass)', n.nspname), 'EXECUTE')
+  SELECT format('SELECT 100 * greatest(dead_tuple_len + approx_free_space - table_len * (100 - $2) / 100.0, 0)
+                          / nullif(table_len, 0)
+                   FROM %I.pgstattuple_approx($1::regclass)', n.nspname),
+         CASE WHEN NOT has_schema_privilege(n.oid, 'USAGE') OR f.oid IS NULL
+                OR NOT has_function_privilege(f.oid, 'EXECUTE')
               THEN format('not measured: USAGE on schema %I and the rights of pg_stat_scan_tables are needed',
                           n.nspname) END
     INTO measure, unmeasurable
-    FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
+    FROM pg_extension e
+    JOIN pg_namespace n ON n.oid = e.extnamespace
+    LEFT JOIN pg_proc f ON f.pronamespace = n.oid AND f.proname = 'pgstattuple_approx'
    WHERE e.extname = 'pgstattuple';
   IF NOT FOUND THEN
     unmeasurable := 'not measured: pgstattuple is not installed (CREATE EXTENSION pgstattuple)';
   END IF;
 
-  -- The smallest first: that way the budget covers the most tables.
+  -- The cheapest first: that way the budget covers the most tables.
   FOR candidate IN
-    SELECT c.oid, c.relpersistence, am.amname,
-           (SELECT o.option_value::integer FROM pg_options_to_table(c.reloptions) o
-             WHERE o.option_name = 'fillfactor') AS fillfactor
-      FROM pg_class c JOIN pg_am am ON am.oid = c.relam
-     WHERE c.oid = ANY (tables)
-     ORDER BY c.relpages, c.oid
+    SELECT c.oid, am.amname, c.relpersistence,
+           greatest(a.bytes - c.relallvisible::bigint * current_setting('block_size')::integer, 0) AS unseen,
+           coalesce((SELECT o.option_value::integer FROM pg_options_to_table(c.reloptions) o
+                      WHERE o.option_name = 'fillfactor'), 100) AS fillfactor
+      FROM unnest(relations, bytes) a (relation, bytes)
+      JOIN pg_class c ON c.oid = a.relation
+      JOIN pg_am am ON am.oid = c.relam
+     ORDER BY unseen, c.oid
   LOOP
     relation := candidate.oid;
-    heap_bytes := NULL;
-    wasted_bytes := NULL;
+    bloat_percent := NULL;
     reason := CASE
       WHEN unmeasurable IS NOT NULL THEN unmeasurable
       WHEN candidate.amname <> 'heap'
         THEN format('not measured: pgstattuple does not read access method %s', candidate.amname)
-      WHEN candidate.fillfactor < 100
-        THEN format('not measured: fillfactor %s keeps space free on purpose', candidate.fillfactor)
-      WHEN in_recovery AND candidate.relpersistence = 'u'
+      WHEN candidate.relpersistence = 'u' AND pg_is_in_recovery()
         THEN 'not measured: an unlogged table has no content on a standby'
+      WHEN spent + candidate.unseen > budget
+        THEN format('not measured: one look reads no more than %s', pg_size_pretty(budget))
+      WHEN clock_timestamp() > deadline THEN 'not measured: one look measures no longer than 300 ms'
       WHEN relation = ANY (locked) THEN 'not measured: locked by another session'
     END;
     IF reason IS NULL THEN
       BEGIN
-        IF spent + pg_relation_size(relation) > budget THEN
-          reason := format('not measured: one look reads no more than %s, smallest tables first',
-                           pg_size_pretty(budget));
-        ELSE
-          EXECUTE measure INTO heap_bytes, wasted_bytes USING relation;
-          spent := spent + heap_bytes;
-        END IF;
+        EXECUTE measure INTO bloat_percent USING relation, candidate.fillfactor;
+        spent := spent + candidate.unseen;
       EXCEPTION
         WHEN lock_not_available THEN
           reason := 'not measured: locked by another session';
@@ -69,9 +72,12 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION groundskeeper.measured_bloat(oid[]) IS
-  'Dead rows and free space of tables (TOAST not included), read page by page by pgstattuple within a budget of '
-  '128 MB; never estimated: what is not measured is NULL with the reason';
+COMMENT ON FUNCTION groundskeeper.measured_bloat(oid[], bigint[]) IS
+  'Dead rows and free space of tables with so many bytes (TOAST not included), as pgstattuple_approx finds them within '
+  'a budget of 128 MB and 300 ms; what fillfactor keeps free is left out. What is not measured is NULL with the reason';
+COMMENT ON FUNCTION groundskeeper.estimated_bloat(oid[], bigint[]) IS
+  'The same from statistics alone: what rows of the average width, padded as alignment has it, would not need. What '
+  'cannot be trusted is NULL with the reason';
 
 
 CREATE VIEW monitoring.table_bloat WITH (security_invoker) AS
@@ -101,6 +107,9 @@ part (root, relation, is_index) AS (
   UNION ALL
   SELECT h.root, x.indexrelid, true FROM heap h JOIN pg_catalog.pg_index x ON x.indrelid = h.relation
 ),
+measure AS MATERIALIZED (
+  SELECT s.* FROM groundskeeper.sizes_without_waiting(ARRAY(SELECT DISTINCT relation FROM part)) s
+),
 size AS (
   SELECT p.root,
     -- One unknown part makes the sum unknown.
@@ -109,27 +118,59 @@ size AS (
     CASE WHEN bool_and(NOT p.is_index OR s.bytes IS NOT NULL)
       THEN coalesce(sum(s.bytes) FILTER (WHERE p.is_index), 0)::bigint END AS index_bytes,
     max(s.reason) AS reason  -- of the two, 'unknown' sorts last
-  FROM part p
-  JOIN groundskeeper.sizes_without_waiting(ARRAY(SELECT DISTINCT relation FROM part)) s USING (relation)
+  FROM part p JOIN measure s USING (relation)
   GROUP BY p.root
 ),
-bloat AS (
-  SELECT h.root, count(*) AS parts, count(b.reason) AS unmeasured, min(b.reason) AS reason,
-    sum(b.heap_bytes) AS heap_bytes, sum(b.wasted_bytes) AS wasted_bytes
-  FROM heap h
-  JOIN groundskeeper.measured_bloat(ARRAY(SELECT DISTINCT relation FROM heap)) b USING (relation)
-  GROUP BY h.root
+-- Small tables are not judged: their last page is rarely full.
+judgeable AS MATERIALIZED (
+  SELECT array_agg(s.relation) AS relations, array_agg(s.main_bytes) AS bytes
+  FROM measure s
+  WHERE s.relation IN (SELECT relation FROM heap)
+    AND s.main_bytes >= 20 * current_setting('block_size')::integer
+),
+measured AS MATERIALIZED (
+  SELECT m.* FROM judgeable j, groundskeeper.measured_bloat(j.relations, j.bytes) m
+  WHERE j.relations IS NOT NULL
+),
+unmeasured AS MATERIALIZED (
+  SELECT array_agg(s.relation) AS relations, array_agg(s.main_bytes) AS bytes
+  FROM measured m JOIN measure s USING (relation)
+  WHERE m.reason IS NOT NULL
+),
+estimated AS MATERIALIZED (
+  SELECT e.* FROM unmeasured u, groundskeeper.estimated_bloat(u.relations, u.bytes) e
+  WHERE u.relations IS NOT NULL
 ),
 judged AS (
-  SELECT b.*,
+  SELECT h.root, count(*) AS parts,
+    count(*) FILTER (WHERE s.main_bytes IS NULL OR f.reason IS NOT NULL) AS unknown,
+    count(f.percent) AS known,
+    sum(f.percent * s.main_bytes) / nullif(sum(s.main_bytes) FILTER (WHERE f.percent IS NOT NULL), 0) AS percent,
+    string_agg(DISTINCT f.method, ', ') AS method,
+    CASE WHEN bool_or(s.main_bytes IS NULL) THEN 'not judged: locked by another session' ELSE min(f.reason) END
+      AS reason
+  FROM heap h
+  JOIN measure s USING (relation)
+  LEFT JOIN measured m USING (relation)
+  LEFT JOIN estimated e USING (relation)
+  CROSS JOIN LATERAL (
+    SELECT coalesce(m.bloat_percent, e.bloat_percent) AS percent,
+      CASE WHEN m.bloat_percent IS NOT NULL THEN 'pgstattuple_approx'
+           WHEN e.bloat_percent IS NOT NULL THEN 'estimate' END AS method,
+      CASE WHEN m.bloat_percent IS NULL AND e.bloat_percent IS NULL
+        THEN nullif(concat_ws('; ', e.reason, m.reason), '') END AS reason
+  ) f
+  GROUP BY h.root
+),
+verdict AS (
+  SELECT j.root, j.percent, j.method,
     CASE
-      WHEN b.unmeasured > 0 AND b.parts > 1
-        THEN format('%s of %s partitions %s', b.unmeasured, b.parts, b.reason)
-      WHEN b.unmeasured > 0 THEN b.reason
-      WHEN b.heap_bytes < 20 * current_setting('block_size')::integer
-        THEN 'too small to judge: under 20 pages, the last of which is rarely full'
-    END AS bloat_reason
-  FROM bloat b
+      WHEN j.unknown > 0 AND j.parts > 1
+        THEN format('%s of %s partitions are not known, such as: %s', j.unknown, j.parts, j.reason)
+      WHEN j.unknown > 0 THEN j.reason
+      WHEN j.known = 0 THEN 'too small to judge: under 20 pages, the last of which is rarely full'
+    END AS reason
+  FROM judged j
 )
 SELECT
   l.nspname AS schemaname,
@@ -140,15 +181,14 @@ SELECT
   f.table_bytes + f.index_bytes AS size_bytes,
   f.table_bytes,
   f.index_bytes,
-  CASE WHEN j.bloat_reason IS NULL THEN round(100 * j.wasted_bytes / j.heap_bytes, 1) END AS bloat_percent,
-  CASE WHEN j.bloat_reason IS NULL AND j.root IS NOT NULL THEN 'pgstattuple' END AS bloat_method,
-  CASE WHEN j.root IS NULL THEN 'holds no rows: partitioned without partitions' ELSE j.bloat_reason END
-    AS bloat_reason,
+  CASE WHEN j.reason IS NULL THEN round(j.percent::numeric, 1) END AS bloat_percent,
+  CASE WHEN j.reason IS NULL THEN j.method END AS bloat_method,
+  CASE WHEN j.root IS NULL THEN 'holds no rows: partitioned without partitions' ELSE j.reason END AS bloat_reason,
   s.reason AS size_reason,
   l.partition_of
 FROM listed l
 LEFT JOIN size s ON s.root = l.oid
-LEFT JOIN judged j ON j.root = l.oid
+LEFT JOIN verdict j ON j.root = l.oid
 -- A partitioned table without partitions has nothing on disk.
 CROSS JOIN LATERAL (
   SELECT CASE WHEN s.root IS NULL THEN 0 ELSE s.table_bytes END AS table_bytes,
@@ -158,7 +198,7 @@ ORDER BY size_bytes DESC NULLS LAST, schemaname, tablename;
 
 COMMENT ON VIEW monitoring.table_bloat IS
   'Size and bloat of the tables of the three schemas; a partitioned table has the sum of its partitions, which '
-  'have rows of their own too. Reading it scans up to 128 MB where pgstattuple is installed';
+  'have rows of their own too. Where pgstattuple is installed, reading it scans up to 128 MB';
 COMMENT ON COLUMN monitoring.table_bloat.size IS 'Table and indexes';
 COMMENT ON COLUMN monitoring.table_bloat.table_size IS 'Rows, TOAST and the maps of free space and visibility';
 COMMENT ON COLUMN monitoring.table_bloat.index_size IS 'All indexes of the table';
@@ -167,8 +207,10 @@ COMMENT ON COLUMN monitoring.table_bloat.table_bytes IS 'The same as table_size,
 COMMENT ON COLUMN monitoring.table_bloat.index_bytes IS 'The same as index_size, in bytes';
 COMMENT ON COLUMN monitoring.table_bloat.bloat_percent IS
   'Share of the table, TOAST and indexes not included, that is dead rows or free space, the rest of a page that '
-  'is too short for another wide row among it; NULL when not measured';
-COMMENT ON COLUMN monitoring.table_bloat.bloat_method IS 'What measured bloat_percent';
+  'is too short for another wide row among it, what fillfactor keeps free not; small partitions are left out; NULL '
+  'where it cannot be trusted';
+COMMENT ON COLUMN monitoring.table_bloat.bloat_method IS
+  'pgstattuple_approx where it was measured, estimate where it comes from statistics';
 COMMENT ON COLUMN monitoring.table_bloat.bloat_reason IS 'Why bloat_percent is NULL';
 COMMENT ON COLUMN monitoring.table_bloat.size_reason IS
   'Why a size is not exact, or NULL; NULL when all are exact';

@@ -1,8 +1,10 @@
 //! The functions that SQL calls, one file per capability.
 
 mod alerts;
+mod bloat;
 mod connections;
 mod conversion;
+mod indexes;
 mod jobs;
 mod kpi;
 mod latency;

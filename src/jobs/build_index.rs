@@ -46,6 +46,17 @@ pub fn towards(task: &Task) -> Result<()> {
     }
 }
 
+/// Builds an index as it was, without blocking writers.
+pub fn again(index: &Qualified, statement: &str) -> Result<()> {
+    loop {
+        match towards_index(state(index)?) {
+            IndexStep::Done => return Ok(()),
+            IndexStep::Drop => toplevel::run(&super::drop_index(index))?,
+            IndexStep::Build => toplevel::run(statement)?,
+        }
+    }
+}
+
 /// Drops an index without blocking writers. A partitioned one can only be dropped under a lock, briefly.
 pub fn away(index: &Qualified) -> Result<()> {
     loop {

@@ -3,6 +3,7 @@
 mod build_index;
 mod dispatcher;
 mod drain;
+mod dropped_index;
 mod launcher;
 pub mod locks;
 mod rebuild;
@@ -134,7 +135,10 @@ pub fn statements(request: &JobRequest, inline: &[String]) -> Vec<String> {
             let build = build_index::statement(&request.task, Build::Concurrent);
             leftover.then(|| drop_index(index)).into_iter().chain(build).collect()
         }
-        Task::DropIndex { index } => vec![drop_index(index)],
+        Task::DropIndex { index, .. } => vec![drop_index(index)],
+        Task::RestoreIndex { definition, .. } => {
+            definition.concurrently().into_iter().chain(definition.after.iter().cloned()).collect()
+        }
         Task::Reindex { index, .. } => {
             vec![format!("REINDEX INDEX CONCURRENTLY {}", qualified(&index.schema, &index.name))]
         }

@@ -1,6 +1,6 @@
 //! The runner: one short-lived worker per attempt at a job, connected as the job's role.
 
-use super::{build_index, drain, locks, rebuild, session, toplevel};
+use super::{build_index, drain, dropped_index, locks, rebuild, session, toplevel};
 use crate::catalog;
 use crate::error::{Failure, Result};
 use crate::extension::as_owner;
@@ -150,9 +150,13 @@ fn carry_out(task: &Task) -> Result<()> {
             build_index::towards(task)?;
             transaction(|| record_index(index, table))
         }
-        Task::DropIndex { index } => {
+        Task::DropIndex { index, unused: None } => {
             build_index::away(index)?;
             transaction(|| record_dropped(index))
+        }
+        Task::DropIndex { index, unused: Some(definition) } => dropped_index::drop(index, definition),
+        Task::RestoreIndex { index, definition, change } => {
+            dropped_index::restore(index, definition, *change)
         }
         Task::Reindex { index, before } => rebuild::reindex(index, *before),
         Task::DetachPartition { parent, partition } => rebuild::detach(parent, partition),

@@ -50,8 +50,6 @@ pub struct Parent {
     pub name: Qualified,
     /// `schema.name`, quoted.
     pub quoted: String,
-    /// The owner's name.
-    pub owner: String,
     /// Whether the current role has the owner's rights.
     pub may_alter: bool,
     /// The column.
@@ -146,7 +144,7 @@ pub fn parent_named(quoted: &str, zone: &str) -> Result<Option<Parent>> {
 fn parent(row: &SpiHeapTupleData) -> Result<Option<Parent>> {
     let (schema, name) = (required::<String>(row, 3)?, required::<String>(row, 4)?);
     let (Some(key_type), Some(today)) =
-        (KeyType::parse(&required::<String>(row, 8)?), from_epoch_days(required(row, 9)?))
+        (KeyType::parse(&required::<String>(row, 7)?), from_epoch_days(required(row, 8)?))
     else {
         return Ok(None);
     };
@@ -154,11 +152,10 @@ fn parent(row: &SpiHeapTupleData) -> Result<Option<Parent>> {
         oid: required(row, 2)?,
         quoted: qualified(&schema, &name),
         name: Qualified { schema, name },
-        owner: required(row, 5)?,
-        may_alter: required(row, 6)?,
-        key: required(row, 7)?,
+        may_alter: required(row, 5)?,
+        key: required(row, 6)?,
         key_type,
-        zone: required(row, 10)?,
+        zone: required(row, 9)?,
         today,
         default: None,
         partitions: Vec::new(),
@@ -166,8 +163,8 @@ fn parent(row: &SpiHeapTupleData) -> Result<Option<Parent>> {
 }
 
 fn add_partition(parent: &mut Parent, row: &SpiHeapTupleData) -> Result<()> {
-    let Some(oid) = row.get::<Oid>(11)? else { return Ok(()) };
-    let (schema, name) = (required::<String>(row, 12)?, required::<String>(row, 13)?);
+    let Some(oid) = row.get::<Oid>(10)? else { return Ok(()) };
+    let (schema, name) = (required::<String>(row, 11)?, required::<String>(row, 12)?);
     let edge = |at: usize| -> Result<(Edge, Option<String>)> {
         let text = row.get::<String>(at + 2)?;
         let shown = text.map(|text| match row.get::<i32>(at + 3) {
@@ -182,10 +179,10 @@ fn add_partition(parent: &mut Parent, row: &SpiHeapTupleData) -> Result<()> {
         };
         Ok((edge, shown))
     };
-    let ((from, from_text), (to, to_text)) = (edge(15)?, edge(19)?);
+    let ((from, from_text), (to, to_text)) = (edge(14)?, edge(18)?);
     let quoted = qualified(&schema, &name);
     let partition = Partition { oid, name: Qualified { schema, name }, quoted, from, to, from_text, to_text };
-    if required::<bool>(row, 14)? {
+    if required::<bool>(row, 13)? {
         parent.default = Some(partition);
     } else {
         parent.partitions.push(partition);

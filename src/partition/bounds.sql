@@ -16,7 +16,7 @@ WITH parent AS MATERIALIZED (
                                AND t.typname IN ('date', 'timestamp', 'timestamptz')
 )
 SELECT parent.place, parent.oid, parent.nspname::text, parent.relname::text,
-       pg_catalog.pg_get_userbyid(parent.relowner)::text, pg_catalog.pg_has_role(parent.relowner, 'USAGE'),
+       pg_catalog.pg_has_role(parent.relowner, 'USAGE'),
        parent.attname::text, parent.typname::text, parent.today, parent.zone,
        part.oid, n.nspname::text, part.relname::text, part.oid = parent.partdefid,
        CASE WHEN pg_catalog.isfinite(f.local) THEN f.local::date - date '1970-01-01' END, f.exact, f.shown,

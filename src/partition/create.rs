@@ -2,7 +2,6 @@
 
 use super::bounds::{KeyType, Parent, literals};
 use crate::error::{Failure, Result};
-use crate::plan::run_before_deadline;
 use crate::sql::{self, qualified, quote_identifier, quote_literal, required};
 use groundskeeper_core::partition::{Edge, Interval, NaiveDate, partition_name, stem};
 use groundskeeper_core::plan::Qualified;
@@ -73,8 +72,6 @@ fn ordinary_siblings(parents: &[&Parent]) -> Result<Vec<Oid>> {
 /// A partition to be.
 #[derive(Debug, Clone)]
 pub struct Planned {
-    /// Its name.
-    pub name: Qualified,
     /// `schema.name`, quoted.
     pub quoted: String,
     /// Its first bound, as a literal's text.
@@ -108,7 +105,7 @@ pub fn plan(parent: &Parent, interval: Interval, starts: &[NaiveDate]) -> Result
     let planned = starts.iter().zip(from.into_iter().zip(to)).map(|(start, (from, to))| {
         let schema = parent.name.schema.clone();
         let name = Qualified { schema, name: partition_name(stem, interval, *start) };
-        Planned { quoted: qualified(&name.schema, &name.name), name, from, to }
+        Planned { quoted: qualified(&name.schema, &name.name), from, to }
     });
     Ok(planned.collect())
 }
@@ -154,19 +151,6 @@ pub fn attach(parent: &Parent, planned: &Planned) -> Vec<String> {
         ),
         format!("ALTER TABLE {} DROP CONSTRAINT {WITHIN_BOUNDS}", planned.quoted),
     ]
-}
-
-/// Makes a partition and attaches it, waiting for locks no longer than that in all.
-pub fn create_partition(
-    parent: &Parent,
-    template: &Template,
-    planned: &Planned,
-    milliseconds: i32,
-) -> Result<()> {
-    rows_in_default(parent, planned)?;
-    let statements: Vec<String> =
-        apart(parent, template, planned).into_iter().chain(attach(parent, planned)).collect();
-    run_before_deadline(milliseconds, &statements)
 }
 
 /// Refuses a partition whose rows the default one has: they must be drained first. Attaching reads the default

@@ -3,6 +3,7 @@
 
 mod apply;
 mod check;
+pub mod dropped_index;
 mod index;
 pub mod journal;
 mod other;
@@ -19,7 +20,7 @@ pub use rollback::{revert_sql, rollback_plan};
 use crate::catalog;
 use crate::error::{Failure, Result};
 use crate::jobs;
-use groundskeeper_core::job::Task;
+use groundskeeper_core::job::{Definition, Task};
 use groundskeeper_core::plan::decide::{self, ColumnFact, State, Verdict};
 use groundskeeper_core::plan::{Action, Item, Plan, Qualified};
 use role_setting::Given;
@@ -89,6 +90,8 @@ pub struct Undo {
     pub relation: Option<Qualified>,
     /// What a role was given.
     pub role: Option<Given>,
+    /// The unused index that was dropped.
+    pub dropped_index: Option<Definition>,
     /// Nothing to take back: only data was computed.
     pub data_only: bool,
 }
@@ -168,7 +171,7 @@ pub fn item(id: &str) -> Result<Option<&'static Item>> {
     let plan = plan()?;
     match plan.role_of(id) {
         Some(role) if journal::mentions(id)? => role_setting::item(role).map(Some),
-        _ => Ok(plan.item(id)),
+        _ => plan.item(id).map_or_else(|| dropped_index::item(id), |item| Ok(Some(item))),
     }
 }
 
@@ -214,6 +217,7 @@ fn look_at(item: &'static Item, context: &Context) -> Result<(Verdict, Option<Wo
         Action::MonitoringView => other::monitoring_view(item),
         Action::RoleSetting { role } => role_setting::look_at(item, role.as_deref()),
         Action::PartitionedTable { key, .. } => partitioned::look_at(item, key),
+        Action::DroppedIndex { .. } => Ok((Verdict::plain(State::Applied), None)),
     }
 }
 

@@ -3,7 +3,9 @@
 
 use super::apply::{Outcome, run_before_deadline};
 use super::widen::Change as ColumnChange;
-use super::{After, Context, JobRequest, journal, look_at, partitioned, plan, role_setting, script};
+use super::{
+    After, Context, JobRequest, dropped_index, journal, look_at, partitioned, plan, role_setting, script,
+};
 use crate::catalog::{self, Relation};
 use crate::error::Result;
 use crate::jobs;
@@ -27,13 +29,15 @@ pub enum Reversal {
 /// What takes a change back.
 #[derive(Default)]
 pub struct Steps {
-    statements: Vec<String>,
+    pub(super) statements: Vec<String>,
     /// What is left as it is, and why.
-    note: Option<String>,
+    pub(super) note: Option<String>,
     /// What follows and only reads.
-    after: Vec<After>,
+    pub(super) after: Vec<After>,
     /// The same as a job, for when a lock is not to be had.
-    job: Option<JobRequest>,
+    pub(super) job: Option<JobRequest>,
+    /// Whether only the job will do, as the statements would hold their locks for long.
+    pub(super) long: bool,
 }
 
 impl Reversal {
@@ -96,6 +100,12 @@ fn take_back(item: &'static Item, change: &journal::Change, dry_run: bool) -> Re
     if dry_run {
         return Ok(outcome("revert", State::Applied, steps.note, script));
     }
+    if let Some(job) = steps.job.as_ref().filter(|_| steps.long) {
+        return Ok(match isolated(|| jobs::enqueue(job)) {
+            Ok(number) => outcome("queue", State::Queued, Some(format!("job {number}")), script),
+            Err(failure) => outcome("skip", State::Blocked, Some(failure.one_line()), script),
+        });
+    }
     let attempt = isolated(|| {
         let after = steps.after.iter().map(|a| &a.statement);
         let all: Vec<String> = steps.statements.iter().chain(after).cloned().collect();
@@ -120,6 +130,9 @@ fn reversal(item: &'static Item, change: &journal::Change) -> Result<Reversal> {
     if matches!(item.action, Action::RoleSetting { .. }) {
         return role_setting::reversal(change);
     }
+    if let Action::DroppedIndex { name } = &item.action {
+        return dropped_index::reversal(item, name, change);
+    }
     let place = change.undo.relation.as_ref().unwrap_or(&item.relation);
     let Some(relation) = catalog::relation(place)? else {
         return Ok(Reversal::Gone(format!("relation {place} is gone")));
@@ -139,9 +152,10 @@ fn reversal(item: &'static Item, change: &journal::Change) -> Result<Reversal> {
         Action::MaterializedView { .. } => {
             Ok(Reversal::by(vec![format!("DROP MATERIALIZED VIEW {}", relation.quoted)]))
         }
-        Action::MonitoringView | Action::RoleSetting { .. } | Action::PartitionedTable { .. } => {
-            Ok(Reversal::Refused("not taken back by this function".to_owned()))
-        }
+        Action::MonitoringView
+        | Action::RoleSetting { .. }
+        | Action::PartitionedTable { .. }
+        | Action::DroppedIndex { .. } => Ok(Reversal::Refused("not taken back by this function".to_owned())),
     }
 }
 
@@ -175,13 +189,12 @@ fn unindex(item: &Item, place: &Qualified, name: &str) -> Result<Reversal> {
     let index = Qualified { schema: schema.clone(), name: name.to_owned() };
     Ok(Reversal::Steps(Box::new(Steps {
         statements: vec![format!("DROP INDEX {}", qualified(schema, name))],
-        note: None,
-        after: Vec::new(),
         job: Some(JobRequest {
             item: Some(item.id()),
             relation: place.clone(),
-            task: Task::DropIndex { index },
+            task: Task::DropIndex { index, unused: None },
         }),
+        ..Steps::default()
     })))
 }
 

@@ -29,6 +29,18 @@ pub enum Task {
     DropIndex {
         /// Which.
         index: Qualified,
+        /// Of one that was found unused: what it was.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        unused: Option<Definition>,
+    },
+    /// An index that was dropped for being unused, there again.
+    RestoreIndex {
+        /// Which.
+        index: Qualified,
+        /// What it was.
+        definition: Definition,
+        /// The change that dropped it.
+        change: i64,
     },
     /// An index built anew, beside the old one until it is ready.
     Reindex {
@@ -116,7 +128,7 @@ impl Task {
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
-            Self::CreateIndex { .. } => "create_index",
+            Self::CreateIndex { .. } | Self::RestoreIndex { .. } => "create_index",
             Self::DropIndex { .. } => "drop_index",
             Self::Reindex { .. } => "reindex",
             Self::DetachPartition { .. } => "detach_partition",
@@ -132,6 +144,41 @@ impl Task {
             Self::FinalizePartitioning { .. } => "finalize_partitioning",
             Self::CatchUp { .. } => "catch_up",
         }
+    }
+}
+
+/// What an index was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Definition {
+    /// Its OID: another index may have its name by now.
+    pub oid: u32,
+    /// Its table or materialized view.
+    pub table: Qualified,
+    /// `CREATE INDEX`, in PostgreSQL's words.
+    pub statement: String,
+    /// What else belongs to it, such as a comment.
+    pub after: Vec<String>,
+    /// Whether it is partitioned.
+    pub partitioned: bool,
+}
+
+impl Definition {
+    /// The statement that builds it without blocking writers, where there is one.
+    #[must_use]
+    pub fn concurrently(&self) -> Option<String> {
+        let build = [
+            ("CREATE INDEX ", "CREATE INDEX CONCURRENTLY "),
+            ("CREATE UNIQUE INDEX ", "CREATE UNIQUE INDEX CONCURRENTLY "),
+        ];
+        build.iter().filter(|_| !self.partitioned).find_map(|(plain, concurrent)| {
+            self.statement.strip_prefix(plain).map(|rest| format!("{concurrent}{rest}"))
+        })
+    }
+
+    /// All statements that bring it back.
+    #[must_use]
+    pub fn script(&self) -> Vec<String> {
+        std::iter::once(self.statement.clone()).chain(self.after.iter().cloned()).collect()
     }
 }
 
@@ -356,8 +403,28 @@ mod tests {
 
     #[test]
     fn tasks_survive_being_stored() {
-        let task = Task::DropIndex { index: Qualified { schema: "we\"ird".into(), name: "i.x".into() } };
+        let task = Task::DropIndex {
+            index: Qualified { schema: "we\"ird".into(), name: "i.x".into() },
+            unused: None,
+        };
         let stored = serde_json::to_string(&task).unwrap();
         assert_eq!(serde_json::from_str::<Task>(&stored).unwrap(), task);
+        let older = r#"{"kind":"drop_index","index":{"schema":"s","name":"i"}}"#;
+        assert!(matches!(serde_json::from_str(older), Ok(Task::DropIndex { unused: None, .. })));
+    }
+
+    #[test]
+    fn a_definition_is_built_without_blocking_writers() {
+        let definition = |statement: &str, partitioned| Definition {
+            oid: 1,
+            table: Qualified { schema: "s".into(), name: "t".into() },
+            statement: statement.into(),
+            after: vec!["COMMENT ON INDEX s.i IS 'x'".into()],
+            partitioned,
+        };
+        let plain = definition("CREATE INDEX i ON s.t USING btree (a)", false);
+        assert_eq!(plain.concurrently().unwrap(), "CREATE INDEX CONCURRENTLY i ON s.t USING btree (a)");
+        assert_eq!(plain.script().len(), 2);
+        assert_eq!(definition("CREATE INDEX i ON s.t USING btree (a)", true).concurrently(), None);
     }
 }

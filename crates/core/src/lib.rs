@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 pub mod alert;
+pub mod bloat;
 pub mod connections;
 pub mod deparsed;
 pub mod histogram;

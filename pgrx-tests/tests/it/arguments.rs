@@ -73,6 +73,7 @@ const WITH_NULL: &[(&str, &[&str])] = &[
     ("SELECT groundskeeper.check_alerts ", &[]),
     ("SELECT groundskeeper.detach_partition partition", &["groundskeeper.detach_partition(NULL)"]),
     ("SELECT groundskeeper.kpi_report ", &[]),
+    ("SELECT groundskeeper.drop_unused_indexes dry_run", &["groundskeeper.drop_unused_indexes(NULL)"]),
     ("SELECT groundskeeper.look_after_jobs ", &[]),
     ("SELECT groundskeeper.maintain relation", &["groundskeeper.maintain(NULL)"]),
     ("SELECT groundskeeper.measured_bloat relations", &[]),

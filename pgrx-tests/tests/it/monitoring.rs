@@ -1,7 +1,11 @@
 //! The monitoring views and `prerequisites()`, each against what is known to mislead such views.
 
+mod bloat;
+mod drop_unused;
+mod index_health;
 mod indexes;
 mod prerequisites;
+mod slow_queries;
 mod standby;
 
 use std::process::{Command, Stdio};
@@ -18,6 +22,8 @@ const REPORTS: &[&str] = &[
     "groundskeeper.kpi_report()",
     "monitoring.connection_stats",
     "monitoring.idle_transactions",
+    "monitoring.index_bloat",
+    "monitoring.index_health",
     "monitoring.maintenance_status",
     "monitoring.slow_queries",
     "monitoring.table_bloat",
@@ -121,78 +127,6 @@ fn a_reader_who_cannot_see_all_sessions_gets_no_utilization() {
 }
 
 #[test]
-fn slow_queries_is_empty_without_its_source() {
-    let db = TestDb::installed(Template::Empty).unwrap();
-    let mut client = db.client().unwrap();
-    let count = "SELECT count(*) FROM monitoring.slow_queries";
-    assert_eq!(value(&mut client, count), "0");
-    if is_available(&mut client, "pg_stat_statements") {
-        // Created but not preloaded, its own view fails.
-        run_sql(&mut client, "CREATE EXTENSION pg_stat_statements");
-        let preloaded = value(&mut client, "SELECT current_setting('shared_preload_libraries')");
-        if !preloaded.contains("pg_stat_statements") {
-            assert_eq!(value(&mut client, count), "0");
-        }
-    }
-}
-
-#[test]
-fn slow_queries_reads_any_version_and_lets_it_be_updated() {
-    let (_server, mut db) = private(Options::default().preload("pg_stat_statements"));
-    let reader = monitor(&mut db);
-    let mut client = db.client().unwrap();
-    let mut reader = db.client_as(&reader).unwrap();
-    run_sql(
-        &mut client,
-        "CREATE SCHEMA \"we\"\"ird.Schema\"; GRANT USAGE ON SCHEMA \"we\"\"ird.Schema\" TO PUBLIC",
-    );
-    run_sql(&mut client, "SELECT pg_sleep(1.1)");
-    let slow = "SELECT format('%s: %s, %s', query, calls, mean_time BETWEEN 1000 AND 60000 AND total_time = mean_time)
-                FROM monitoring.slow_queries WHERE query ~ 'pg_sleep'";
-    let expected = "SELECT pg_sleep($1): 1, t";
-    for version in ["1.4", "1.5", "1.6", "1.7", "1.8", "1.9", "1.10"] {
-        let create =
-            format!("CREATE EXTENSION pg_stat_statements SCHEMA \"we\"\"ird.Schema\" VERSION '{version}'");
-        run_sql(&mut client, &create);
-        assert_eq!(value(&mut reader, slow), expected, "version {version}");
-        let state = "SELECT state FROM groundskeeper.prerequisites() WHERE component = 'pg_stat_statements'";
-        let old = matches!(version, "1.4" | "1.5" | "1.6" | "1.7" | "1.8");
-        assert_eq!(value(&mut reader, state), if old { "partial" } else { "ok" }, "version {version}");
-        // With a view of ours on it, this would be refused.
-        run_sql(&mut client, "ALTER EXTENSION pg_stat_statements UPDATE");
-        assert_eq!(value(&mut reader, slow), expected, "version {version}, updated");
-        run_sql(&mut client, "DROP EXTENSION pg_stat_statements");
-    }
-}
-
-#[test]
-fn slow_queries_shows_top_level_statements_of_this_database_and_hides_others_text() {
-    let options = Options::default().preload("pg_stat_statements").set("pg_stat_statements.track", "all");
-    let (server, mut db) = private(options);
-    let mut client = db.client().unwrap();
-    run_sql(&mut client, "CREATE EXTENSION pg_stat_statements");
-    run_sql(&mut client, "DO $$ BEGIN PERFORM pg_sleep(1.1) AS nested_only; END $$");
-    let mut elsewhere = server.connect("postgres", SUPERUSER).unwrap();
-    run_sql(&mut elsewhere, "SELECT pg_sleep(1.1) AS elsewhere");
-    let known =
-        "SELECT count(*) FROM pg_stat_statements WHERE query ~ 'nested_only|elsewhere' AND query !~ '^DO'";
-    assert_eq!(value(&mut client, known), "2", "the source has both");
-    let texts = column(&mut client, "SELECT query FROM monitoring.slow_queries");
-    assert_eq!(texts.len(), 1, "{texts:?}");
-    assert!(texts[0].as_ref().unwrap().starts_with("DO "), "{texts:?}");
-
-    let role = db.role("reader").unwrap();
-    let grant = format!(
-        "GRANT USAGE ON SCHEMA monitoring TO {0}; GRANT SELECT ON monitoring.slow_queries TO {0};
-         GRANT EXECUTE ON FUNCTION groundskeeper.statement_statistics() TO {0}",
-        quote_ident(&role)
-    );
-    run_sql(&mut client, &grant);
-    let mut reader = db.client_as(&role).unwrap();
-    assert_eq!(value(&mut reader, "SELECT query FROM monitoring.slow_queries"), "<insufficient privilege>");
-}
-
-#[test]
 fn a_locked_table_stalls_nobody() {
     let db = TestDb::installed(Template::Empty).unwrap();
     let mut client = db.client().unwrap();
@@ -277,43 +211,4 @@ fn sizes_add_up_whatever_the_names() {
         value(&mut client, "SELECT size_bytes FROM monitoring.table_bloat WHERE tablename = 'hollow'"),
         "0"
     );
-}
-
-#[test]
-fn bloat_is_measured_or_null_with_a_reason() {
-    let db = TestDb::installed(Template::Empty).unwrap();
-    let mut client = db.client().unwrap();
-    run_sql(
-        &mut client,
-        "CREATE SCHEMA curated;
-         CREATE TABLE curated.half WITH (autovacuum_enabled = off) AS
-             SELECT n, repeat('x', 100) AS filler FROM generate_series(1, 20000) n;
-         DELETE FROM curated.half WHERE n % 2 = 0;
-         CREATE TABLE curated.stale WITH (autovacuum_enabled = off) AS SELECT * FROM curated.half;
-         ANALYZE curated.stale;
-         INSERT INTO curated.stale SELECT half.* FROM curated.half, generate_series(1, 3);
-         CREATE TABLE curated.reserved WITH (fillfactor = 50, autovacuum_enabled = off) AS SELECT * FROM curated.half;
-         CREATE TABLE curated.tiny AS SELECT 1 AS n",
-    );
-    let guessed = "SELECT tablename FROM monitoring.table_bloat
-                   WHERE (bloat_percent IS NULL) <> (bloat_reason IS NOT NULL)
-                      OR (bloat_percent IS NULL) <> (bloat_method IS NULL)";
-    let reasons = "SELECT DISTINCT bloat_reason FROM monitoring.table_bloat";
-    assert!(value(&mut client, reasons).contains("CREATE EXTENSION pgstattuple"));
-    assert!(column(&mut client, guessed).is_empty());
-    if !is_available(&mut client, "pgstattuple") {
-        return;
-    }
-    run_sql(&mut client, "CREATE EXTENSION pgstattuple");
-    let figures = "SELECT tablename || ': ' || coalesce(bloat_percent::text, bloat_reason)
-                   FROM monitoring.table_bloat ORDER BY tablename";
-    let figures: Vec<_> = column(&mut client, figures).into_iter().flatten().collect();
-    assert!(figures[0].starts_with("half: 4"), "{figures:?}");
-    assert_eq!(figures[1], "reserved: not measured: fillfactor 50 keeps space free on purpose");
-    assert!(figures[3].starts_with("tiny: too small to judge"), "{figures:?}");
-    let off = "SELECT b.tablename FROM monitoring.table_bloat b,
-                      LATERAL pgstattuple(format('%I.%I', schemaname, tablename)::regclass) t
-               WHERE abs(b.bloat_percent - (t.dead_tuple_percent + t.free_percent)) > 5";
-    assert!(column(&mut client, off).is_empty());
-    assert!(column(&mut client, guessed).is_empty());
 }

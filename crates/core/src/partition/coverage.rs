@@ -106,8 +106,12 @@ pub fn judge(interval: Interval, existing: &[Existing], wanted: &[NaiveDate]) ->
     let gaps = wanted.first().map_or_else(Vec::new, |first| gaps_before(interval, existing, *first));
     let first = gaps.first().into_iter().chain(wanted.first()).min().copied();
     let misaligned: Vec<usize> = (0..existing.len()).filter(|at| !existing[*at].fits(interval)).collect();
-    let matters =
-        |at: &usize| first.is_some_and(|first| existing[*at].to.day().is_none_or(|end| end >= first));
+    // One that ends within a day leaves the rest of that day to nobody, once the next one is made.
+    let end = |at: usize| match existing[at].to {
+        Edge::Within(day) => day.succ_opt(),
+        to => to.day(),
+    };
+    let matters = |at: &usize| first.is_some_and(|first| end(*at).is_none_or(|end| end >= first));
     Report {
         wanted: wanted.iter().map(|start| (*start, holder(*start))).collect(),
         gaps,

@@ -219,6 +219,11 @@ pub enum Action {
         /// The width of a partition.
         interval: String,
     },
+    /// An unused index that was dropped; of the change log only.
+    DroppedIndex {
+        /// Its name.
+        name: String,
+    },
 }
 
 impl Action {
@@ -235,6 +240,7 @@ impl Action {
             Self::MonitoringView => "monitoring_view",
             Self::RoleSetting { .. } => "role_setting",
             Self::PartitionedTable { .. } => "partitioned_table",
+            Self::DroppedIndex { .. } => "dropped_index",
         }
     }
 
@@ -246,7 +252,8 @@ impl Action {
             | Self::CheckConstraint { name: object, .. }
             | Self::Index(Index { name: object, .. })
             | Self::ExpressionIndex(Index { name: object, .. })
-            | Self::PartitionedTable { key: object, .. } => Some(object),
+            | Self::PartitionedTable { key: object, .. }
+            | Self::DroppedIndex { name: object } => Some(object),
             Self::RoleSetting { role } => role.as_deref(),
             Self::View { .. } | Self::MaterializedView { .. } | Self::MonitoringView => None,
         }

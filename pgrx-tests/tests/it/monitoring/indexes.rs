@@ -65,9 +65,9 @@ fn an_index_is_unused_only_when_nothing_speaks_for_it() {
         ("game_season", "replica identity"),
         ("game_week", "clustered"),
         ("game_expression", "statistics of its expression"),
-        ("game_score", ": 5000"),
+        ("game_score", "scans: 5000"),
         ("bet_game", "foreign key bet_game_id_fkey"),
-        ("quote_day", ": 1"),
+        ("quote_day", "scans: 1"),
     ] {
         let found = verdict(&mut client, index);
         assert!(found.starts_with("needed: ") && found.contains(reason), "{index}: {found}");
@@ -113,12 +113,19 @@ fn an_invalid_index_and_one_that_is_not_counted_are_not_judged() {
 }
 
 #[test]
-fn observation_starts_anew_when_a_crash_has_dropped_the_counters() {
+fn a_crash_ends_the_observation_only_where_nobody_had_looked() {
     let (server, db) = private(Options::default());
     let mut client = db.client().unwrap();
     run_sql(&mut client, "CREATE TABLE game (id integer); CREATE INDEX game_id ON game (id)");
-    let since = "SELECT observed_since FROM monitoring.unused_indexes WHERE indexname = 'game_id'";
-    let before = value(&mut client, since);
+    let since = "SELECT verdict || ' ' || idx_scan || ' ' || (now() - observed_since > '9 days')
+                 FROM monitoring.unused_indexes WHERE indexname = 'game_id'";
+    record(&mut client);
+    observed_for(&mut client, "10 days");
+    run_sql(
+        &mut client,
+        "UPDATE groundskeeper.index_observation SET idx_scan = 7, scans = 7, last_scan = now() - interval '60 days'",
+    );
+    assert_eq!(value(&mut client, since), "unused 7 true", "the counter went from 7 to 0: it was reset");
     let started = value(&mut client, "SELECT pg_postmaster_start_time()");
     // A backend that is killed takes the others with it, but not the postmaster.
     let pid = value(&mut client, "SELECT pg_backend_pid()");
@@ -136,5 +143,80 @@ fn observation_starts_anew_when_a_crash_has_dropped_the_counters() {
         sleep(Duration::from_millis(50));
     };
     assert_eq!(value(&mut client, "SELECT pg_postmaster_start_time()"), started);
-    assert_ne!(value(&mut client, since), before);
+    assert_eq!(value(&mut client, since), "unused 7 true");
+    run_sql(&mut client, "DELETE FROM groundskeeper.metrics");
+    assert_eq!(value(&mut client, since), "too_early 7 false");
+    record(&mut client);
+    assert_eq!(value(&mut client, since), "too_early 7 false");
+}
+
+/// One look, which sees all that this session has done.
+fn record(client: &mut Client) {
+    run_sql(client, "SELECT pg_stat_force_next_flush()");
+    run_sql(client, "SELECT groundskeeper.record_metrics()");
+}
+
+/// As if all indexes had been there that long.
+fn observed_for(client: &mut Client, time: &str) {
+    let back = format!(
+        "UPDATE groundskeeper.index_observation
+            SET first_seen = first_seen - interval '{time}', last_scan = last_scan - interval '{time}'"
+    );
+    run_sql(client, &back);
+}
+
+#[test]
+fn scans_are_those_of_the_observed_time() {
+    let db = TestDb::installed(Template::Empty).unwrap();
+    let mut client = db.client().unwrap();
+    run_sql(&mut client, INDEXED);
+    let verdict = |client: &mut Client, index: &str| {
+        let sql = format!(
+            "SELECT concat_ws(' ', verdict, idx_scan, create_sql) FROM monitoring.unused_indexes
+             WHERE schemaname = 'league' AND indexname = '{index}'"
+        );
+        value(client, &sql)
+    };
+    let create = "CREATE INDEX bet_odds ON league.bet USING btree (odds, game_id)";
+    assert_eq!(verdict(&mut client, "bet_odds"), "too_early 0", "nobody has looked yet");
+    record(&mut client);
+    assert_eq!(verdict(&mut client, "bet_odds"), "too_early 0");
+    observed_for(&mut client, "6 days");
+    assert_eq!(verdict(&mut client, "bet_odds"), "too_early 0");
+    observed_for(&mut client, "1 day 1 minute");
+    assert_eq!(verdict(&mut client, "bet_odds"), format!("unused 0 {create}"));
+    assert_eq!(verdict(&mut client, "game_score"), "needed 5000");
+    // What nobody has scanned for a month was of use once.
+    observed_for(&mut client, "25 days");
+    assert!(verdict(&mut client, "game_score").starts_with("unused 5000 CREATE INDEX"));
+    run_sql(&mut client, "SELECT FROM league.game WHERE score = 1");
+    run_sql(&mut client, "SELECT pg_stat_force_next_flush()");
+    assert_eq!(verdict(&mut client, "game_score"), "needed 5001", "seen without another look");
+    record(&mut client);
+    // A reset takes nothing away.
+    run_sql(&mut client, "SELECT pg_stat_reset()");
+    assert_eq!(verdict(&mut client, "game_score"), "needed 5001");
+    record(&mut client);
+    run_sql(&mut client, "SELECT FROM league.game WHERE score = 1");
+    record(&mut client);
+    assert_eq!(verdict(&mut client, "game_score"), "needed 5002");
+    // The whole is as old as the whole, whatever its partitions are.
+    run_sql(
+        &mut client,
+        "CREATE TABLE league.quote_2025_03 PARTITION OF league.quote FOR VALUES FROM ('2025-03-01') TO ('2025-04-01')",
+    );
+    assert!(
+        verdict(&mut client, "quote_book")
+            .starts_with("unused 0 CREATE INDEX quote_book ON ONLY league.quote")
+    );
+    run_sql(&mut client, "DROP INDEX league.bet_odds");
+    record(&mut client);
+    let forgotten = "SELECT count(*) FROM groundskeeper.index_observation o
+                     WHERE NOT EXISTS (SELECT FROM pg_index i WHERE i.indexrelid = o.indexrelid)";
+    assert_eq!(value(&mut client, forgotten), "0");
+    // A look that finds nothing new writes nothing.
+    let written = "SELECT count(DISTINCT xmin::text) FROM groundskeeper.index_observation";
+    let before = value(&mut client, written);
+    record(&mut client);
+    assert_eq!(value(&mut client, written), before);
 }

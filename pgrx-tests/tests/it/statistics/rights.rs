@@ -73,7 +73,7 @@ fn code_in_a_relation_runs_as_its_owner() {
     let outcomes = call(&mut client, "update_table_statistics(true)");
     assert_eq!(of(&outcomes, "theirs.bait").action, "analyzed", "{outcomes:#?}");
     assert_eq!(of(&outcomes, "theirs.trap").action, "refreshed", "{outcomes:#?}");
-    assert_eq!(texts(&mut client, "SELECT who FROM theirs.trap").unwrap(), [hostile.as_str()]);
+    assert_eq!(texts(&mut client, "SELECT who FROM theirs.trap").unwrap(), std::slice::from_ref(&hostile));
     let taken = "SELECT count(*) FROM pg_db_role_setting WHERE setrole = 'postgres'::regrole";
     assert_eq!(text(&mut client, taken).unwrap(), "0");
     client.batch_execute("DROP SCHEMA theirs CASCADE").unwrap();

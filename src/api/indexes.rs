@@ -1,0 +1,34 @@
+//! `drop_unused_indexes`; which are unused is told by `monitoring.unused_indexes`.
+
+use super::given;
+use crate::unused_indexes;
+use pgrx::iter::TableIterator;
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::prelude::*;
+
+/// Queues the dropping of each unused index; a dry run only says which.
+#[pg_extern(schema = "groundskeeper", volatile, parallel_unsafe)]
+#[search_path(pg_catalog, pg_temp)]
+#[expect(clippy::type_complexity, reason = "pgrx reads the columns off the signature")]
+fn drop_unused_indexes(
+    dry_run: default!(Option<bool>, true),
+) -> Result<
+    TableIterator<
+        'static,
+        (
+            name!(item, String),
+            name!(action, String),
+            name!(state, String),
+            name!(detail, Option<String>),
+            name!(sql, Option<String>),
+        ),
+    >,
+    ErrorReport,
+> {
+    let outcomes = unused_indexes::drop_all(given(dry_run, "dry_run")?)?;
+    Ok(TableIterator::new(
+        outcomes
+            .into_iter()
+            .map(|o| (o.item, o.action.to_owned(), o.state.to_owned(), Some(o.detail), Some(o.sql))),
+    ))
+}

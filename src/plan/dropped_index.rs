@@ -1,0 +1,95 @@
+//! Unused indexes that `drop_unused_indexes()` has dropped: items of the change log, each taken back by itself.
+
+use super::journal::{self, Change};
+use super::rollback::{Reversal, Steps};
+use super::{JobRequest, Undo, Work};
+use crate::catalog;
+use crate::error::{Failure, Result};
+use crate::settings;
+use crate::sql::qualified;
+use groundskeeper_core::job::{Definition, Task};
+use groundskeeper_core::plan::{Action, Item, Qualified};
+use std::collections::HashMap;
+use std::sync::{LazyLock, Mutex, PoisonError};
+
+/// The item of a dropped index, by its id, if the change log has it standing.
+pub fn item(id: &str) -> Result<Option<&'static Item>> {
+    static ITEMS: LazyLock<Mutex<HashMap<String, &'static Item>>> = LazyLock::new(Mutex::default);
+    let mut items = ITEMS.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(item) = items.get(id) {
+        return Ok(Some(item));
+    }
+    let made = journal::standing()?.into_iter().filter(|change| change.item == id).find_map(|change| {
+        let table = change.undo.dropped_index?.table;
+        let name = id.strip_prefix(&format!("{SECTION}.{table}."))?.to_owned();
+        Some(of(table, name))
+    });
+    // Items live as long as the process, and so does one that is made here: once per index.
+    Ok(made.map(|made| {
+        let item: &'static Item = Box::leak(Box::new(made));
+        items.insert(id.to_owned(), item);
+        item
+    }))
+}
+
+const SECTION: &str = "beyond";
+
+/// The item of an index of a table.
+pub fn of(table: Qualified, name: String) -> Item {
+    Item {
+        section: SECTION.to_owned(),
+        relation: table,
+        action: Action::DroppedIndex { name },
+        needs: Vec::new(),
+    }
+}
+
+/// Records that an index was dropped, unless that has been recorded. One that was built again by hand meanwhile is
+/// another.
+pub fn record(index: &Qualified, definition: &Definition) -> Result<()> {
+    let item = of(definition.table.clone(), index.name.clone());
+    let recorded = |change: &Change| {
+        change.undo.dropped_index.as_ref().is_some_and(|dropped| dropped.oid == definition.oid)
+    };
+    if journal::standing()?.iter().any(|change| change.item == item.id() && recorded(change)) {
+        return Ok(());
+    }
+    let forward = format!("DROP INDEX {}", qualified(&index.schema, &index.name));
+    let work = Work {
+        inverse: definition.script(),
+        prior_definition: Some(definition.statement.clone()),
+        undo: Undo { dropped_index: Some(definition.clone()), ..Undo::default() },
+        ..Work::default()
+    };
+    journal::add(&item, &work, &[forward])
+}
+
+/// The index there again: at once over a small table, else by a job.
+pub fn reversal(item: &Item, name: &str, change: &Change) -> Result<Reversal> {
+    let Some(definition) = &change.undo.dropped_index else {
+        return Err(Failure::internal(format!("change {} does not say what it dropped", change.id)));
+    };
+    let index = Qualified { schema: definition.table.schema.clone(), name: name.to_owned() };
+    if catalog::index_named(&index.schema, name)?.is_some_and(|(_, valid)| valid) {
+        return Ok(Reversal::Gone(format!("index {name} is there again")));
+    }
+    let Some(table) = catalog::relation(&definition.table)? else {
+        return Ok(Reversal::Gone(format!("relation {} is gone", definition.table)));
+    };
+    let long = catalog::relation_bytes(table.oid)? > settings::inline_build_limit_bytes();
+    if long && definition.partitioned {
+        return Ok(Reversal::Refused(
+            "building it blocks the writers of all partitions; set groundskeeper.inline_build_limit above their size in \
+             a maintenance window"
+                .to_owned(),
+        ));
+    }
+    let task = Task::RestoreIndex { index, definition: definition.clone(), change: change.id };
+    let job = JobRequest { item: Some(item.id()), relation: definition.table.clone(), task };
+    Ok(Reversal::Steps(Box::new(Steps {
+        statements: definition.script(),
+        job: (!definition.partitioned).then_some(job),
+        long,
+        ..Steps::default()
+    })))
+}

@@ -1,0 +1,88 @@
+//! `drop_unused_indexes()`: what `monitoring.unused_indexes` says can go, dropped by jobs.
+
+use crate::error::Result;
+use crate::jobs;
+use crate::plan::{JobRequest, dropped_index, plan};
+use crate::sql::{self, required};
+use crate::subtransaction::isolated;
+use groundskeeper_core::job::{Definition, Task};
+use groundskeeper_core::plan::Qualified;
+use pgrx::pg_sys::Oid;
+
+/// What became of an index, or would.
+pub struct Outcome {
+    /// The item that the change log will have.
+    pub item: String,
+    /// `queue` or `skip`.
+    pub action: &'static str,
+    /// `queued`, in a dry run `pending`, or `blocked`.
+    pub state: &'static str,
+    /// The evidence, or what stands in the way.
+    pub detail: String,
+    /// The statement that drops it.
+    pub sql: String,
+}
+
+/// An index that is good for nothing.
+struct Unused {
+    index: Qualified,
+    evidence: String,
+    drop: String,
+    definition: Option<Definition>,
+}
+
+/// Queues the dropping of each unused index; a dry run only says which.
+pub fn drop_all(dry_run: bool) -> Result<Vec<Outcome>> {
+    let found = sql::rows(include_str!("unused_indexes/found.sql"), &[], |row| {
+        let schema: String = required(row, 1)?;
+        let table = Qualified { schema: schema.clone(), name: required(row, 3)? };
+        let (oid, kind): (Oid, String) = (required(row, 6)?, required(row, 7)?);
+        let comment: Option<String> = row.get(9)?;
+        Ok(Unused {
+            index: Qualified { schema, name: required(row, 2)? },
+            evidence: required(row, 4)?,
+            drop: required(row, 5)?,
+            definition: row.get::<String>(8)?.map(|statement| Definition {
+                oid: u32::from(oid),
+                table: table.clone(),
+                statement,
+                after: comment.into_iter().collect(),
+                partitioned: kind == "I",
+            }),
+        })
+    })?;
+    found.into_iter().map(|unused| drop_one(unused, dry_run)).collect()
+}
+
+fn drop_one(unused: Unused, dry_run: bool) -> Result<Outcome> {
+    let Unused { index, evidence, drop, definition } = unused;
+    let outcome =
+        |item: String, action, state, detail| Outcome { item, action, state, detail, sql: drop.clone() };
+    let Some(definition) = definition else {
+        let item = format!("{index}");
+        return Ok(outcome(item, "skip", "blocked", "its table is locked by another session".to_owned()));
+    };
+    let item = dropped_index::of(definition.table.clone(), index.name.clone()).id();
+    let planned = plan()?.items.iter().find(|planned| {
+        planned.relation.schema == index.schema
+            && planned.action.kind().ends_with("index")
+            && planned.action.object() == Some(&index.name)
+    });
+    if let Some(planned) = planned {
+        let detail = format!(
+            "the plan wants it: SELECT * FROM groundskeeper.rollback_plan(items => '{{{}}}') takes that back; {evidence}",
+            planned.id()
+        );
+        return Ok(outcome(item, "skip", "blocked", detail));
+    }
+    if dry_run {
+        return Ok(outcome(item, "queue", "pending", evidence));
+    }
+    let relation = definition.table.clone();
+    let task = Task::DropIndex { index, unused: Some(definition) };
+    let request = JobRequest { item: Some(item.clone()), relation, task };
+    Ok(match isolated(|| jobs::enqueue(&request)) {
+        Ok(job) => outcome(item, "queue", "queued", format!("job {job}: {evidence}")),
+        Err(failure) => outcome(item, "skip", "blocked", failure.one_line()),
+    })
+}
