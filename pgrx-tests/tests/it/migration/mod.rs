@@ -1,6 +1,7 @@
 //! RAW to STAGING.
 
 mod again;
+mod crash;
 mod failing;
 mod ways;
 
