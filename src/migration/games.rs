@@ -60,11 +60,14 @@ pub fn make(touched: Option<&str>, words: Words, rules: &str) -> Result<(Tally, 
             let every = |market: Market| format!("SELECT game_external_id FROM {}", market.raw());
             let touched = match touched {
                 Some(touched) => touched.to_owned(),
-                None => facts::tables_with_games()?.into_iter().map(every).collect::<Vec<_>>().join(" UNION ALL "),
+                None => {
+                    facts::tables_with_games()?.into_iter().map(every).collect::<Vec<_>>().join(" UNION ALL ")
+                }
             };
             let blanks = migration::BLANKS;
-            let ids =
-                format!("SELECT DISTINCT t.id::pg_catalog.text FROM ({touched}) t (id) WHERE t.id ~ {blanks} ORDER BY 1");
+            let ids = format!(
+                "SELECT DISTINCT t.id::pg_catalog.text FROM ({touched}) t (id) WHERE t.id ~ {blanks} ORDER BY 1"
+            );
             let ids = sql::texts(&ids, &[])?;
             make_these(&ids, words, rules)
         }

@@ -163,12 +163,7 @@ fn writers(raw: &str) -> Result<Vec<String>> {
 }
 
 /// Begins a run.
-pub fn begin(
-    execution: &str,
-    market: Market,
-    batch_size: i64,
-    horizon: &Horizon,
-) -> Result<i64> {
+pub fn begin(execution: &str, market: Market, batch_size: i64, horizon: &Horizon) -> Result<i64> {
     let caller = sql::texts("SELECT SESSION_USER::pg_catalog.text", &[])?.into_iter().next();
     let id = as_owner(|| {
         sql::returned(

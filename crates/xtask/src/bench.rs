@@ -51,8 +51,7 @@ fn score(server: &Server, rows: u64) -> Result<()> {
     let script = std::fs::read(repository().join("crates/xtask/bench/score.sql"))?;
     server.create_database("bench", "template0")?;
     let mut psql = server.client_program("psql", "bench");
-    psql.args(["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--set"])
-        .arg(format!("rows={rows}"));
+    psql.args(["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--set"]).arg(format!("rows={rows}"));
     let mut psql = psql.stdin(Stdio::piped()).spawn()?;
     if let Some(mut stdin) = psql.stdin.take() {
         stdin.write_all(&script)?;

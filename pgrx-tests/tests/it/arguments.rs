@@ -18,17 +18,27 @@ const MUTATORS: &str = "
      ORDER BY 1";
 
 /// Each argument of each of these that must not be NULL; a new function must find its way in here.
-const WITH_NULL: [(&str, &[&str]); 12] = [
+const WITH_NULL: [(&str, &[&str]); 17] = [
     (
         "SELECT groundskeeper.apply_plan dry_run sections",
         &["groundskeeper.apply_plan(NULL)", "groundskeeper.apply_plan(sections => ARRAY[NULL])"],
     ),
     ("SELECT groundskeeper.cancel_job job_id", &["groundskeeper.cancel_job(NULL)"]),
     ("SELECT groundskeeper.detach_partition partition", &["groundskeeper.detach_partition(NULL)"]),
+    (
+        "SELECT groundskeeper.fail_migration runs error",
+        &["groundskeeper.fail_migration(NULL, 'x')", "groundskeeper.fail_migration('{1}', NULL)"],
+    ),
     ("SELECT groundskeeper.look_after_jobs ", &[]),
     ("SELECT groundskeeper.measured_bloat relations", &[]),
+    (
+        "CALL groundskeeper.migrate_to_staging bet_type batch_size",
+        &["groundskeeper.migrate_to_staging(NULL, NULL)"],
+    ),
+    ("SELECT groundskeeper.migration_step run", &["groundskeeper.migration_step(NULL)"]),
     ("SELECT groundskeeper.relations_locked_by_others ", &[]),
     ("SELECT groundskeeper.reindex index", &["groundskeeper.reindex(NULL)"]),
+    ("SELECT groundskeeper.rescore relation", &["groundskeeper.rescore(NULL)"]),
     ("SELECT groundskeeper.resume ", &[]),
     ("SELECT groundskeeper.retry_job job_id", &["groundskeeper.retry_job(NULL)"]),
     (
@@ -40,6 +50,10 @@ const WITH_NULL: [(&str, &[&str]); 12] = [
         ],
     ),
     ("SELECT groundskeeper.sizes_without_waiting relations", &[]),
+    (
+        "SELECT groundskeeper.start_migration bet_type batch_size",
+        &["groundskeeper.start_migration('total', NULL)"],
+    ),
     (
         "CALL groundskeeper.wait_for_job job_id timeout state",
         &["groundskeeper.wait_for_job(NULL)", "groundskeeper.wait_for_job(1, NULL)"],

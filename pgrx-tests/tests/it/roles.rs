@@ -27,12 +27,22 @@ const REACHABLE: &str = "
      GROUP BY c.oid ORDER BY 1";
 
 /// What only computes.
-const PURE: [&str; 10] = [
+const PURE: [&str; 20] = [
+    "american_to_decimal",
+    "american_to_probability",
     "base_quality_factor",
     "check_quality_rules",
+    "decimal_to_american",
     "default_quality_rules",
+    "game_quality_score",
+    "game_validation_status",
+    "is_known_team",
+    "market_hold",
     "moneyline_quality_issues",
     "moneyline_quality_score",
+    "no_vig_probability",
+    "normalized_team",
+    "probability_to_american",
     "spread_quality_issues",
     "spread_quality_score",
     "total_quality_issues",
@@ -41,7 +51,16 @@ const PURE: [&str; 10] = [
 ];
 
 /// What changes something.
-const MUTATORS: [&str; 5] = ["apply_plan", "cancel_job", "resume", "retry_job", "rollback_plan"];
+const MUTATORS: [&str; 8] = [
+    "apply_plan",
+    "cancel_job",
+    "migrate_to_staging",
+    "migration_step",
+    "rescore",
+    "resume",
+    "retry_job",
+    "rollback_plan",
+];
 
 fn of_role(query: &str, role: &str) -> String {
     query.replace(":role", &format!("'{}'", role.replace('\'', "''")))
@@ -121,6 +140,8 @@ fn a_member_of_pg_monitor_reads_all_and_changes_nothing() {
             "groundskeeper.change_log SELECT",
             "groundskeeper.job_history SELECT",
             "groundskeeper.jobs SELECT",
+            "groundskeeper.migration_failures SELECT",
+            "groundskeeper.migration_runs SELECT",
             "groundskeeper.quality_rules SELECT",
             "monitoring.connection_stats SELECT",
             "monitoring.slow_queries SELECT",

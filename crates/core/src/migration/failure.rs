@@ -38,9 +38,7 @@ mod tests {
 
     #[test]
     fn a_records_values_cost_the_record_and_all_else_ends_the_run() {
-        for sqlstate in
-            ["22003", "22001", "23514", "23502", "23505", "44000", "P0001", "54000", "XX000"]
-        {
+        for sqlstate in ["22003", "22001", "23514", "23502", "23505", "44000", "P0001", "54000", "XX000"] {
             assert!(is_of_a_record(sqlstate), "{sqlstate}");
         }
         for sqlstate in [

@@ -250,7 +250,8 @@ impl Shape {
 /// the dates.
 #[must_use]
 pub fn games(raw: &[Market], touched: Option<&str>, words: Words) -> String {
-    let touching = if touched.is_some() { "JOIN touched t ON t.external_id = r.game_external_id" } else { "" };
+    let touching =
+        if touched.is_some() { "JOIN touched t ON t.external_id = r.game_external_id" } else { "" };
     let records: Vec<String> = raw
         .iter()
         .map(|market| {

@@ -67,7 +67,8 @@ fn what_moved_is_staged_again_in_place() {
     migrate(&mut client);
     assert_eq!(processed(&mut client), ["moneyline 0/0", "spread 1/1", "total 0/0"]);
     assert_eq!(text(&mut client, ids).unwrap(), before);
-    let moved = "SELECT string_agg(format('%s %s', spread_odds, favorite_team_normalized), ' ' ORDER BY raw_id)
+    let moved =
+        "SELECT string_agg(format('%s %s', spread_odds, favorite_team_normalized), ' ' ORDER BY raw_id)
                    FROM staging.spreads WHERE spread_odds IN (-123, -124)";
     assert_eq!(text(&mut client, moved).unwrap(), "-123 NYY");
     migrate(&mut client);
@@ -81,7 +82,8 @@ fn a_low_id_that_is_committed_late_is_not_missed() {
     simulate(&mut client, 1_000);
     migrate(&mut client);
     // Long ago by its own account, so only its id could tell that it is new.
-    let late = ONE_MORE.replace("game_date)", "game_date, updated_at)").replace("-13')", "-13', '2020-01-01')");
+    let late =
+        ONE_MORE.replace("game_date)", "game_date, updated_at)").replace("-13')", "-13', '2020-01-01')");
     let mut slow = db.client().unwrap();
     slow.batch_execute("BEGIN").unwrap();
     slow.batch_execute(&late).unwrap();
@@ -115,7 +117,9 @@ fn a_row_put_in_below_the_others_is_found_by_its_moment_or_within_a_day() {
     migrate(&mut client);
     assert_eq!(processed(&mut client)[0], "moneyline 0/0");
     client
-        .batch_execute("UPDATE groundskeeper.migration_progress SET swept_at = swept_at - interval '25 hours'")
+        .batch_execute(
+            "UPDATE groundskeeper.migration_progress SET swept_at = swept_at - interval '25 hours'",
+        )
         .unwrap();
     migrate(&mut client);
     assert_eq!(processed(&mut client)[0], "moneyline 1/1");

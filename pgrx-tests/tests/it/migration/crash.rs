@@ -15,7 +15,8 @@ const CALL: &str = "CALL groundskeeper.migrate_to_staging(batch_size => 200)";
 fn killed_at_any_moment_and_run_again_leaves_no_gap_and_no_duplicate() {
     let server = Options::default().start().unwrap();
     let base = server.base().to_owned();
-    let db = TestDb::on(groundskeeper_sandbox::server::Server::attach(&base).unwrap(), Template::ShapeA).unwrap();
+    let db =
+        TestDb::on(groundskeeper_sandbox::server::Server::attach(&base).unwrap(), Template::ShapeA).unwrap();
     db.install().unwrap();
     db.settle().unwrap();
     simulate(&mut db.client().unwrap(), 20_000);
@@ -39,7 +40,8 @@ fn killed_at_any_moment_and_run_again_leaves_no_gap_and_no_duplicate() {
     let sums = text(&mut client, sums).unwrap();
     let (processed, staged) = sums.split_once(' ').unwrap();
     assert_eq!(processed, staged);
-    let open = "public.pipeline_execution_log WHERE status = 'running' OR records_processed <> records_successful";
+    let open =
+        "public.pipeline_execution_log WHERE status = 'running' OR records_processed <> records_successful";
     assert_eq!(count(&mut client, open), 0);
     let interrupted = "groundskeeper.migration_runs WHERE error = 'interrupted'";
     assert!(count(&mut client, interrupted) > 0);
@@ -62,7 +64,10 @@ fn a_terminated_or_cancelled_run_does_not_hold_up_the_next() {
         let mut other = db.client().unwrap();
         other.batch_execute("CALL groundskeeper.migrate_to_staging('spread')").unwrap();
         assert_eq!(
-            count(&mut client, "groundskeeper.migration_runs WHERE state = 'running' AND bet_type = 'spread'"),
+            count(
+                &mut client,
+                "groundskeeper.migration_runs WHERE state = 'running' AND bet_type = 'spread'"
+            ),
             0
         );
     }

@@ -93,9 +93,12 @@ fn a_row_that_moved_and_cannot_be_written_keeps_what_was_staged() {
 fn a_game_that_cannot_be_written_holds_back_its_records_and_no_others() {
     let (_db, mut client) = installed(Template::ShapeA);
     simulate(&mut client, 3_000);
-    let game = text(&mut client, "SELECT game_external_id FROM raw_data.totals_raw ORDER BY id LIMIT 1").unwrap();
+    let game =
+        text(&mut client, "SELECT game_external_id FROM raw_data.totals_raw ORDER BY id LIMIT 1").unwrap();
     client
-        .batch_execute(&format!("ALTER TABLE staging.games ADD CONSTRAINT poison CHECK (external_id <> '{game}')"))
+        .batch_execute(&format!(
+            "ALTER TABLE staging.games ADD CONSTRAINT poison CHECK (external_id <> '{game}')"
+        ))
         .unwrap();
     migrate(&mut client);
     assert_complete(&mut client);
@@ -106,7 +109,10 @@ fn a_game_that_cannot_be_written_holds_back_its_records_and_no_others() {
     );
     let held_back = count(&mut client, &of_game);
     assert!(held_back > 0);
-    assert_eq!(count(&mut client, "groundskeeper.migration_failures WHERE reason = 'game_not_staged'"), held_back);
+    assert_eq!(
+        count(&mut client, "groundskeeper.migration_failures WHERE reason = 'game_not_staged'"),
+        held_back
+    );
     assert_eq!(count(&mut client, "groundskeeper.migration_failures"), held_back);
     client.batch_execute("ALTER TABLE staging.games DROP CONSTRAINT poison").unwrap();
     migrate(&mut client);

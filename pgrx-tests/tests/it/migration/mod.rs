@@ -3,6 +3,10 @@
 mod again;
 mod crash;
 mod failing;
+mod fuzz;
+mod rights;
+mod rules;
+mod shapes;
 mod ways;
 
 use groundskeeper_sandbox::raw::Market;
