@@ -96,7 +96,7 @@ fn games_come_from_all_raw_tables_with_the_date_collected_last() {
             "put off CHC@NYM 2025-06-15 2025 99.99 validated",
             "totals only ATH@   69.99 low_coverage",
             "twice @NYM 2025-06-13 2025 69.99 low_coverage",
-            "twice @    ",
+            "twice @    pending",
         ]
     );
     assert_eq!(count(&mut client, "staging.games WHERE venue = 'kept'"), 2);

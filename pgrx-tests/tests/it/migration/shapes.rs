@@ -27,7 +27,7 @@ fn shape_b_is_staged_in_its_own_words() {
             "SELECT string_agg(DISTINCT validation_status, ' ' ORDER BY validation_status) FROM staging.{table}"
         )
     };
-    assert_eq!(text(&mut client, &words("moneylines")).unwrap(), "invalid valid warning");
+    assert_eq!(text(&mut client, &words("moneylines")).unwrap(), "valid warning");
     assert_eq!(text(&mut client, &words("games")).unwrap(), "valid warning");
     let games = "staging.spreads s WHERE s.game_id IS NOT NULL
                    AND NOT EXISTS (SELECT FROM staging.games g WHERE g.external_id = s.game_id)";
