@@ -11,8 +11,8 @@ use groundskeeper_core::quality::{Bet, Game, Issue, Record, base_factor, status}
 use pgrx::prelude::*;
 
 pub use arguments::Text;
-use arguments::{Measure, RawData, RulesArgument};
-use call_site::{CallSite, KeptNumeric};
+use arguments::{Codes, Measure, Number, RawData, RulesArgument};
+use call_site::{CallSite, KeptCodes, KeptNumeric};
 
 /// A word of ours as SQL sees it.
 type Code = &'static str;
@@ -107,7 +107,7 @@ fn moneyline_quality_issues(
     created_at: Option<TimestampWithTimeZone>,
     rules: default!(RulesArgument<'_>, "NULL"),
     fcinfo: pg_sys::FunctionCallInfo,
-) -> Vec<Code> {
+) -> Option<KeptCodes> {
     let bet = Bet::Moneyline { home_odds, away_odds };
     let record = record(sportsbook_name, game_external_id, source, raw_data, collected_at, created_at, bet);
     issues(fcinfo, rules, &record)
@@ -126,7 +126,7 @@ fn spread_quality_issues(
     created_at: Option<TimestampWithTimeZone>,
     rules: default!(RulesArgument<'_>, "NULL"),
     fcinfo: pg_sys::FunctionCallInfo,
-) -> Vec<Code> {
+) -> Option<KeptCodes> {
     let bet = Bet::Spread { has_value: spread_value.is_finite(), odds: spread_odds };
     let record = record(sportsbook_name, game_external_id, source, raw_data, collected_at, created_at, bet);
     issues(fcinfo, rules, &record)
@@ -146,7 +146,7 @@ fn total_quality_issues(
     created_at: Option<TimestampWithTimeZone>,
     rules: default!(RulesArgument<'_>, "NULL"),
     fcinfo: pg_sys::FunctionCallInfo,
-) -> Vec<Code> {
+) -> Option<KeptCodes> {
     let bet = Bet::Total { has_points: total_points.is_finite(), over_odds, under_odds };
     let record = record(sportsbook_name, game_external_id, source, raw_data, collected_at, created_at, bet);
     issues(fcinfo, rules, &record)
@@ -155,16 +155,18 @@ fn total_quality_issues(
 /// NULL for a NULL score: what was not scored has no status. NaN is no score and so `invalid`.
 #[pg_extern(schema = "groundskeeper", immutable, parallel_safe)]
 fn validation_status(
-    score: Option<AnyNumeric>,
-    issues: default!(Option<Array<'_, &str>>, "'{}'"),
+    score: Option<Number<'_>>,
+    issues: default!(Codes, "'{}'"),
     rules: default!(RulesArgument<'_>, "NULL"),
     fcinfo: pg_sys::FunctionCallInfo,
 ) -> Option<Code> {
     // SAFETY: the function manager called us with it, and nothing else in this call asks for its call site.
-    let rules = unsafe { CallSite::of(fcinfo) }.rules(rules);
-    let score = score?;
+    let site = unsafe { CallSite::of(fcinfo) };
+    site.rules(rules);
+    let hundredths = site.hundredths(score?, whole_hundredths)?;
+    let issues = issues.array();
     let issues = issues.iter().flat_map(|codes| codes.iter().flatten());
-    Some(status(whole_hundredths(score), issues, rules).code())
+    Some(status(hundredths, issues, site.rules(rules)).code())
 }
 
 #[pg_extern(schema = "groundskeeper", immutable, parallel_safe)]
@@ -231,10 +233,15 @@ fn score(fcinfo: pg_sys::FunctionCallInfo, rules: RulesArgument<'_>, record: &Re
 }
 
 /// No issue depends on the rules, but rules that a score would refuse are refused here too.
-fn issues(fcinfo: pg_sys::FunctionCallInfo, rules: RulesArgument<'_>, record: &Record<'_>) -> Vec<Code> {
+fn issues(
+    fcinfo: pg_sys::FunctionCallInfo,
+    rules: RulesArgument<'_>,
+    record: &Record<'_>,
+) -> Option<KeptCodes> {
     // SAFETY: the function manager called us with it, and nothing else in this call asks for its call site.
-    unsafe { CallSite::of(fcinfo) }.rules(rules);
-    record.issues().iter().map(Issue::code).collect()
+    let site = unsafe { CallSite::of(fcinfo) };
+    site.rules(rules);
+    site.codes(record.issues().iter().map(Issue::code).collect())
 }
 
 /// A number's whole hundredths, rounded down: thresholds are hundredths, so no comparison changes by it.

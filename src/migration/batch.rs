@@ -67,9 +67,14 @@ pub fn migrate(shape: &Shape, rules: &str, rows: &Rows) -> Result<Tally> {
 /// Whether nothing of the batch can be staged yet, as no row at or beyond it is.
 fn is_fresh(shape: &Shape, rows: &Rows) -> Result<bool> {
     let Rows::Range(after, ..) = rows else { return Ok(false) };
-    let beyond =
-        format!("SELECT NOT EXISTS (SELECT FROM {} s WHERE s.{} > $1)", shape.market.staging(), shape.raw_id);
-    Ok(sql::first(&beyond, &[(*after).into()], |row| required::<bool>(row, 1))? == Some(true))
+    // The highest one is at the end of the index; whether a higher one exists might be planned as a scan.
+    let highest = format!(
+        "SELECT pg_catalog.max(s.{})::pg_catalog.int8 FROM {} s",
+        shape.raw_id,
+        shape.market.staging()
+    );
+    let highest = sql::first(&highest, &[], |row| Ok(row.get::<i64>(1)?))?.flatten();
+    Ok(highest.is_none_or(|highest| highest <= *after))
 }
 
 struct Batch<'a> {

@@ -96,6 +96,12 @@ pub fn make_these(ids: &[String], words: Words, rules: &str) -> Result<(Tally, H
 }
 
 fn write(touched: Option<&str>, words: Words, rules: &str, ids: Option<&[String]>) -> Result<Tally> {
+    // Sorting all records by each part of them takes several times as long as hashing them.
+    sql::run(
+        "SELECT pg_catalog.set_config('work_mem',
+                    GREATEST(pg_catalog.pg_size_bytes(pg_catalog.current_setting('work_mem')), 134217728) / 1024 || 'kB', true)",
+        &[],
+    )?;
     let statement = migration::games(&facts::tables_with_games()?, touched, words);
     let mut args: Vec<DatumWithOid> = vec![rules.into()];
     args.extend(ids.map(|ids| DatumWithOid::from(ids.to_vec())));

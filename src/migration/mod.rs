@@ -148,8 +148,7 @@ fn make_games(run: &mut Run, shape: &Shape, rules: &str) -> Result<bool> {
         if let Some(notice) = tally.notice() {
             notice!("{notice}");
         }
-        let note = serde_json::to_value(&tally).map_err(|error| Failure::internal(error.to_string()))?;
-        run.annotate(&serde_json::json!({ "games": note }))?;
+        run.annotate_games(&tally)?;
     }
     let by_moment = run.after > i64::MIN && run.moved_since.is_some();
     run.phase = if by_moment { Phase::Moved } else { Phase::New };

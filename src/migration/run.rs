@@ -1,10 +1,10 @@
 //! A run over one market: its memory is a row of `groundskeeper.migration_runs`, written with each batch.
 
+use super::games;
 use crate::error::{Failure, Result};
 use crate::extension::{as_owner, home};
 use crate::sql::{self, required};
 use groundskeeper_core::migration::Market;
-use serde_json::Value;
 
 /// What a run does next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -282,12 +282,16 @@ impl Run {
         })
     }
 
-    /// Adds to what the log says of the run.
-    pub fn annotate(&self, note: &Value) -> Result<()> {
+    /// Adds what became of the games to what the log says of the run.
+    pub fn annotate_games(&self, games: &games::Tally) -> Result<()> {
+        let games = serde_json::to_string(games).map_err(|error| Failure::internal(error.to_string()))?;
         as_owner(|| {
             sql::run(
-                "UPDATE groundskeeper.migration_runs SET metadata = metadata || $2::pg_catalog.jsonb WHERE run_id = $1",
-                &[self.id.into(), note.to_string().into()],
+                "UPDATE groundskeeper.migration_runs
+                    SET metadata = pg_catalog.jsonb_build_object('games', $2::pg_catalog.jsonb
+                            || pg_catalog.jsonb_build_object('made_at', pg_catalog.clock_timestamp()))
+                  WHERE run_id = $1",
+                &[self.id.into(), games.into()],
             )
         })
     }

@@ -57,6 +57,38 @@ impl<'fcx> RulesArgument<'fcx> {
     }
 }
 
+/// A `numeric` whose value may be known from an equal one before it.
+#[derive(Clone, Copy)]
+pub struct Number<'fcx> {
+    image: &'fcx [u8],
+    datum: pg_sys::Datum,
+}
+
+impl<'fcx> Number<'fcx> {
+    /// The numeric's content without its varlena header; equal ones are equal numbers.
+    pub fn image(self) -> &'fcx [u8] {
+        self.image
+    }
+
+    /// The number itself.
+    pub fn value(self) -> Option<AnyNumeric> {
+        // SAFETY: the function's argument, a numeric that is not NULL.
+        unsafe { AnyNumeric::from_datum(self.datum, false) }
+    }
+}
+
+/// An array of `text`, unread where it is empty.
+#[derive(Clone, Copy, Default)]
+pub struct Codes(Option<pg_sys::Datum>);
+
+impl Codes {
+    /// The array, unless it is NULL or empty.
+    pub fn array<'a>(self) -> Option<Array<'a, &'a str>> {
+        // SAFETY: the function's argument, an array of text that is not NULL.
+        self.0.and_then(|datum| unsafe { Array::from_datum(datum, false) })
+    }
+}
+
 /// How much of a variable-length value is read.
 #[derive(Clone, Copy)]
 enum Extent {
@@ -107,6 +139,46 @@ macro_rules! read_from_bytes {
             }
         }
     };
+}
+
+pgrx::impl_sql_translatable!(Number<'_>, arg_only = "numeric");
+
+impl<'fcx> FromDatum for Number<'fcx> {
+    #[inline]
+    unsafe fn from_polymorphic_datum(datum: pg_sys::Datum, is_null: bool, _: pg_sys::Oid) -> Option<Self> {
+        // SAFETY: not NULL, and the caller vouches for the SQL type, which is a varlena.
+        (!is_null).then(|| Self { image: unsafe { borrow(datum, Extent::Whole) }, datum })
+    }
+}
+
+// SAFETY: it goes through `from_datum`, which looks at whether the argument is NULL before it reads it.
+unsafe impl<'fcx> ArgAbi<'fcx> for Number<'fcx> {
+    #[inline]
+    unsafe fn unbox_arg_unchecked(arg: Arg<'_, 'fcx>) -> Self {
+        // SAFETY: the caller vouches for an argument of the SQL type that is not NULL.
+        unsafe { arg.unbox_arg_using_from_datum() }.unwrap_or(Self { image: &[], datum: 0.into() })
+    }
+}
+
+pgrx::impl_sql_translatable!(Codes, arg_only = "text[]");
+
+impl FromDatum for Codes {
+    #[inline]
+    unsafe fn from_polymorphic_datum(datum: pg_sys::Datum, is_null: bool, _: pg_sys::Oid) -> Option<Self> {
+        // An array's first word is the number of its dimensions, which the empty one has none of.
+        // SAFETY: not NULL, and the caller vouches for the SQL type, which is a varlena.
+        let is_empty = || unsafe { borrow(datum, Extent::First(4)) }.iter().all(|byte| *byte == 0);
+        Some(Self((!is_null && !is_empty()).then_some(datum)))
+    }
+}
+
+// SAFETY: it goes through `from_datum`, which looks at whether the argument is NULL before it reads it.
+unsafe impl<'fcx> ArgAbi<'fcx> for Codes {
+    #[inline]
+    unsafe fn unbox_arg_unchecked(arg: Arg<'_, 'fcx>) -> Self {
+        // SAFETY: the caller vouches for an argument of the SQL type, which lives as long as the call.
+        unsafe { arg.unbox_arg_using_from_datum() }.unwrap_or_default()
+    }
 }
 
 pgrx::impl_sql_translatable!(Text<'_>, arg_only = "text");

@@ -6,7 +6,7 @@ use pgrx::callconv::{BoxRet, FcInfo};
 use pgrx::pg_sys::Datum;
 use pgrx::prelude::*;
 
-use super::arguments::RulesArgument;
+use super::arguments::{Number, RulesArgument};
 use super::rules;
 
 /// Prime, and so without a collision among scores that differ by whole points.
@@ -18,6 +18,21 @@ pub struct CallSite {
     context: pg_sys::MemoryContext,
     rules: Option<(Box<[u8]>, Rules)>,
     numerics: [Option<(Score, Datum)>; KEPT_NUMERICS],
+    hundredths: Option<(Box<[u8]>, i64)>,
+    no_codes: Option<Datum>,
+}
+
+/// An array of text that may be handed out again.
+pub struct KeptCodes(Datum);
+
+pgrx::impl_sql_translatable!(KeptCodes, "text[]");
+
+// SAFETY: the datum is an array of text that lives at least as long as the row's memory context.
+unsafe impl BoxRet for KeptCodes {
+    unsafe fn box_into<'fcx>(self, fcinfo: &mut FcInfo<'fcx>) -> pgrx::datum::Datum<'fcx> {
+        // SAFETY: as above, and it is never NULL.
+        unsafe { fcinfo.return_raw_datum(self.0) }
+    }
 }
 
 /// A `numeric` that may be handed out again.
@@ -46,7 +61,13 @@ impl CallSite {
         unsafe {
             let place = &mut *(*fcinfo).flinfo;
             if place.fn_extra.is_null() {
-                let new = Self { context: place.fn_mcxt, rules: None, numerics: [None; KEPT_NUMERICS] };
+                let new = Self {
+                    context: place.fn_mcxt,
+                    rules: None,
+                    numerics: [None; KEPT_NUMERICS],
+                    hundredths: None,
+                    no_codes: None,
+                };
                 place.fn_extra = PgMemoryContexts::For(place.fn_mcxt).leak_and_drop_on_delete(new).cast();
             }
             &mut *place.fn_extra.cast()
@@ -60,6 +81,30 @@ impl CallSite {
             self.rules = Some((image.into(), rules::read_or_raise(image)));
         }
         self.rules.as_ref().map_or(&Rules::DEFAULT, |(_, rules)| rules)
+    }
+
+    /// A number's whole hundredths, worked out by `read` unless it is the number of the call before.
+    pub fn hundredths(&mut self, number: Number<'_>, read: impl FnOnce(AnyNumeric) -> i64) -> Option<i64> {
+        if let Some((image, hundredths)) = &self.hundredths
+            && **image == *number.image()
+        {
+            return Some(*hundredths);
+        }
+        let hundredths = read(number.value()?);
+        self.hundredths = Some((number.image().into(), hundredths));
+        Some(hundredths)
+    }
+
+    /// The codes as an array of text; most records have none.
+    pub fn codes(&mut self, codes: Vec<&'static str>) -> Option<KeptCodes> {
+        if !codes.is_empty() {
+            return codes.into_datum().map(KeptCodes);
+        }
+        if self.no_codes.is_none() {
+            // SAFETY: the context belongs to the FmgrInfo that we were called with, so it is alive.
+            self.no_codes = unsafe { PgMemoryContexts::For(self.context).switch_to(|_| codes.into_datum()) };
+        }
+        self.no_codes.map(KeptCodes)
     }
 
     /// The score as a `numeric` with two decimals.

@@ -265,12 +265,12 @@ pub fn games(raw: &[Market], touched: Option<&str>, words: Words) -> String {
         .collect();
     let touched = touched.unwrap_or("SELECT NULL");
     // One pass counts each of these by itself: together they are nearly as many as the records.
-    let parts = ["sportsbook_name", "game_date", "home", "away"];
+    let parts = [("book", "sportsbook_name"), ("date", "game_date"), ("teams", "home, away")];
     let team = |side: &str| {
         format!(
             "(pg_catalog.array_agg(groundskeeper.normalized_team({side})
                   ORDER BY groundskeeper.is_known_team({side}) DESC, collected_at DESC, {side})
-              FILTER (WHERE part = '{side}' AND {side} ~ {BLANKS}))[1]"
+              FILTER (WHERE part = 'teams' AND {side} ~ {BLANKS}))[1]"
         )
     };
     let status = format!("groundskeeper.game_validation_status(books, records, {RULES})");
@@ -285,8 +285,8 @@ pub fn games(raw: &[Market], touched: Option<&str>, words: Words) -> String {
               GROUP BY GROUPING SETS ({sets})),
          counted AS (
              SELECT external_id,
-                    pg_catalog.count(*) FILTER (WHERE part = 'sportsbook_name' AND sportsbook_name ~ {BLANKS}) AS books,
-                    pg_catalog.sum(records) FILTER (WHERE part = 'sportsbook_name')::pg_catalog.int8 AS records,
+                    pg_catalog.count(*) FILTER (WHERE part = 'book' AND sportsbook_name ~ {BLANKS}) AS books,
+                    pg_catalog.sum(records) FILTER (WHERE part = 'book')::pg_catalog.int8 AS records,
                     (pg_catalog.array_agg(game_date ORDER BY collected_at DESC, game_date DESC)
                      FILTER (WHERE game_date IS NOT NULL))[1] AS game_date,
                     pg_catalog.array_agg(game_date ORDER BY game_date) FILTER (WHERE game_date IS NOT NULL) AS dates,
@@ -330,8 +330,8 @@ pub fn games(raw: &[Market], touched: Option<&str>, words: Words) -> String {
                                              ORDER BY c.external_id)::pg_catalog.text
                    FROM (SELECT external_id, dates, game_date FROM game WHERE pg_catalog.cardinality(dates) > 1
                           ORDER BY external_id LIMIT 20) c)",
-        part = parts.map(|part| format!("WHEN GROUPING({part}) = 0 THEN '{part}'")).join(" "),
-        sets = parts.map(|part| format!("(external_id, {part})")).join(", "),
+        part = parts.map(|(part, columns)| format!("WHEN GROUPING({columns}) = 0 THEN '{part}'")).join(" "),
+        sets = parts.map(|(_, columns)| format!("(external_id, {columns})")).join(", "),
         records = records.join(" UNION ALL "),
         home = team("home"),
         away = team("away"),

@@ -1,7 +1,12 @@
 //! RAW to STAGING.
 
 mod again;
+mod crash;
 mod failing;
+mod fuzz;
+mod rights;
+mod rules;
+mod shapes;
 mod ways;
 
 use groundskeeper_sandbox::raw::Market;
