@@ -38,6 +38,7 @@ pub fn start(bet_type: Option<&str>, batch_size: i32) -> Result<Vec<i64>> {
     for market in &markets {
         let shape = facts::shape(*market)?;
         warn_of_missing_indexes(&shape)?;
+        refuse_lowest_id(*market)?;
     }
     let execution = sql::texts("SELECT pg_catalog.gen_random_uuid()::pg_catalog.text", &[])?;
     let execution = execution.first().ok_or_else(|| Failure::internal("no execution id"))?;
@@ -84,6 +85,20 @@ fn prepare_transaction() -> Result<()> {
     // A policy that hid staged rows would have them staged twice.
     sql::run("SELECT pg_catalog.set_config('row_security', 'off', true)", &[])?;
     sql::run("SET CONSTRAINTS ALL IMMEDIATE", &[])
+}
+
+/// Ids above the lowest one are staged; a row that has the lowest itself would silently be left out.
+fn refuse_lowest_id(market: Market) -> Result<()> {
+    let raw = market.raw();
+    let there = format!("SELECT EXISTS (SELECT FROM {raw} r WHERE r.id = $1)");
+    if sql::first(&there, &[i64::MIN.into()], |row| required::<bool>(row, 1))? != Some(true) {
+        return Ok(());
+    }
+    Err(Failure::new(
+        PgSqlErrorCode::ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE,
+        format!("{raw} has a row with the lowest id that there is: {}", i64::MIN),
+    )
+    .hint("Give that row another id."))
 }
 
 fn warn_of_missing_indexes(shape: &Shape) -> Result<()> {

@@ -162,18 +162,18 @@ impl Shape {
     }
 
     /// Stages the raw rows of the scope again that have moved since, in place. What a staging row was made from is
-    /// told by its `updated_at`, which is the raw row's.
+    /// told by its `updated_at`, which is the raw row's; a raw row without that moment never moves.
     #[must_use]
     pub fn update(&self, scope: Scope) -> String {
         let set: Vec<String> = self.columns().iter().map(|column| format!("{column} = y.{column}")).collect();
         let moved = format!(
-            " AND EXISTS (SELECT FROM {} s WHERE s.{} = r.id AND (s.updated_at IS NULL OR r.updated_at > s.updated_at))",
+            " AND EXISTS (SELECT FROM {} s WHERE s.{} = r.id AND (r.updated_at > s.updated_at OR (s.updated_at IS NULL AND r.updated_at IS NOT NULL)))",
             self.market.staging(),
             self.raw_id
         );
         format!(
             "UPDATE {staging} s SET {set} FROM ({records}) y
-              WHERE s.{raw_id} = y.raw_row AND (s.updated_at IS NULL OR y.updated_at > s.updated_at)",
+              WHERE s.{raw_id} = y.raw_row AND (y.updated_at > s.updated_at OR (s.updated_at IS NULL AND y.updated_at IS NOT NULL))",
             staging = self.market.staging(),
             set = set.join(", "),
             raw_id = self.raw_id,
@@ -190,7 +190,7 @@ impl Shape {
                 SET data_quality_score = y.data_quality_score, validation_status = y.validation_status,
                     validation_errors = y.validation_errors
                FROM ({records}) y
-              WHERE s.{raw_id} = y.raw_row AND y.updated_at <= s.updated_at
+              WHERE s.{raw_id} = y.raw_row AND (y.updated_at IS NULL OR y.updated_at <= s.updated_at)
                 AND (s.data_quality_score, s.validation_status::pg_catalog.text, s.validation_errors)
                     IS DISTINCT FROM (y.data_quality_score, y.validation_status, y.validation_errors)",
             staging = self.market.staging(),
