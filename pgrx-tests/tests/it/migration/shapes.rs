@@ -9,6 +9,11 @@ use super::{assert_complete, count, installed, migrate, simulate};
 fn shape_b_is_staged_in_its_own_words() {
     let (_db, mut client) = installed(Template::ShapeB);
     simulate(&mut client, 5_000);
+    client
+        .batch_execute(
+            "INSERT INTO raw_data.totals_raw (source, game_external_id) VALUES ('FEED', 'one book at most')",
+        )
+        .unwrap();
     // A scale of its own in staging.spreads: nothing is staged anywhere before somebody decides what it means.
     let call = "CALL groundskeeper.migrate_to_staging()";
     let refused = refusal(&mut client, call).unwrap();
