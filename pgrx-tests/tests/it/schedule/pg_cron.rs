@@ -80,7 +80,8 @@ fn in_the_same_database_its_jobs_run() {
     let failed = "SELECT count(*) FROM cron.job_run_details WHERE status = 'failed' AND return_message ~ 'scheduled maintenance failed'";
     until("its trace", 10, || text(&mut client, failed).unwrap() != "0");
 
-    assert_eq!(call(&mut client, "unschedule_maintenance()").len(), 7);
+    // the entries; making up for missed runs is none of them
+    assert_eq!(call(&mut client, "unschedule_maintenance()").len(), 6);
     let left = texts(&mut client, "SELECT jobname FROM cron.job").unwrap();
     assert_eq!(left, ["groundskeeper's own"]);
 }
