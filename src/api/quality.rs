@@ -163,10 +163,12 @@ fn validation_status(
     // SAFETY: the function manager called us with it, and nothing else in this call asks for its call site.
     let site = unsafe { CallSite::of(fcinfo) };
     site.rules(rules);
-    let hundredths = site.hundredths(score?, whole_hundredths)?;
-    let issues = issues.array();
-    let issues = issues.iter().flat_map(|codes| codes.iter().flatten());
-    Some(status(hundredths, issues, site.rules(rules)).code())
+    let score = score?;
+    site.status(score, issues, |rules| {
+        let issues = issues.array();
+        let issues = issues.iter().flat_map(|codes| codes.iter().flatten());
+        Some(status(whole_hundredths(score.value()?), issues, rules).code())
+    })
 }
 
 #[pg_extern(schema = "groundskeeper", immutable, parallel_safe)]

@@ -131,6 +131,10 @@ pub fn step(run: i64) -> Result<bool> {
     Lock::Market(run.market).take();
     let shape = facts::shape(run.market)?;
     let rules = facts::rules()?;
+    let durable = sql::texts("SELECT pg_catalog.current_setting('synchronous_commit')", &[])?.concat();
+    // A crash may take the last batches with it, whole, and the next run stages them again; the last transaction of a
+    // run is synchronous, and all before it are then durable, too.
+    sql::run("SELECT pg_catalog.set_config('synchronous_commit', 'off', true)", &[])?;
     let more = match run.phase {
         Phase::Games => make_games(&mut run, &shape, &rules)?,
         Phase::Moved => restage_moved(&mut run, &shape, &rules)?,
@@ -142,6 +146,7 @@ pub fn step(run: i64) -> Result<bool> {
         run.confirm()?;
     }
     if !more {
+        sql::run("SELECT pg_catalog.set_config('synchronous_commit', $1, true)", &[durable.into()])?;
         run.complete()?;
         log::write(run.id)?;
     }

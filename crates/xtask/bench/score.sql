@@ -1,6 +1,6 @@
 -- What a moneyline's quality score costs per row, above a bare scan that reads the same columns: ours beside the
 -- same rules as an inlinable SQL function on numerics, the same on integer hundredths, and PL/pgSQL.
--- Run by `cargo xtask bench score`; compare only within a run.
+-- Run by `cargo xtask bench score`, which reads score_bench.measurement afterwards; compare only within a run.
 --
 --   psql -v rows=5000000 -v rounds=3 -f score.sql
 \set ON_ERROR_STOP on
@@ -151,22 +151,3 @@ BEGIN
     END LOOP;
   END LOOP;
 END $$;
-
--- The median of the rounds; `ours / it` is the share of a contestant's cost that ours has.
-WITH cost AS (
-  SELECT place, name, 1e9 * percentile_cont(0.5) WITHIN GROUP (ORDER BY seconds) / :rows AS ns
-    FROM score_bench.measurement JOIN score_bench.contestant USING (place)
-   GROUP BY place, name
-), above AS (
-  SELECT c.place, c.name, c.ns, c.ns - bare.ns AS above_bare
-    FROM cost AS c, cost AS bare
-   WHERE bare.place = 0
-)
-SELECT a.name AS contestant, round(a.ns::numeric, 1) AS "ns/row",
-       CASE WHEN a.place > 0 THEN round(a.above_bare::numeric, 1) END AS "above bare scan",
-       CASE WHEN a.place > 2 THEN round((ours.above_bare / a.above_bare)::numeric, 3) END AS "ours / it"
-  FROM above AS a, above AS ours
- WHERE ours.place = 1
- ORDER BY a.place;
-
-DROP SCHEMA score_bench CASCADE;

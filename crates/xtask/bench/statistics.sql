@@ -1,6 +1,6 @@
 -- What update_table_statistics() costs beside the plan's own function, its naming errors mended: nothing changed
--- since the last run, one table changed, all of them. Run by `cargo xtask bench statistics` on the betting database's
--- tables; compare only within a run.
+-- since the last run, one table changed, all of them. Run by `cargo xtask bench statistics`, which reads public.measured
+-- afterwards, on the betting database's tables; compare only within a run.
 --
 --   psql -v rows=5000000 -v rounds=3 -f shape_a.sql -f statistics.sql
 \set ON_ERROR_STOP on
@@ -62,20 +62,20 @@ BEGIN
   REFRESH MATERIALIZED VIEW CONCURRENTLY staging.sportsbook_quality_metrics;
 END $$;
 
-CREATE TEMP TABLE measured (what text, who text, ms double precision, touched bigint);
-CREATE FUNCTION pg_temp.measure(what text, who text, call text) RETURNS void LANGUAGE plpgsql AS $$
+CREATE TABLE public.measured (round integer, what text, who text, ms double precision, touched bigint);
+CREATE FUNCTION pg_temp.measure(round integer, what text, who text, call text) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
   begun timestamptz := clock_timestamp();
   touched bigint;
 BEGIN
   EXECUTE call INTO touched;
-  INSERT INTO measured VALUES (what, who, 1000 * extract(epoch FROM clock_timestamp() - begun), touched);
+  INSERT INTO public.measured VALUES (round, what, who, 1000 * extract(epoch FROM clock_timestamp() - begun), touched);
 END $$;
 
 -- What a contestant finds is changed just before it runs, and they take turns in going first, as each change leaves
 -- dead rows for the next to read. Counters move between a client's statements only.
-CREATE TEMP TABLE change (n integer, what text, change text);
-INSERT INTO change VALUES
+CREATE TABLE public.change (n integer, what text, change text);
+INSERT INTO public.change VALUES
   (1, 'nothing changed', 'SELECT'),
   (2, 'one table changed',
    format('UPDATE staging.spreads SET updated_at = now() WHERE id <= %s', (:rows * 0.069 * 0.2)::bigint)),
@@ -100,14 +100,7 @@ SELECT count(*) FROM update_table_statistics(true);
 SELECT statement
   FROM generate_series(1, :rounds) round, change, contestant,
        LATERAL (VALUES (1, change), (2, 'SELECT pg_stat_force_next_flush()'),
-                       (3, format('SELECT pg_temp.measure(%L, %L, %L)', what, substr(who, 3), call)),
+                       (3, format('SELECT pg_temp.measure(%s, %L, %L, %L)', round, what, substr(who, 3), call)),
                        (4, 'SELECT pg_stat_force_next_flush()')) step (step, statement)
  ORDER BY round, n, (who = '1 plan') = (round % 2 = 1) DESC, step \gexec
 \o
-
-SELECT what,
-       round(min(ms) FILTER (WHERE who = 'plan')::numeric, 1) AS "plan's, ms",
-       round(min(ms) FILTER (WHERE who = 'ours')::numeric, 1) AS "ours, ms",
-       round((100 * min(ms) FILTER (WHERE who = 'ours') / min(ms) FILTER (WHERE who = 'plan'))::numeric, 2) AS "ours, %",
-       max(touched) FILTER (WHERE who = 'ours') AS "relations touched"
-  FROM measured JOIN change USING (what) GROUP BY what ORDER BY min(n);

@@ -1,88 +1,147 @@
-//! What is measured.
+//! What is measured: ours, the alternatives and the physical limit, in turns on the same data.
 
+mod conversion;
+mod figures;
+mod install;
+mod machine;
+mod maintenance;
 mod migration;
 mod monitoring;
+mod queries;
+mod report;
+mod score;
+mod script;
+mod statistics;
+mod writers;
 
-use std::io::Write as _;
-use std::process::Stdio;
+use std::time::Instant;
 
-use anyhow::{Result, bail};
-use groundskeeper_sandbox::server::{self, Server};
-use groundskeeper_sandbox::shape;
+use anyhow::{Context as _, Result};
+use clap::ValueEnum as _;
+use groundskeeper_sandbox::installation::Installation;
+use groundskeeper_sandbox::server;
+use postgres::Client;
 
-use crate::process::{announce, repository};
-use crate::{install, setup};
+use crate::process::announce;
+use crate::setup;
+use figures::Findings;
 
 /// Options of `cargo xtask bench`.
 #[derive(clap::Args)]
 pub struct Options {
-    /// What to measure
-    #[arg(value_enum, default_value_t = Subject::Score)]
-    subject: Subject,
-    /// Over how many rows [default: 5000000 for score and statistics, 1000000 for migration]
+    /// What to measure [default: everything]
+    #[arg(value_enum)]
+    name: Option<Suite>,
+    /// Over how many rows, instead of what each suite is made for
     #[arg(long)]
     rows: Option<u64>,
-    /// How often each variant of monitoring has its turn
-    #[arg(long, default_value_t = 9)]
-    rounds: usize,
-    /// How long a turn takes
-    #[arg(long, default_value_t = 5)]
-    seconds: u64,
+    /// Little data and few rounds: all suites in a quarter of an hour
+    #[arg(long)]
+    quick: bool,
 }
 
-#[derive(Clone, Copy, clap::ValueEnum)]
-enum Subject {
-    /// What a quality score costs, against the same rules in SQL and PL/pgSQL
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Suite {
+    /// A live table becomes monthly partitions: against INSERT ... SELECT with the same index builds, and pg_partman
+    Conversion,
+    /// The months of many tables are made: against pg_partman's run_maintenance() and bare statements
+    Maintenance,
+    /// A moneyline is scored: against the same rules in SQL and PL/pgSQL, above a bare scan
     Score,
-    /// What staging raw records costs, against a bare INSERT, one statement in SQL, and a client that goes row by row
+    /// Raw records are staged: against a bare INSERT, one statement in SQL, and a client that goes row by row
     Migration,
-    /// What update_table_statistics() costs, against the plan's own function
+    /// Statistics and views are kept fresh: against the plan's own function
     Statistics,
-    /// What counting latency costs, against pg_stat_statements
+    /// The queries that the plan is about, before and after it
+    Queries,
+    /// Latency is counted: against pg_stat_statements, and nothing
     Monitoring,
+    /// CREATE EXTENSION in a database that is written to
+    Install,
+}
+
+/// How much is done.
+pub struct Effort {
+    installation: Installation,
+    rows: Option<u64>,
+    quick: bool,
+}
+
+impl Effort {
+    /// The rows to go over.
+    fn rows(&self, full: u64, quick: u64) -> u64 {
+        self.rows.unwrap_or(self.pick(full, quick))
+    }
+
+    /// One of two, as the run is.
+    fn pick<T>(&self, full: T, quick: T) -> T {
+        if self.quick { quick } else { full }
+    }
+}
+
+/// A server as production has one: what a commit costs is part of it.
+fn production() -> server::Options {
+    server::Options::default().set("fsync", "on").set("shared_buffers", "1GB").set("max_wal_size", "8GB")
 }
 
 /// `cargo xtask bench`
 pub fn run(options: &Options) -> Result<()> {
-    let rows = options.rows.unwrap_or(match options.subject {
-        Subject::Migration => 1_000_000,
-        _ => 5_000_000,
-    });
-    let installation = setup::run()?;
-    install::run(&installation)?;
-    let server = server::Options::default().set("shared_buffers", "1GB").set("max_wal_size", "8GB");
-    let over = || announce(format!("measuring over {rows} rows"));
-    match options.subject {
-        Subject::Score => {
-            over();
-            script(&server.start()?, rows, "", "score.sql")
+    let installation = setup::for_benchmarks()?;
+    crate::install::run(&installation)?;
+    let machine = machine::Machine::look(&installation)?;
+    let effort = Effort { installation, rows: options.rows, quick: options.quick };
+    let order: Vec<String> = Suite::value_variants().iter().map(|suite| suite.name()).collect();
+    let wanted =
+        Suite::value_variants().iter().filter(|suite| options.name.is_none_or(|name| name == **suite));
+    for suite in wanted {
+        announce(format!("{}: {}", suite.name(), suite.about()));
+        let started = Instant::now();
+        let findings = suite.run(&effort).with_context(|| format!("the suite {}", suite.name()))?;
+        let seconds = started.elapsed().as_secs();
+        let run = report::Run::ended(
+            &suite.name(),
+            &suite.about(),
+            effort.quick || effort.rows.is_some(),
+            seconds,
+            machine.clone(),
+            findings,
+        );
+        run.print();
+        println!("\n    {} s; kept in {}", seconds, run.save(&order)?.display());
+    }
+    Ok(())
+}
+
+impl Suite {
+    fn run(self, effort: &Effort) -> Result<Findings> {
+        match self {
+            Self::Conversion => conversion::run(effort),
+            Self::Maintenance => maintenance::run(effort),
+            Self::Score => score::run(effort),
+            Self::Migration => migration::run(effort),
+            Self::Statistics => statistics::run(effort),
+            Self::Queries => queries::run(effort),
+            Self::Monitoring => monitoring::run(effort),
+            Self::Install => install::run(effort),
         }
-        Subject::Statistics => {
-            over();
-            script(&server.start()?, rows, shape::SHAPE_A, "statistics.sql")
-        }
-        // What a commit costs is part of it.
-        Subject::Migration => {
-            over();
-            migration::run(&server.set("fsync", "on").start()?, rows)
-        }
-        Subject::Monitoring => monitoring::run(&installation, options.rounds, options.seconds),
+    }
+
+    fn name(self) -> String {
+        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
+
+    fn about(self) -> String {
+        let help = self.to_possible_value().and_then(|value| value.get_help().map(ToString::to_string));
+        help.unwrap_or_default()
     }
 }
 
-/// Runs a script of psql's, over tables that are made first.
-fn script(server: &Server, rows: u64, tables: &str, script: &str) -> Result<()> {
-    let script = std::fs::read_to_string(repository().join("crates/xtask/bench").join(script))?;
-    server.create_database("bench", "template0")?;
-    let mut psql = server.client_program("psql", "bench");
-    psql.args(["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--set"]).arg(format!("rows={rows}"));
-    let mut psql = psql.stdin(Stdio::piped()).spawn()?;
-    if let Some(mut stdin) = psql.stdin.take() {
-        stdin.write_all(tables.as_bytes())?;
-        stdin.write_all(script.as_bytes())?;
-    }
-    if !psql.wait()?.success() {
-        bail!("the script stopped");
+/// Waits until no job is left to do.
+fn wait_for_jobs(client: &mut Client) -> Result<()> {
+    for row in
+        client.query("SELECT job_id FROM groundskeeper.jobs WHERE finished_at IS NULL ORDER BY 1", &[])?
+    {
+        client.batch_execute(&format!("CALL groundskeeper.wait_for_job({})", row.get::<_, i64>(0)))?;
     }
     Ok(())
 }

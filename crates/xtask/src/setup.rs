@@ -1,6 +1,6 @@
 //! What a bare machine lacks, installed once.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -22,6 +22,8 @@ const BUILD_PACKAGES: [&str; 4] = ["build-essential", "pkg-config", "libssl-dev"
 const SERVER_PACKAGES: [&str; 3] = ["postgresql-15", "postgresql-server-dev-15", "postgresql-15-cron"];
 /// Needed by the tests: what stands before the server, and where Python's libraries go.
 const TEST_PACKAGES: [&str; 2] = ["pgbouncer", "python3-venv"];
+/// Needed by benchmarks: what ours is measured against, and what counts instructions.
+const BENCHMARK_PACKAGES: [&str; 3] = ["postgresql-15-partman", "valgrind", "python3-venv"];
 /// The libraries that applications connect with, in the releases that the tests were written with.
 const PYTHON_LIBRARIES: [&str; 3] = ["SQLAlchemy==2.1.9", "psycopg2-binary==2.9.13", "asyncpg==0.32.0"];
 /// `cargo pgrx test` switches users with it.
@@ -40,6 +42,13 @@ pub fn run() -> Result<Installation> {
 /// The same with what the tests need besides.
 pub fn for_tests() -> Result<Installation> {
     packages(&TEST_PACKAGES)?;
+    python()?;
+    prepared()
+}
+
+/// The same with what benchmarks need besides.
+pub fn for_benchmarks() -> Result<Installation> {
+    packages(&BENCHMARK_PACKAGES)?;
     python()?;
     prepared()
 }
@@ -139,9 +148,18 @@ fn run_quietly(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
+fn python_home() -> PathBuf {
+    target_dir().join("python")
+}
+
+/// Python with the libraries that applications connect with.
+pub fn python_program() -> PathBuf {
+    python_home().join("bin/python")
+}
+
 /// An environment of the tests' own below the target directory, as Debian keeps its Python for itself.
 fn python() -> Result<()> {
-    let home = target_dir().join("python");
+    let home = python_home();
     let marker = home.join("groundskeeper");
     let libraries = PYTHON_LIBRARIES.join("\n");
     if std::fs::read_to_string(&marker).is_ok_and(|installed| installed == libraries) {
@@ -149,7 +167,7 @@ fn python() -> Result<()> {
     }
     announce(format!("installing Python libraries: {}", PYTHON_LIBRARIES.join(" ")));
     run_quietly(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&home))?;
-    let mut pip = Command::new(home.join("bin/python"));
+    let mut pip = Command::new(python_program());
     pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary=:all:"]);
     run_quietly(pip.args(PYTHON_LIBRARIES))?;
     Ok(std::fs::write(marker, libraries)?)

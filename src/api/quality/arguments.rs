@@ -82,6 +82,12 @@ impl<'fcx> Number<'fcx> {
 pub struct Codes(Option<pg_sys::Datum>);
 
 impl Codes {
+    /// The array's content without its varlena header, and nothing where it is NULL or empty.
+    pub fn image<'a>(self) -> &'a [u8] {
+        // SAFETY: the function's argument, an array of text that is not NULL.
+        self.0.map_or(&[], |datum| unsafe { borrow(datum, Extent::Whole) })
+    }
+
     /// The array, unless it is NULL or empty.
     pub fn array<'a>(self) -> Option<Array<'a, &'a str>> {
         // SAFETY: the function's argument, an array of text that is not NULL.

@@ -6,11 +6,13 @@ use pgrx::callconv::{BoxRet, FcInfo};
 use pgrx::pg_sys::Datum;
 use pgrx::prelude::*;
 
-use super::arguments::{Number, RulesArgument};
+use super::arguments::{Codes, Number, RulesArgument};
 use super::rules;
 
 /// Prime, and so without a collision among scores that differ by whole points.
 const KEPT_NUMERICS: usize = 127;
+/// More than records usually lack different things; looked through one by one.
+const KEPT_SETS: usize = 16;
 
 /// The rules last read and the results last made: a table has few distinct scores, and making a `numeric` costs
 /// more than deciding it.
@@ -18,9 +20,12 @@ pub struct CallSite {
     context: pg_sys::MemoryContext,
     rules: Option<(Box<[u8]>, Rules)>,
     numerics: [Option<(Score, Datum)>; KEPT_NUMERICS],
-    hundredths: Option<(Box<[u8]>, i64)>,
-    no_codes: Option<Datum>,
+    sets: Vec<(Vec<&'static str>, Datum)>,
+    statuses: Vec<(Assessed, &'static str)>,
 }
+
+/// A score and the issues beside it, as they are stored.
+type Assessed = (Box<[u8]>, Box<[u8]>);
 
 /// An array of text that may be handed out again.
 pub struct KeptCodes(Datum);
@@ -65,8 +70,8 @@ impl CallSite {
                     context: place.fn_mcxt,
                     rules: None,
                     numerics: [None; KEPT_NUMERICS],
-                    hundredths: None,
-                    no_codes: None,
+                    sets: Vec::new(),
+                    statuses: Vec::new(),
                 };
                 place.fn_extra = PgMemoryContexts::For(place.fn_mcxt).leak_and_drop_on_delete(new).cast();
             }
@@ -76,35 +81,50 @@ impl CallSite {
 
     /// The rules to apply: the built-in ones for NULL. Raises an error for what is no set of rules.
     pub fn rules(&mut self, argument: RulesArgument<'_>) -> &Rules {
-        let Some(image) = argument.image() else { return &Rules::DEFAULT };
-        if self.rules.as_ref().is_none_or(|(kept, _)| **kept != *image) {
-            self.rules = Some((image.into(), rules::read_or_raise(image)));
+        let image = argument.image();
+        if self.rules.as_ref().map(|(kept, _)| &**kept) != image {
+            self.statuses.clear();
+            self.rules = image.map(|image| (image.into(), rules::read_or_raise(image)));
         }
+        self.current_rules()
+    }
+
+    fn current_rules(&self) -> &Rules {
         self.rules.as_ref().map_or(&Rules::DEFAULT, |(_, rules)| rules)
     }
 
-    /// A number's whole hundredths, worked out by `read` unless it is the number of the call before.
-    pub fn hundredths(&mut self, number: Number<'_>, read: impl FnOnce(AnyNumeric) -> i64) -> Option<i64> {
-        if let Some((image, hundredths)) = &self.hundredths
-            && **image == *number.image()
-        {
-            return Some(*hundredths);
+    /// The status of a score and issues by the rules last read, worked out by `decide` unless they were seen before.
+    pub fn status(
+        &mut self,
+        score: Number<'_>,
+        issues: Codes,
+        decide: impl FnOnce(&Rules) -> Option<&'static str>,
+    ) -> Option<&'static str> {
+        let assessed = (score.image(), issues.image());
+        let same = |(kept, _): &&(Assessed, _)| (&*kept.0, &*kept.1) == assessed;
+        if let Some((_, status)) = self.statuses.iter().find(same) {
+            return Some(status);
         }
-        let hundredths = read(number.value()?);
-        self.hundredths = Some((number.image().into(), hundredths));
-        Some(hundredths)
+        let status = decide(self.current_rules())?;
+        if self.statuses.len() == KEPT_SETS {
+            self.statuses.clear();
+        }
+        self.statuses.push(((assessed.0.into(), assessed.1.into()), status));
+        Some(status)
     }
 
-    /// The codes as an array of text; most records have none.
+    /// The codes as an array of text.
     pub fn codes(&mut self, codes: Vec<&'static str>) -> Option<KeptCodes> {
-        if !codes.is_empty() {
+        if let Some((_, datum)) = self.sets.iter().find(|(kept, _)| *kept == codes) {
+            return Some(KeptCodes(*datum));
+        }
+        if self.sets.len() == KEPT_SETS {
             return codes.into_datum().map(KeptCodes);
         }
-        if self.no_codes.is_none() {
-            // SAFETY: the context belongs to the FmgrInfo that we were called with, so it is alive.
-            self.no_codes = unsafe { PgMemoryContexts::For(self.context).switch_to(|_| codes.into_datum()) };
-        }
-        self.no_codes.map(KeptCodes)
+        // SAFETY: the context belongs to the FmgrInfo that we were called with, so it is alive.
+        let datum = unsafe { PgMemoryContexts::For(self.context).switch_to(|_| codes.clone().into_datum()) }?;
+        self.sets.push((codes, datum));
+        Some(KeptCodes(datum))
     }
 
     /// The score as a `numeric` with two decimals.

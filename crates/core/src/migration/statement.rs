@@ -63,8 +63,8 @@ fn in_words(words: Words, status: &str) -> String {
 }
 
 impl Shape {
-    /// What is staged of each raw row in the scope: the staging columns under their own names, and the raw row's id
-    /// as `raw_row`.
+    /// What is staged of each raw row in the scope: the staging columns under their own names, the raw row's id as
+    /// `raw_row`, and its game's as `external_id`.
     fn records(&self, scope: Scope, condition: &str) -> String {
         let market = self.market;
         let (raw, bet, where_) = (market.raw(), market.bet_type(), scope.condition());
@@ -74,15 +74,11 @@ impl Shape {
             let game = format!("CASE WHEN r.game_external_id ~ {BLANKS} THEN r.game_external_id END");
             (game, String::new())
         } else {
-            // One row per external id, as in staging.migration_ready_records: a join must not fan out. Each of the
-            // batch's is looked up once.
+            // One row per external id, as in staging.migration_ready_records: a join must not fan out. Rows of a game
+            // come together, and PostgreSQL memoizes what it has looked up.
             let games = format!(
-                "LEFT JOIN (SELECT e.external_id,
-                                   (SELECT pg_catalog.min(g.id) FROM staging.games g
-                                     WHERE g.external_id = e.external_id) AS id
-                              FROM (SELECT DISTINCT r.game_external_id AS external_id FROM {raw} r WHERE {where_}
-                                    OFFSET 0) e
-                             WHERE e.external_id ~ {BLANKS}) g ON g.external_id = r.game_external_id"
+                "LEFT JOIN LATERAL (SELECT pg_catalog.min(g.id) AS id FROM staging.games g
+                                     WHERE g.external_id = r.game_external_id AND g.external_id ~ {BLANKS}) g ON true"
             );
             ("g.id".to_owned(), games)
         };
@@ -93,11 +89,11 @@ impl Shape {
         let status =
             in_words(self.words, &format!("groundskeeper.validation_status(x.score, x.issues, {RULES})"));
         format!(
-            "SELECT x.raw_row, x.raw_row AS {raw_id}, x.game_id{passed},
+            "SELECT x.raw_row, x.external_id, x.raw_row AS {raw_id}, x.game_id{passed},
                     x.{team_one}, x.{team_other}, x.score AS data_quality_score, {status} AS validation_status,
                     CASE WHEN pg_catalog.cardinality(x.issues) > 0 THEN pg_catalog.to_jsonb(x.issues) END AS validation_errors,
                     pg_catalog.now() AS processed_at, x.updated_at
-               FROM (SELECT r.id AS raw_row, {game} AS game_id{values}, r.updated_at,
+               FROM (SELECT r.id AS raw_row, r.game_external_id AS external_id, {game} AS game_id{values}, r.updated_at,
                             groundskeeper.normalized_team(r.{one}) AS {team_one},
                             groundskeeper.normalized_team(r.{other}) AS {team_other},
                             groundskeeper.{bet}_quality_score({arguments}) AS score,
@@ -143,18 +139,16 @@ impl Shape {
     /// is not there is left out.
     #[must_use]
     pub fn insert(&self, scope: Scope, fresh: bool) -> String {
-        let mut condition = String::new();
-        if !fresh {
-            condition.push_str(&format!(" AND {}", self.not_staged()));
-        }
-        if !self.by_external_id {
-            condition.push_str(&format!(
-                " AND (g.id IS NOT NULL OR r.game_external_id IS NULL OR r.game_external_id !~ {BLANKS})"
-            ));
-        }
+        let condition = if fresh { String::new() } else { format!(" AND {}", self.not_staged()) };
+        // Above the join: with the condition on it, PostgreSQL would not memoize.
+        let has_game = if self.by_external_id {
+            String::new()
+        } else {
+            format!(" WHERE y.game_id IS NOT NULL OR y.external_id IS NULL OR y.external_id !~ {BLANKS}")
+        };
         let columns = self.columns().join(", ");
         format!(
-            "INSERT INTO {staging} ({raw_id}, {columns}) SELECT {raw_id}, {columns} FROM ({records}) y",
+            "INSERT INTO {staging} ({raw_id}, {columns}) SELECT {raw_id}, {columns} FROM ({records}) y{has_game}",
             staging = self.market.staging(),
             raw_id = self.raw_id,
             records = self.records(scope, &condition)

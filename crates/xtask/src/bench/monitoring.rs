@@ -9,6 +9,8 @@ use anyhow::{Context as _, Result, ensure};
 use groundskeeper_sandbox::installation::Installation;
 use groundskeeper_sandbox::server::{Options, SUPERUSER, Server, StopMode};
 
+use super::Effort;
+use super::figures::{Findings, Role};
 use crate::process::{announce, ask};
 
 /// What is compared; the first is what the others are compared with.
@@ -34,32 +36,55 @@ struct Run {
     cpu: f64,
 }
 
-/// Runs them all.
-pub fn run(installation: &Installation, rounds: usize, seconds: u64) -> Result<()> {
+/// Measures.
+pub fn run(effort: &Effort) -> Result<Findings> {
+    let (rounds, seconds) = effort.pick((21, 5), (3, 3));
     let servers = VARIANTS.iter().map(|(name, libraries)| Ok((*name, start(libraries)?)));
     let servers = servers.collect::<Result<Vec<_>>>()?;
     announce(format!("{rounds} rounds of {seconds} s of pgbench -S, each variant in turn"));
-    let mut runs: Vec<Vec<Run>> = vec![Vec::new(); servers.len()];
+    let mut findings = Findings::new(format!(
+        "pgbench -S of scale 10 from one client, {rounds} rounds of {seconds} s; the servers differ in what they \
+         preload alone. CPU time is that of the server's processes; instructions are user instructions counted by \
+         callgrind, {COUNTED} transactions more against as many less."
+    ));
     for round in 0..rounds {
         for turn in 0..servers.len() {
             // Nobody always comes after the same.
             let index = (turn + round) % servers.len();
-            let (own, (_, server)) = (&mut runs[index], &servers[index]);
-            own.push(measure(server, seconds)?);
+            let (name, server) = &servers[index];
+            let run = measure(server, seconds)?;
+            findings.add("pgbench -S", name, role(name), "us of server CPU a transaction", run.cpu);
+            findings.add("pgbench -S", name, role(name), "transactions/s", run.rate);
         }
     }
-    println!("{:<20} {:>10} {:>8} {:>14} {:>8}", "preloaded", "TPS", "", "CPU us/trans.", "");
-    for ((name, _), own) in servers.iter().zip(&runs) {
-        let (rate, cpu) = (|run: &Run| run.rate, |run: &Run| run.cpu);
-        println!(
-            "{name:<20} {:>10.0} {:>+7.1}% {:>14.2} {:>+7.1}%",
-            median(own.iter().map(rate)),
-            change(own, &runs[0], rate),
-            median(own.iter().map(cpu)),
-            change(own, &runs[0], cpu),
-        );
+    instructions(&effort.installation, &servers, &mut findings)?;
+    let order = |name: &str| VARIANTS.iter().position(|(variant, _)| *variant == name);
+    findings.figures.sort_by_key(|figure| (figure.case.clone(), figure.unit.clone(), order(&figure.who)));
+    judge(&mut findings, "pgbench -S", "us of server CPU a transaction", "server CPU");
+    judge(&mut findings, "instructions", "instructions a transaction", "user instructions");
+    Ok(findings)
+}
+
+fn role(name: &str) -> Role {
+    match name {
+        "ours" => Role::Ours,
+        "off" => Role::Limit,
+        _ => Role::Alternative,
     }
-    instructions(installation, &servers)
+}
+
+/// Half of what pg_stat_statements costs is the bound.
+fn judge(findings: &mut Findings, case: &str, unit: &str, what: &str) {
+    let percent = |who| (findings.between(case, unit, who, "off") - 1.0) * 100.0;
+    let (ours, theirs) = (percent("ours"), percent("pg_stat_statements"));
+    if ours.is_nan() {
+        return findings.note(format!("{what}: not counted, as there is no valgrind"));
+    }
+    findings.note(format!(
+        "{what} above nothing preloaded: ours {ours:+.2} %, pg_stat_statements {theirs:+.2} %, both {:+.2} %",
+        percent("both")
+    ));
+    findings.at_most(&format!("at most 0.5 of what pg_stat_statements adds in {what}"), ours / theirs, 0.5);
 }
 
 fn start(libraries: &[&str]) -> Result<Server> {
@@ -114,32 +139,19 @@ fn figure(said: &str, label: &str) -> Result<f64> {
     Ok(number.parse()?)
 }
 
-/// By how much a figure differs from the first variant's in the same round, in percent: the median of the rounds.
-fn change(runs: &[Run], reference: &[Run], figure: impl Fn(&Run) -> f64) -> f64 {
-    median(runs.iter().zip(reference).map(|(run, off)| (figure(run) / figure(off) - 1.0) * 100.0))
-}
-
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut sorted: Vec<f64> = values.collect();
-    sorted.sort_by(f64::total_cmp);
-    sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
-}
-
 /// User instructions per transaction, which are the same whatever else runs: by callgrind, where there is one.
-fn instructions(installation: &Installation, servers: &[(&str, Server)]) -> Result<()> {
+fn instructions(
+    installation: &Installation,
+    servers: &[(&str, Server)],
+    findings: &mut Findings,
+) -> Result<()> {
     if ask(Command::new("valgrind").arg("--version")).is_none() {
-        println!("instructions are not counted: there is no valgrind");
         return Ok(());
     }
     announce("counting instructions");
-    let mut off = None;
     for (name, server) in servers {
         let count = count(installation, server).with_context(|| (*name).to_owned())?;
-        let off = *off.get_or_insert(count);
-        println!(
-            "{name:<20} {count:>10.0} instructions per transaction {:>+7.2}%",
-            (count / off - 1.0) * 100.0
-        );
+        findings.add("instructions", name, role(name), "instructions a transaction", count);
     }
     Ok(())
 }
