@@ -1,5 +1,6 @@
 //! A table becomes a partitioned one while it is written, and goes back.
 
+mod both;
 mod crash;
 mod hostile;
 mod keys;
