@@ -51,7 +51,7 @@ pub fn run(conversion: &Conversion, way: Way) -> Result<Vec<Vec<String>>> {
         return Err(retry("the table was replaced meanwhile"));
     }
     same_columns(&table, &twin)?;
-    if way == Way::There && !shadow::missing_indexes(conversion)?.is_empty() {
+    if !shadow::missing_indexes(conversion)?.is_empty() {
         return Err(retry("an index was created meanwhile"));
     }
     catch_up_under_lock(conversion)?;

@@ -2,6 +2,7 @@
 //! by a log of changed keys, proven, and takes its name in one short transaction.
 
 mod exchange;
+mod former;
 mod keys;
 mod matview;
 mod preflight;

@@ -3,20 +3,20 @@
 use super::exchange::{self, Way};
 use super::record::{self, Conversion, FORMER, LOG, SHADOW};
 use super::sync::{self, Pair};
-use super::{key_type, shadow};
+use super::{former, key_type, shadow};
 use crate::error::{Failure, Result};
-use crate::jobs::{report, transaction};
+use crate::jobs::{report, transaction, transaction_of_one_snapshot};
 use crate::partition::managed;
 use crate::plan::{partitioned, run_before_deadline};
 use crate::settings;
-use crate::sql::{self, qualified, quote_identifier, required};
+use crate::sql::{self, qualified, required};
 use groundskeeper_core::names::suffixed;
 use groundskeeper_core::partition::convert::{Goal, Stage, Step, next};
 use groundskeeper_core::plan::Qualified;
 use pgrx::PgSqlErrorCode;
 
 /// How many entries of the log one transaction applies.
-const BATCH: usize = 2_000;
+pub const BATCH: usize = 2_000;
 /// The log is short enough to lock the table.
 const SHORT: usize = 200;
 
@@ -164,12 +164,25 @@ fn index(conversion: &Conversion) -> Result<()> {
 
 /// Applies the log until it is short.
 fn catch_up(conversion: &Conversion) -> Result<()> {
+    if conversion.stage.is_partitioned() {
+        former::loosen(conversion)?;
+    }
     let pair = Pair::of(conversion);
+    let batch = || {
+        let applied = sync::apply(conversion, &pair, BATCH)?.len();
+        Ok((applied, sync::backlog(conversion, SHORT + 1)?))
+    };
     loop {
-        let (applied, left) = transaction(|| {
-            let applied = sync::apply(conversion, &pair, BATCH)?.len();
-            Ok((applied, sync::backlog(conversion, SHORT + 1)?))
-        })?;
+        let (applied, left) = match transaction(batch) {
+            // A value that must be unique has passed from row to row.
+            Err(failure) if failure.code == PgSqlErrorCode::ERRCODE_UNIQUE_VIOLATION => {
+                transaction_of_one_snapshot(|| {
+                    sync::set_aside(conversion, &pair)?;
+                    batch()
+                })?
+            }
+            other => other?,
+        };
         if left <= SHORT || applied == 0 {
             return Ok(());
         }
@@ -177,10 +190,10 @@ fn catch_up(conversion: &Conversion) -> Result<()> {
 }
 
 fn prove(conversion: &Conversion, goal: Goal) -> Result<()> {
-    if goal == Goal::Undo {
-        like_the_former(conversion)?;
-    }
     catch_up(conversion)?;
+    if goal == Goal::Undo {
+        former::complete(conversion)?;
+    }
     transaction(|| report("comparing rows", progress(conversion)))?;
     transaction(|| {
         let key_type = key_type(&conversion.quoted(), &conversion.key)?;
@@ -190,33 +203,15 @@ fn prove(conversion: &Conversion, goal: Goal) -> Result<()> {
     })
 }
 
-/// Before the way back: the unpartitioned table must have the columns that the partitioned one has by now, and gets
-/// the indexes that it lacks.
-fn like_the_former(conversion: &Conversion) -> Result<()> {
-    let former = conversion.beside_quoted(FORMER);
-    transaction(|| exchange::same_columns(&conversion.quoted(), &former))?;
-    transaction(|| {
-        let wanted = shadow::wanted(conversion)?;
-        let mut carried = record::carried(conversion)?;
-        for index in wanted.iter().filter(|i| i.constraint.is_none()) {
-            if carried.iter().any(|c| c.name == index.name) {
-                continue;
-            }
-            let unique = if index.unique { "UNIQUE " } else { "" };
-            let own = quote_identifier(suffixed(&index.name, FORMER));
-            sql::run(&format!("CREATE {unique}INDEX {own} ON {former} USING {}", index.tail), &[])?;
-            carried.push(record::Carried { name: index.name.clone(), on_shadow: true });
-        }
-        record::carry(conversion, &carried)
-    })
-}
-
 fn swap(conversion: &Conversion, goal: Goal) -> Result<()> {
     // indexes that were created since the others were built
     if goal == Goal::Partition && !transaction(|| shadow::missing_indexes(conversion))?.is_empty() {
         return index(conversion);
     }
     catch_up(conversion)?;
+    if goal == Goal::Undo {
+        former::complete(conversion)?;
+    }
     let way = if goal == Goal::Undo { Way::Back } else { Way::There };
     transaction(|| {
         let later = exchange::run(conversion, way)?;

@@ -146,6 +146,13 @@ pub fn apply(conversion: &Conversion, pair: &Pair, limit: usize) -> Result<Taken
     Ok(taken)
 }
 
+/// Takes away all rows that the log names, and leaves the log: what one of them has that must be unique, the row that
+/// has it by now can get, though its entry comes first.
+pub fn set_aside(conversion: &Conversion, pair: &Pair) -> Result<()> {
+    let (target, log) = (&pair.target, conversion.beside_quoted(LOG));
+    sql::run(&format!("DELETE FROM {target} x USING {log} l WHERE {}", conversion.same_key("x", "l")), &[])
+}
+
 fn keep_keys(conversion: &Conversion, source: &str, keys: &str, arguments: &[DatumWithOid]) -> Result<()> {
     let (table, list) = (conversion.beside_quoted(KEYS), conversion.key_list(""));
     let (held, same) = (conversion.same_key("y", "x"), conversion.same_key("x", "k"));

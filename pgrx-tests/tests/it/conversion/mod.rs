@@ -4,6 +4,7 @@ mod both;
 mod crash;
 mod hostile;
 mod keys;
+mod later;
 mod planner;
 mod races;
 mod refusals;
