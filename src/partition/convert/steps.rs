@@ -88,7 +88,8 @@ fn begin_capture(conversion: &Conversion) -> Result<()> {
     })
 }
 
-/// What a member of the owning role makes is the owner's, as the table is.
+/// What a member of the owning role makes is the owner's, as the table is, and nobody else's: default privileges are for
+/// tables that somebody is meant to read.
 fn give_to_owner(conversion: &Conversion) -> Result<()> {
     let statements = sql::texts(
         "WITH owner AS (
@@ -115,6 +116,11 @@ fn give_to_owner(conversion: &Conversion) -> Result<()> {
                 .into(),
         ],
     )?;
+    statements.iter().try_for_each(|statement| sql::run(statement, &[]))?;
+    let ours = [SHADOW, record::KEYS, LOG].map(|s| conversion.beside_quoted(s)).to_vec();
+    let functions = std::iter::once(record::CAPTURE).chain(super::keys::FUNCTIONS);
+    let functions: Vec<String> = functions.map(|s| format!("{}()", conversion.beside_quoted(s))).collect();
+    let statements = sql::texts(include_str!("to_owner_only.sql"), &[ours.into(), functions.into()])?;
     statements.iter().try_for_each(|statement| sql::run(statement, &[]))
 }
 
