@@ -3,7 +3,7 @@
 use super::exchange::{self, Way};
 use super::record::{self, Conversion, FORMER, LOG, SHADOW};
 use super::sync::{self, Pair};
-use super::{former, key_type, shadow};
+use super::{former, key_type, lost, shadow};
 use crate::error::{Failure, Result};
 use crate::jobs::{report, transaction, transaction_of_one_snapshot};
 use crate::partition::managed;
@@ -22,8 +22,22 @@ const SHORT: usize = 200;
 
 /// Brings a table to the goal, from wherever it is.
 pub fn run(table: &Qualified, goal: Goal) -> Result<()> {
+    let result = steps(table, goal);
+    // What a step then stumbles over says nothing to anybody.
+    match (&result, transaction(|| record::find(table))) {
+        (Err(failure), Ok(Some(conversion))) if failure.code != PgSqlErrorCode::ERRCODE_QUERY_CANCELED => {
+            lost::end_if_lost(&conversion, goal).unwrap_or(result)
+        }
+        _ => result,
+    }
+}
+
+fn steps(table: &Qualified, goal: Goal) -> Result<()> {
     loop {
         let conversion = transaction(|| record::get(table))?;
+        if let Some(end) = lost::end_if_lost(&conversion, goal) {
+            return end;
+        }
         let step = next(goal, conversion.stage);
         transaction(|| report(conversion.stage.as_str(), progress(&conversion)))?;
         match step {
@@ -196,6 +210,7 @@ fn catch_up(conversion: &Conversion) -> Result<()> {
 }
 
 fn prove(conversion: &Conversion, goal: Goal) -> Result<()> {
+    transaction(|| lost::must_be_watched(conversion))?;
     catch_up(conversion)?;
     if goal == Goal::Undo {
         former::complete(conversion)?;
@@ -214,6 +229,7 @@ fn swap(conversion: &Conversion, goal: Goal) -> Result<()> {
     if goal == Goal::Partition && !transaction(|| shadow::missing_indexes(conversion))?.is_empty() {
         return index(conversion);
     }
+    unless_unwatched(conversion)?;
     catch_up(conversion)?;
     if goal == Goal::Undo {
         former::complete(conversion)?;
@@ -233,6 +249,15 @@ fn swap(conversion: &Conversion, goal: Goal) -> Result<()> {
             record::reach(conversion, Stage::Restored)
         }
     })
+}
+
+/// Refuses to go on where changes were not logged. What was proven before may not be so any more.
+fn unless_unwatched(conversion: &Conversion) -> Result<()> {
+    let watched = transaction(|| lost::must_be_watched(conversion));
+    if watched.is_err() && conversion.stage == Stage::Equal {
+        transaction(|| record::reach(conversion, Stage::Converted))?;
+    }
+    watched
 }
 
 fn register(conversion: &Conversion) -> Result<()> {
@@ -274,7 +299,7 @@ fn clean_up(conversion: &Conversion) -> Result<()> {
         let mut statements = Vec::new();
         if !matches!(conversion.stage, Stage::Restored | Stage::Begun | Stage::Shadowed) {
             for trigger in [shadow::CAPTURE_ROWS, shadow::CAPTURE_TRUNCATE] {
-                statements.push(format!("DROP TRIGGER {trigger} ON {table}"));
+                statements.push(format!("DROP TRIGGER IF EXISTS {trigger} ON {table}"));
             }
         }
         statements.extend(exchange::leftovers(conversion));
@@ -286,10 +311,12 @@ fn clean_up(conversion: &Conversion) -> Result<()> {
 /// Drops the unpartitioned table, every row of which the partitioned one was proven to have; what was written since is
 /// in the log, and compared under the lock.
 fn drop_former(conversion: &Conversion) -> Result<()> {
+    unless_unwatched(conversion)?;
     catch_up(conversion)?;
     let (table, former) = (conversion.quoted(), conversion.beside_quoted(FORMER));
     transaction(|| {
         briefly(&[format!("LOCK TABLE {table}, {former} IN ACCESS EXCLUSIVE MODE")])?;
+        lost::must_be_watched(conversion)?;
         let pair = Pair::of(conversion);
         let taken = sync::apply(conversion, &pair, exchange::LEFT)?;
         sync::verify(conversion, &pair, &taken)?;
@@ -301,7 +328,7 @@ fn drop_former(conversion: &Conversion) -> Result<()> {
         }
         let mut statements: Vec<String> = [shadow::CAPTURE_ROWS, shadow::CAPTURE_TRUNCATE]
             .iter()
-            .map(|trigger| format!("DROP TRIGGER {trigger} ON {table}"))
+            .map(|trigger| format!("DROP TRIGGER IF EXISTS {trigger} ON {table}"))
             .collect();
         for partition in shadow::partitions(&table)? {
             let name = qualified(&partition.schema, &partition.name);

@@ -6,6 +6,7 @@ mod grants;
 mod hostile;
 mod keys;
 mod later;
+mod lost;
 mod planner;
 mod races;
 mod refusals;
