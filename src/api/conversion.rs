@@ -1,11 +1,11 @@
 //! `partition_preflight`, `partition_table`, `undo_partitioning`, `finalize_partitioning`.
 
 use super::given;
+use super::regclass::{Regclass, existing};
 use crate::error::Failure;
 use crate::partition::convert::{self, Request};
 use crate::partition::guard;
 use groundskeeper_core::partition::convert::Goal;
-use pgrx::PgRelation;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
@@ -19,7 +19,7 @@ use pgrx::prelude::*;
     AS '@MODULE_PATHNAME@', '@FUNCTION_NAME@';")]
 #[allow(clippy::type_complexity, reason = "the columns of the contract")]
 fn partition_preflight(
-    relation: Option<PgRelation>,
+    relation: Option<Regclass>,
     partition_key: Option<&core::ffi::CStr>,
 ) -> Result<
     TableIterator<
@@ -33,9 +33,9 @@ fn partition_preflight(
     >,
     ErrorReport,
 > {
-    let relation = given(relation, "relation")?;
+    let relation = existing(relation, "relation")?;
     let key = given(partition_key, "partition_key")?;
-    let findings = convert::preflight(relation.oid(), &key.to_string_lossy(), None)?;
+    let findings = convert::preflight(relation, &key.to_string_lossy(), None)?;
     Ok(TableIterator::new(
         findings
             .into_iter()
@@ -50,7 +50,7 @@ fn partition_preflight(
     LANGUAGE c VOLATILE PARALLEL UNSAFE SET search_path TO pg_catalog, pg_temp
     AS '@MODULE_PATHNAME@', '@FUNCTION_NAME@';")]
 fn partition_table(
-    relation: Option<PgRelation>,
+    relation: Option<Regclass>,
     partition_key: Option<&core::ffi::CStr>,
     interval: Option<String>,
     timezone: Option<String>,
@@ -61,7 +61,7 @@ fn partition_table(
     let accept =
         accept.into_iter().map(|name| given(name, "an element of accept")).collect::<Result<_, _>>()?;
     let request = Request {
-        relation: given(relation, "relation")?.oid(),
+        relation: existing(relation, "relation")?,
         key: given(partition_key, "partition_key")?.to_string_lossy().into_owned(),
         interval: given(interval, "interval")?,
         timezone,
@@ -74,15 +74,15 @@ fn partition_table(
 /// Queues the way back to the unpartitioned table, with all that was written since; the number of its job.
 #[pg_extern(schema = "groundskeeper", volatile, parallel_unsafe)]
 #[search_path(pg_catalog, pg_temp)]
-fn undo_partitioning(relation: Option<PgRelation>) -> Result<i64, ErrorReport> {
-    Ok(convert::ask(given(relation, "relation")?.oid(), Goal::Undo)?)
+fn undo_partitioning(relation: Option<Regclass>) -> Result<i64, ErrorReport> {
+    Ok(convert::ask(existing(relation, "relation")?, Goal::Undo)?)
 }
 
 /// Queues the dropping of the unpartitioned table, after a last proof; the number of its job.
 #[pg_extern(schema = "groundskeeper", volatile, parallel_unsafe)]
 #[search_path(pg_catalog, pg_temp)]
-fn finalize_partitioning(relation: Option<PgRelation>) -> Result<i64, ErrorReport> {
-    Ok(convert::ask(given(relation, "relation")?.oid(), Goal::Finalize)?)
+fn finalize_partitioning(relation: Option<Regclass>) -> Result<i64, ErrorReport> {
+    Ok(convert::ask(existing(relation, "relation")?, Goal::Finalize)?)
 }
 
 /// Refuses plain statements that would leave keys of a partition's rows behind, or miss them. The event trigger calls it

@@ -1,8 +1,8 @@
 //! `cancel_job`, `retry_job`, `resume`; `wait_for_job` is a procedure and lives in `sql/`.
 
 use super::given;
+use super::regclass::{Regclass, existing};
 use crate::jobs;
-use pgrx::PgRelation;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
@@ -29,15 +29,15 @@ fn retry_job(job_id: Option<i64>) -> Result<String, ErrorReport> {
 /// Builds an index anew without blocking writers; the number of the job that does it.
 #[pg_extern(schema = "groundskeeper", volatile, parallel_unsafe)]
 #[search_path(pg_catalog, pg_temp)]
-fn reindex(index: Option<PgRelation>) -> Result<i64, ErrorReport> {
-    Ok(jobs::reindex(given(index, "index")?.oid())?)
+fn reindex(index: Option<Regclass>) -> Result<i64, ErrorReport> {
+    Ok(jobs::reindex(existing(index, "index")?)?)
 }
 
 /// Makes a partition a table of its own again; the number of the job that does it.
 #[pg_extern(schema = "groundskeeper", volatile, parallel_unsafe)]
 #[search_path(pg_catalog, pg_temp)]
-fn detach_partition(partition: Option<PgRelation>) -> Result<i64, ErrorReport> {
-    Ok(jobs::detach_partition(given(partition, "partition")?.oid())?)
+fn detach_partition(partition: Option<Regclass>) -> Result<i64, ErrorReport> {
+    Ok(jobs::detach_partition(existing(partition, "partition")?)?)
 }
 
 /// Lets a restored copy run the jobs that came with it; how many there are.

@@ -1,8 +1,8 @@
 //! The functions that the procedure `migrate_to_staging` calls, and `rescore`.
 
 use super::given;
+use super::regclass::{Regclass, existing};
 use crate::migration;
-use pgrx::PgRelation;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
@@ -36,6 +36,6 @@ fn fail_migration(runs: Option<Vec<i64>>, error: Option<&str>) -> Result<(), Err
 /// Scores the rows of a staging table by the rules as they are now; the number of the job that does it.
 #[pg_extern(schema = "groundskeeper", volatile, parallel_unsafe)]
 #[search_path(pg_catalog, pg_temp)]
-fn rescore(relation: Option<PgRelation>) -> Result<i64, ErrorReport> {
-    Ok(migration::enqueue_rescore(given(relation, "relation")?.oid())?)
+fn rescore(relation: Option<Regclass>) -> Result<i64, ErrorReport> {
+    Ok(migration::enqueue_rescore(existing(relation, "relation")?)?)
 }

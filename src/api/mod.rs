@@ -14,6 +14,7 @@ mod odds;
 mod partitions;
 mod plan;
 mod quality;
+mod regclass;
 mod schedule;
 mod statistics;
 mod teams;

@@ -1,12 +1,12 @@
 //! Partitions that are made, retired and moved: `create_monthly_partitions` and what belongs to it.
 
 use super::given;
+use super::regclass::{Regclass, existing};
 use crate::error::{Failure, Result as Fallible};
 use crate::jobs;
 use crate::partition::retention::{self, Action};
 use crate::partition::{adopt, health, premake};
 use groundskeeper_core::partition::{self as periods, MAX_MONTHS_AHEAD, MAX_PREMAKE};
-use pgrx::PgRelation;
 use pgrx::datum::Interval;
 use pgrx::iter::TableIterator;
 use pgrx::pg_sys::panic::ErrorReport;
@@ -42,12 +42,12 @@ fn create_monthly_partitions(
 #[pg_extern(schema = "groundskeeper", volatile, parallel_unsafe, requires = ["managed_tables"])]
 #[search_path(pg_catalog, pg_temp)]
 fn adopt_partitioned_table(
-    relation: Option<PgRelation>,
+    relation: Option<Regclass>,
     interval: default!(Option<String>, "'month'"),
     timezone: default!(Option<String>, "NULL"),
     premake: default!(Option<i32>, 3),
 ) -> Result<(), ErrorReport> {
-    let relation = given(relation, "relation")?.oid();
+    let relation = existing(relation, "relation")?;
     let interval = interval_named(&given(interval, "interval")?)?;
     let premake = within(given(premake, "premake")?, "premake", MAX_PREMAKE)?;
     Ok(adopt::adopt(relation, interval, timezone, premake)?)
@@ -57,11 +57,11 @@ fn adopt_partitioned_table(
 #[pg_extern(schema = "groundskeeper", volatile, parallel_unsafe, requires = ["managed_tables"])]
 #[search_path(pg_catalog, pg_temp)]
 fn set_retention(
-    relation: Option<PgRelation>,
+    relation: Option<Regclass>,
     keep: Option<Interval>,
     action: default!(Option<String>, "'detach'"),
 ) -> Result<(), ErrorReport> {
-    let relation = given(relation, "relation")?.oid();
+    let relation = existing(relation, "relation")?;
     let name = given(action, "action")?;
     let action = Action::parse(&name).ok_or_else(|| {
         Failure::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, format!("\"{name}\" is no action"))
@@ -95,18 +95,18 @@ fn apply_retention(
 /// Drops a partition with its rows; the number of the job that does it.
 #[pg_extern(schema = "groundskeeper", volatile, parallel_unsafe)]
 #[search_path(pg_catalog, pg_temp)]
-fn drop_partition(partition: Option<PgRelation>) -> Result<i64, ErrorReport> {
-    Ok(jobs::drop_partition(given(partition, "partition")?.oid())?)
+fn drop_partition(partition: Option<Regclass>) -> Result<i64, ErrorReport> {
+    Ok(jobs::drop_partition(existing(partition, "partition")?)?)
 }
 
 /// Moves the rows of a default partition into partitions of their own; the number of the job that does it.
 #[pg_extern(schema = "groundskeeper", volatile, parallel_unsafe)]
 #[search_path(pg_catalog, pg_temp)]
 fn drain_default(
-    relation: Option<PgRelation>,
+    relation: Option<Regclass>,
     batch_size: default!(Option<i32>, 10000),
 ) -> Result<i64, ErrorReport> {
-    let relation = given(relation, "relation")?.oid();
+    let relation = existing(relation, "relation")?;
     let batch_size = given(batch_size, "batch_size")?;
     if batch_size < 1 {
         return Err(Failure::new(

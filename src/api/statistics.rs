@@ -1,8 +1,8 @@
 //! `update_table_statistics`, `maintain`, `stop_maintaining`.
 
 use super::given;
+use super::regclass::{Regclass, existing};
 use crate::statistics::{self, registry};
-use pgrx::PgRelation;
 use pgrx::iter::TableIterator;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
@@ -30,13 +30,13 @@ fn update_table_statistics(
 /// Adds a table or materialized view to what is looked after; `false` if it was there.
 #[pg_extern(schema = "groundskeeper", volatile, parallel_unsafe)]
 #[search_path(pg_catalog, pg_temp)]
-fn maintain(relation: Option<PgRelation>) -> Result<bool, ErrorReport> {
-    Ok(registry::add(given(relation, "relation")?.oid())?)
+fn maintain(relation: Option<Regclass>) -> Result<bool, ErrorReport> {
+    Ok(registry::add(existing(relation, "relation")?)?)
 }
 
 /// Takes it off again.
 #[pg_extern(schema = "groundskeeper", volatile, parallel_unsafe)]
 #[search_path(pg_catalog, pg_temp)]
-fn stop_maintaining(relation: Option<PgRelation>) -> Result<(), ErrorReport> {
-    Ok(registry::remove(given(relation, "relation")?.oid())?)
+fn stop_maintaining(relation: Option<Regclass>) -> Result<(), ErrorReport> {
+    Ok(registry::remove(existing(relation, "relation")?)?)
 }

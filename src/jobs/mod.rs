@@ -12,7 +12,7 @@ pub mod session;
 pub mod toplevel;
 
 pub use launcher::register as register_launcher;
-pub use runner::{report, step_done, transaction};
+pub use runner::{report, step_done, transaction, transaction_of_one_snapshot};
 
 use crate::catalog::{self, Build};
 use crate::error::{Failure, Result};

@@ -114,6 +114,14 @@ pub fn transaction<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     result
 }
 
+/// The same, all of whose statements see what was committed when it began.
+pub fn transaction_of_one_snapshot<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    session::set("default_transaction_isolation", "repeatable read");
+    let result = transaction(work);
+    session::set("default_transaction_isolation", "read committed");
+    result
+}
+
 /// Takes the job: the lock says that its worker lives, for as long as it does.
 fn claim(job: i64) -> Result<Option<Task>> {
     if !locks::take(u32::try_from(job).map_err(|e| Failure::internal(e.to_string()))?) {

@@ -30,20 +30,22 @@ pub fn own() {
         // Who waits that long looks for deadlocks, gives way, and makes autovacuum give way: before lock_timeout.
         ("deadlock_timeout", "50ms"),
     ];
-    for (name, value) in settings {
-        let (Ok(name), Ok(value)) = (CString::new(name), CString::new(value)) else { continue };
-        // SAFETY: between transactions, with NUL-terminated strings, as the SET of a superuser's session would; each
-        // setting is the worker's own business, whichever role it connects as.
-        unsafe {
-            pg_sys::StartTransactionCommand();
-            pg_sys::SetConfigOption(
-                name.as_ptr(),
-                value.as_ptr(),
-                pg_sys::GucContext::PGC_SUSET,
-                pg_sys::GucSource::PGC_S_SESSION,
-            );
-            pg_sys::CommitTransactionCommand();
-        }
+    settings.into_iter().for_each(|(name, value)| set(name, value));
+}
+
+/// Sets what is the worker's own business, whichever role it connects as. Only between transactions.
+pub fn set(name: &str, value: &str) {
+    let (Ok(name), Ok(value)) = (CString::new(name), CString::new(value)) else { return };
+    // SAFETY: between transactions, with NUL-terminated strings, as the SET of a superuser's session would.
+    unsafe {
+        pg_sys::StartTransactionCommand();
+        pg_sys::SetConfigOption(
+            name.as_ptr(),
+            value.as_ptr(),
+            pg_sys::GucContext::PGC_SUSET,
+            pg_sys::GucSource::PGC_S_SESSION,
+        );
+        pg_sys::CommitTransactionCommand();
     }
 }
 

@@ -34,6 +34,10 @@ pub fn released(parent: &Managed, partition: &Qualified) -> Result<()> {
         settings::lock_timeout_ms(),
         &[format!("LOCK TABLE ONLY {name} IN SHARE ROW EXCLUSIVE MODE")],
     )?;
+    // What it does not have from the whole would stay with it, and hold what they call.
+    let own = [convert::CAPTURE_TRUNCATE, convert::KEY_TRUNCATED]
+        .map(|trigger| format!("DROP TRIGGER IF EXISTS {trigger} ON {name}"));
+    run_before_deadline(settings::lock_timeout_ms(), &own)?;
     if let Some(keys) = &parent.key_table {
         release_keys(&conversion, keys, &name)?;
     }

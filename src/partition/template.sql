@@ -87,6 +87,15 @@ SELECT model.place,
           FROM pg_catalog.pg_trigger t
          WHERE t.tgrelid = model.sibling AND NOT t.tgisinternal AND t.tgparentid = 0 AND (t.tgtype & 1) = 0 AND t.tgenabled = 'A'
         UNION ALL
+        -- it is granted to whom the sibling is, whatever new tables are granted by default
+        SELECT 3, 'REVOKE ALL ON TABLE ', ' FROM ' || pg_catalog.string_agg(DISTINCT COALESCE(pg_catalog.quote_ident(r.rolname), 'PUBLIC'), ', ')
+          FROM pg_catalog.pg_default_acl da
+         CROSS JOIN LATERAL pg_catalog.aclexplode(da.defaclacl) acl
+          LEFT JOIN pg_catalog.pg_roles r ON r.oid = acl.grantee
+         WHERE da.defaclobjtype = 'r' AND da.defaclnamespace IN (0, p.relnamespace) AND acl.grantee <> da.defaclrole
+           AND da.defaclrole = (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = CURRENT_USER)
+        HAVING pg_catalog.count(*) > 0
+        UNION ALL
         SELECT 4, pg_catalog.format('GRANT %s%s ON TABLE ', acl.privilege_type, g.columns),
                pg_catalog.format(' TO %s%s', COALESCE(pg_catalog.quote_ident(r.rolname), 'PUBLIC'),
                                  CASE WHEN acl.is_grantable THEN ' WITH GRANT OPTION' END)

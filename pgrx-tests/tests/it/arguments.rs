@@ -140,6 +140,35 @@ fn installed() -> (TestDb, Client) {
     (db, client)
 }
 
+/// Every function that takes a relation, called with one; what else it must be given is given.
+const WITH_RELATION: &str = "
+    SELECT format('%s %s(%s)', CASE p.prokind WHEN 'p' THEN 'CALL' ELSE 'SELECT' END, p.oid::regproc,
+                  (SELECT string_agg(CASE t WHEN 'regclass'::regtype THEN ':relation' WHEN 'interval'::regtype THEN '''1 day'''
+                                            ELSE '''id''' END, ', ' ORDER BY n)
+                     FROM unnest(p.proargtypes::oid[]) WITH ORDINALITY a (t, n) WHERE n <= pronargs - pronargdefaults))
+      FROM pg_proc p
+      JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
+      JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'pg_groundskeeper'
+     WHERE 'regclass'::regtype = ANY (p.proargtypes::oid[]) ORDER BY 1";
+
+#[test]
+fn a_relation_that_is_not_there_is_an_undefined_table() {
+    let (db, mut client) = installed();
+    let before = db.dump().unwrap();
+    let calls = texts(&mut client, WITH_RELATION).unwrap();
+    assert!(calls.len() >= 13, "{calls:?}");
+    for call in calls {
+        for oid in ["0", "4000000000"] {
+            let call = call.replace(":relation", &format!("{oid}::oid::regclass"));
+            let refused = refusal(&mut client, &call).unwrap();
+            assert_eq!(refused.code, "42P01", "{call}: {refused:?}");
+            assert_eq!(refused.message, format!("relation with OID {oid} does not exist"), "{call}");
+        }
+    }
+    let changed = difference(&before, &db.dump().unwrap());
+    assert!(changed.is_empty(), "{changed}");
+}
+
 #[test]
 fn null_is_refused_wherever_a_value_is_needed() {
     let (db, mut client) = installed();

@@ -3,7 +3,7 @@
 
 use super::record::{self, Carried, Conversion, FORMER, KEYS, LOG, SHADOW};
 use super::sync::{self, Pair, Taken};
-use super::{keys, shadow};
+use super::{keys, lost, shadow};
 use crate::catalog;
 use crate::error::{Failure, Result};
 use crate::plan::{run_before_deadline, with_lock_timeout};
@@ -50,8 +50,9 @@ pub fn run(conversion: &Conversion, way: Way) -> Result<Vec<Vec<String>>> {
     if oid(&table)? != table_oid {
         return Err(retry("the table was replaced meanwhile"));
     }
+    lost::must_be_watched(conversion)?;
     same_columns(&table, &twin)?;
-    if way == Way::There && !shadow::missing_indexes(conversion)?.is_empty() {
+    if !shadow::missing_indexes(conversion)?.is_empty() {
         return Err(retry("an index was created meanwhile"));
     }
     catch_up_under_lock(conversion)?;
@@ -187,7 +188,7 @@ impl Plan {
 fn of_partitioned(conversion: &Conversion) -> Result<Vec<String>> {
     let table = conversion.quoted();
     let partitions = shadow::partitions(&conversion.beside_quoted(SHADOW))?;
-    let mut statements = shadow::capture_triggers(conversion, &table);
+    let mut statements = shadow::capture_triggers(conversion, &table).to_vec();
     if conversion.has_key_table {
         statements.extend(keys::functions(conversion));
         statements.extend(keys::triggers(conversion, &table));
@@ -196,6 +197,13 @@ fn of_partitioned(conversion: &Conversion) -> Result<Vec<String>> {
         statements.extend(of_partition(conversion, &sync::quoted(&partition)));
     }
     Ok(statements)
+}
+
+/// The statements that have changes to the table logged again.
+pub fn watching(conversion: &Conversion) -> Vec<String> {
+    let table = conversion.quoted();
+    let [create, _, always, _] = shadow::capture_triggers(conversion, &table);
+    vec![format!("DROP TRIGGER IF EXISTS {} ON {table}", shadow::CAPTURE_ROWS), create, always]
 }
 
 /// The triggers that a partition does not have from the whole: those of TRUNCATE.
@@ -314,15 +322,15 @@ pub fn leftovers(conversion: &Conversion) -> Vec<String> {
     if conversion.stage == Stage::Begun {
         return statements;
     }
-    statements.push(format!("DROP TABLE {}", conversion.beside_quoted(SHADOW)));
+    statements.push(format!("DROP TABLE IF EXISTS {}", conversion.beside_quoted(SHADOW)));
     if conversion.has_key_table {
-        statements.push(format!("DROP TABLE {}", conversion.beside_quoted(KEYS)));
+        statements.push(format!("DROP TABLE IF EXISTS {}", conversion.beside_quoted(KEYS)));
     }
     if conversion.stage == Stage::Shadowed {
         return statements;
     }
-    statements.push(format!("DROP TABLE {}", conversion.beside_quoted(LOG)));
-    statements.push(format!("DROP FUNCTION {}()", conversion.beside_quoted(record::CAPTURE)));
+    statements.push(format!("DROP TABLE IF EXISTS {}", conversion.beside_quoted(LOG)));
+    statements.push(format!("DROP FUNCTION IF EXISTS {}()", conversion.beside_quoted(record::CAPTURE)));
     if conversion.has_key_table && conversion.stage == Stage::Restored {
         let functions = keys::FUNCTIONS.map(|f| format!("DROP FUNCTION {}()", conversion.beside_quoted(f)));
         statements.extend(functions);

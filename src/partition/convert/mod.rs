@@ -2,7 +2,9 @@
 //! by a log of changed keys, proven, and takes its name in one short transaction.
 
 mod exchange;
+mod former;
 mod keys;
+mod lost;
 mod matview;
 mod preflight;
 pub mod record;
@@ -10,8 +12,9 @@ mod shadow;
 mod steps;
 mod sync;
 
-pub use keys::DELETED as KEY_DELETED;
+pub use keys::{DELETED as KEY_DELETED, TRUNCATED as KEY_TRUNCATED};
 pub use preflight::{Finding, Severity, preflight};
+pub use shadow::CAPTURE_TRUNCATE;
 pub use steps::{rows_copied, run};
 
 use super::bounds::KeyType;
@@ -26,6 +29,7 @@ use groundskeeper_core::partition::convert::{Goal, Stage, Step, next};
 use groundskeeper_core::partition::{Interval, MAX_PREMAKE};
 use groundskeeper_core::plan::Qualified;
 use pgrx::PgSqlErrorCode;
+use pgrx::ereport;
 use pgrx::pg_sys::Oid;
 
 /// The triggers that a conversion puts on a table; they do not move with what is the user's.
@@ -74,8 +78,11 @@ pub fn partition_table(request: &Request) -> Result<i64> {
         Failure::new(PgSqlErrorCode::ERRCODE_UNDEFINED_TABLE, "the relation does not exist")
     })?;
     must_own(request.relation, &table.quoted)?;
-    if let Some(known) = record::find(&table.name)? {
-        return go_on(&known);
+    match record::find(&table.name)? {
+        // A new table by the name of one that was done with long ago.
+        Some(known) if known.stage == Stage::Finalized && is_lost(&known)? => lost::clear(&known)?,
+        Some(known) => return go_on(&known),
+        None => {}
     }
     let findings = preflight(request.relation, &request.key, Some((interval, &timezone, request.premake)))?;
     refuse(&table.quoted, &request.key, &findings, &request.accept)?;
@@ -103,6 +110,7 @@ fn go_on(known: &record::Conversion) -> Result<i64> {
             format!("{} {message}", known.table),
         )
     };
+    lost::must_be_there(known)?;
     match next(Goal::Partition, known.stage) {
         Step::Done => Err(state("is partitioned already")),
         Step::TooLate => Err(state("is being made an unpartitioned table again")
@@ -117,7 +125,18 @@ pub fn ask(relation: Oid, goal: Goal) -> Result<i64> {
         Failure::new(PgSqlErrorCode::ERRCODE_UNDEFINED_TABLE, "the relation does not exist")
     })?;
     must_own(relation, &table.quoted)?;
-    let known = record::get(&table.name)?;
+    let known = match record::find(&table.name)? {
+        Some(known) => known,
+        None => match lost::conversion_beside(&table.name, &table.quoted)? {
+            Some(known) if is_lost(&known)? => known,
+            Some(known) => return Err(belongs(&table.quoted, &known)?),
+            None => return Err(record::missing(&table.name)),
+        },
+    };
+    if goal == Goal::Undo && is_lost(&known)? {
+        return clear_away(&table.name, &known);
+    }
+    lost::must_be_there(&known)?;
     if next(goal, known.stage) == Step::TooLate {
         let why = match (goal, known.stage) {
             (_, Stage::Finalized) => {
@@ -136,6 +155,40 @@ pub fn ask(relation: Oid, goal: Goal) -> Result<i64> {
         jobs::cancel_kind(&qualified(&table.name.schema, &table.name.name), "partition_table")?;
     }
     enqueue(&table.name, goal)
+}
+
+fn is_lost(known: &record::Conversion) -> Result<bool> {
+    Ok(matches!(lost::whereabouts(known)?, lost::Whereabouts::Lost))
+}
+
+/// Why nothing is done with a table that is another's.
+fn belongs(quoted: &str, known: &record::Conversion) -> Result<Failure> {
+    lost::must_be_there(known)?;
+    Ok(Failure::new(
+        PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+        format!("{quoted} belongs to the conversion of {}", known.quoted()),
+    )
+    .hint(format!("Name that: {}.", quote_literal(known.quoted()))))
+}
+
+/// Queues the clearing away of what is left of a conversion whose table is gone, for whoever owns the relation that was
+/// named, and says what will be there afterwards.
+fn clear_away(relation: &Qualified, known: &record::Conversion) -> Result<i64> {
+    jobs::cancel_kind(&known.quoted(), "partition_table")?;
+    let kept = lost::remains(known)?.kept;
+    let detail = if kept.is_empty() {
+        "Nothing will be left of it.".to_owned()
+    } else {
+        format!("Kept will be {}.", kept.join("; and "))
+    };
+    let message = format!("{} was dropped or replaced in the middle of its conversion", known.quoted());
+    ereport!(WARNING, PgSqlErrorCode::ERRCODE_WARNING, message, detail);
+    let quoted = qualified(&relation.schema, &relation.name);
+    let task = Task::UndoPartitioning { table: known.table.clone() };
+    match jobs::open_of_kind(&quoted, task.kind())? {
+        Some(open) => Ok(open),
+        None => jobs::enqueue(&JobRequest { item: None, relation: relation.clone(), task }),
+    }
 }
 
 /// Queues the shortening of a log that has grown long.
@@ -262,7 +315,7 @@ pub fn behind(entries: usize) -> Result<Vec<Qualified>> {
     let mut out = Vec::new();
     for table in open {
         let known = record::get(&table)?;
-        if must_own_named(&known)? && sync::backlog(&known, entries + 1)? > entries {
+        if must_own_named(&known)? && !is_lost(&known)? && sync::backlog(&known, entries + 1)? > entries {
             out.push(table);
         }
     }

@@ -107,14 +107,28 @@ pub fn find(table: &Qualified) -> Result<Option<Conversion>> {
     })
 }
 
+/// The tables of a schema that have one.
+pub fn tables_in(schema: &str) -> Result<Vec<Qualified>> {
+    let query =
+        "SELECT schema_name, table_name FROM groundskeeper.conversion WHERE schema_name = $1 ORDER BY 2";
+    as_owner(|| {
+        sql::rows(query, &[schema.into()], |row| {
+            Ok(Qualified { schema: required(row, 1)?, name: required(row, 2)? })
+        })
+    })
+}
+
 /// The conversion of a table that must have one.
 pub fn get(table: &Qualified) -> Result<Conversion> {
-    find(table)?.ok_or_else(|| {
-        Failure::new(
-            pgrx::PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-            format!("{table} was not converted by groundskeeper.partition_table()"),
-        )
-    })
+    find(table)?.ok_or_else(|| missing(table))
+}
+
+/// What to say of a table that has none.
+pub fn missing(table: &Qualified) -> Failure {
+    Failure::new(
+        pgrx::PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+        format!("{table} was not converted by groundskeeper.partition_table()"),
+    )
 }
 
 /// Writes a new one down.

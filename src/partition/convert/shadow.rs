@@ -153,9 +153,9 @@ pub fn function(quoted: &str, body: &str) -> String {
 }
 
 /// The triggers that log changes to a table, whoever writes it: what replication applies too.
-pub fn capture_triggers(conversion: &Conversion, table: &str) -> Vec<String> {
+pub fn capture_triggers(conversion: &Conversion, table: &str) -> [String; 4] {
     let function = conversion.beside_quoted(CAPTURE);
-    vec![
+    [
         format!(
             "CREATE TRIGGER {CAPTURE_ROWS} AFTER INSERT OR UPDATE OR DELETE ON {table}
                 FOR EACH ROW EXECUTE FUNCTION {function}()"

@@ -3,27 +3,41 @@
 use super::exchange::{self, Way};
 use super::record::{self, Conversion, FORMER, LOG, SHADOW};
 use super::sync::{self, Pair};
-use super::{key_type, shadow};
+use super::{former, key_type, lost, shadow};
 use crate::error::{Failure, Result};
-use crate::jobs::{report, transaction};
+use crate::jobs::{report, transaction, transaction_of_one_snapshot};
 use crate::partition::managed;
 use crate::plan::{partitioned, run_before_deadline};
 use crate::settings;
-use crate::sql::{self, qualified, quote_identifier, required};
+use crate::sql::{self, qualified, required};
 use groundskeeper_core::names::suffixed;
 use groundskeeper_core::partition::convert::{Goal, Stage, Step, next};
 use groundskeeper_core::plan::Qualified;
 use pgrx::PgSqlErrorCode;
 
 /// How many entries of the log one transaction applies.
-const BATCH: usize = 2_000;
+pub const BATCH: usize = 2_000;
 /// The log is short enough to lock the table.
 const SHORT: usize = 200;
 
 /// Brings a table to the goal, from wherever it is.
 pub fn run(table: &Qualified, goal: Goal) -> Result<()> {
+    let result = steps(table, goal);
+    // What a step then stumbles over says nothing to anybody.
+    match (&result, transaction(|| record::find(table))) {
+        (Err(failure), Ok(Some(conversion))) if failure.code != PgSqlErrorCode::ERRCODE_QUERY_CANCELED => {
+            lost::end_if_lost(&conversion, goal).unwrap_or(result)
+        }
+        _ => result,
+    }
+}
+
+fn steps(table: &Qualified, goal: Goal) -> Result<()> {
     loop {
         let conversion = transaction(|| record::get(table))?;
+        if let Some(end) = lost::end_if_lost(&conversion, goal) {
+            return end;
+        }
         let step = next(goal, conversion.stage);
         transaction(|| report(conversion.stage.as_str(), progress(&conversion)))?;
         match step {
@@ -88,7 +102,8 @@ fn begin_capture(conversion: &Conversion) -> Result<()> {
     })
 }
 
-/// What a member of the owning role makes is the owner's, as the table is.
+/// What a member of the owning role makes is the owner's, as the table is, and nobody else's: default privileges are for
+/// tables that somebody is meant to read.
 fn give_to_owner(conversion: &Conversion) -> Result<()> {
     let statements = sql::texts(
         "WITH owner AS (
@@ -115,6 +130,11 @@ fn give_to_owner(conversion: &Conversion) -> Result<()> {
                 .into(),
         ],
     )?;
+    statements.iter().try_for_each(|statement| sql::run(statement, &[]))?;
+    let ours = [SHADOW, record::KEYS, LOG].map(|s| conversion.beside_quoted(s)).to_vec();
+    let functions = std::iter::once(record::CAPTURE).chain(super::keys::FUNCTIONS);
+    let functions: Vec<String> = functions.map(|s| format!("{}()", conversion.beside_quoted(s))).collect();
+    let statements = sql::texts(include_str!("to_owner_only.sql"), &[ours.into(), functions.into()])?;
     statements.iter().try_for_each(|statement| sql::run(statement, &[]))
 }
 
@@ -164,12 +184,25 @@ fn index(conversion: &Conversion) -> Result<()> {
 
 /// Applies the log until it is short.
 fn catch_up(conversion: &Conversion) -> Result<()> {
+    if conversion.stage.is_partitioned() {
+        former::loosen(conversion)?;
+    }
     let pair = Pair::of(conversion);
+    let batch = || {
+        let applied = sync::apply(conversion, &pair, BATCH)?.len();
+        Ok((applied, sync::backlog(conversion, SHORT + 1)?))
+    };
     loop {
-        let (applied, left) = transaction(|| {
-            let applied = sync::apply(conversion, &pair, BATCH)?.len();
-            Ok((applied, sync::backlog(conversion, SHORT + 1)?))
-        })?;
+        let (applied, left) = match transaction(batch) {
+            // A value that must be unique has passed from row to row.
+            Err(failure) if failure.code == PgSqlErrorCode::ERRCODE_UNIQUE_VIOLATION => {
+                transaction_of_one_snapshot(|| {
+                    sync::set_aside(conversion, &pair)?;
+                    batch()
+                })?
+            }
+            other => other?,
+        };
         if left <= SHORT || applied == 0 {
             return Ok(());
         }
@@ -177,10 +210,11 @@ fn catch_up(conversion: &Conversion) -> Result<()> {
 }
 
 fn prove(conversion: &Conversion, goal: Goal) -> Result<()> {
-    if goal == Goal::Undo {
-        like_the_former(conversion)?;
-    }
+    transaction(|| lost::must_be_watched(conversion))?;
     catch_up(conversion)?;
+    if goal == Goal::Undo {
+        former::complete(conversion)?;
+    }
     transaction(|| report("comparing rows", progress(conversion)))?;
     transaction(|| {
         let key_type = key_type(&conversion.quoted(), &conversion.key)?;
@@ -190,33 +224,16 @@ fn prove(conversion: &Conversion, goal: Goal) -> Result<()> {
     })
 }
 
-/// Before the way back: the unpartitioned table must have the columns that the partitioned one has by now, and gets
-/// the indexes that it lacks.
-fn like_the_former(conversion: &Conversion) -> Result<()> {
-    let former = conversion.beside_quoted(FORMER);
-    transaction(|| exchange::same_columns(&conversion.quoted(), &former))?;
-    transaction(|| {
-        let wanted = shadow::wanted(conversion)?;
-        let mut carried = record::carried(conversion)?;
-        for index in wanted.iter().filter(|i| i.constraint.is_none()) {
-            if carried.iter().any(|c| c.name == index.name) {
-                continue;
-            }
-            let unique = if index.unique { "UNIQUE " } else { "" };
-            let own = quote_identifier(suffixed(&index.name, FORMER));
-            sql::run(&format!("CREATE {unique}INDEX {own} ON {former} USING {}", index.tail), &[])?;
-            carried.push(record::Carried { name: index.name.clone(), on_shadow: true });
-        }
-        record::carry(conversion, &carried)
-    })
-}
-
 fn swap(conversion: &Conversion, goal: Goal) -> Result<()> {
     // indexes that were created since the others were built
     if goal == Goal::Partition && !transaction(|| shadow::missing_indexes(conversion))?.is_empty() {
         return index(conversion);
     }
+    unless_unwatched(conversion)?;
     catch_up(conversion)?;
+    if goal == Goal::Undo {
+        former::complete(conversion)?;
+    }
     let way = if goal == Goal::Undo { Way::Back } else { Way::There };
     transaction(|| {
         let later = exchange::run(conversion, way)?;
@@ -232,6 +249,15 @@ fn swap(conversion: &Conversion, goal: Goal) -> Result<()> {
             record::reach(conversion, Stage::Restored)
         }
     })
+}
+
+/// Refuses to go on where changes were not logged. What was proven before may not be so any more.
+fn unless_unwatched(conversion: &Conversion) -> Result<()> {
+    let watched = transaction(|| lost::must_be_watched(conversion));
+    if watched.is_err() && conversion.stage == Stage::Equal {
+        transaction(|| record::reach(conversion, Stage::Converted))?;
+    }
+    watched
 }
 
 fn register(conversion: &Conversion) -> Result<()> {
@@ -273,7 +299,7 @@ fn clean_up(conversion: &Conversion) -> Result<()> {
         let mut statements = Vec::new();
         if !matches!(conversion.stage, Stage::Restored | Stage::Begun | Stage::Shadowed) {
             for trigger in [shadow::CAPTURE_ROWS, shadow::CAPTURE_TRUNCATE] {
-                statements.push(format!("DROP TRIGGER {trigger} ON {table}"));
+                statements.push(format!("DROP TRIGGER IF EXISTS {trigger} ON {table}"));
             }
         }
         statements.extend(exchange::leftovers(conversion));
@@ -285,10 +311,12 @@ fn clean_up(conversion: &Conversion) -> Result<()> {
 /// Drops the unpartitioned table, every row of which the partitioned one was proven to have; what was written since is
 /// in the log, and compared under the lock.
 fn drop_former(conversion: &Conversion) -> Result<()> {
+    unless_unwatched(conversion)?;
     catch_up(conversion)?;
     let (table, former) = (conversion.quoted(), conversion.beside_quoted(FORMER));
     transaction(|| {
         briefly(&[format!("LOCK TABLE {table}, {former} IN ACCESS EXCLUSIVE MODE")])?;
+        lost::must_be_watched(conversion)?;
         let pair = Pair::of(conversion);
         let taken = sync::apply(conversion, &pair, exchange::LEFT)?;
         sync::verify(conversion, &pair, &taken)?;
@@ -300,7 +328,7 @@ fn drop_former(conversion: &Conversion) -> Result<()> {
         }
         let mut statements: Vec<String> = [shadow::CAPTURE_ROWS, shadow::CAPTURE_TRUNCATE]
             .iter()
-            .map(|trigger| format!("DROP TRIGGER {trigger} ON {table}"))
+            .map(|trigger| format!("DROP TRIGGER IF EXISTS {trigger} ON {table}"))
             .collect();
         for partition in shadow::partitions(&table)? {
             let name = qualified(&partition.schema, &partition.name);

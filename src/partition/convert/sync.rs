@@ -146,6 +146,13 @@ pub fn apply(conversion: &Conversion, pair: &Pair, limit: usize) -> Result<Taken
     Ok(taken)
 }
 
+/// Takes away all rows that the log names, and leaves the log: what one of them has that must be unique, the row that
+/// has it by now can get, though its entry comes first.
+pub fn set_aside(conversion: &Conversion, pair: &Pair) -> Result<()> {
+    let (target, log) = (&pair.target, conversion.beside_quoted(LOG));
+    sql::run(&format!("DELETE FROM {target} x USING {log} l WHERE {}", conversion.same_key("x", "l")), &[])
+}
+
 fn keep_keys(conversion: &Conversion, source: &str, keys: &str, arguments: &[DatumWithOid]) -> Result<()> {
     let (table, list) = (conversion.beside_quoted(KEYS), conversion.key_list(""));
     let (held, same) = (conversion.same_key("y", "x"), conversion.same_key("x", "k"));
@@ -197,7 +204,11 @@ pub fn verify(conversion: &Conversion, pair: &Pair, taken: &Taken) -> Result<()>
     );
     let different = by_index(|| sql::first(&query, &taken.arguments(), |row| required::<i64>(row, 1)))?;
     if different != Some(0) {
-        return Err(differ(pair, &format!("{} of the rows last changed differ", different.unwrap_or(0))));
+        return Err(differ(
+            conversion,
+            pair,
+            &format!("{} of the rows last changed differ.", different.unwrap_or(0)),
+        ));
     }
     Ok(())
 }
@@ -231,7 +242,7 @@ pub fn prove(conversion: &Conversion, pair: &Pair, key_type: KeyType) -> Result<
     );
     let different = sql::first(&query, &[], |row| Ok(row.get::<String>(1)?))?.flatten();
     match different {
-        Some(periods) => Err(differ(pair, &format!("Rows differ in: {periods}."))),
+        Some(periods) => Err(differ(conversion, pair, &format!("Rows differ in: {periods}."))),
         None if pair.keys => prove_keys(conversion, pair),
         None => Ok(()),
     }
@@ -254,17 +265,20 @@ fn prove_keys(conversion: &Conversion, pair: &Pair) -> Result<()> {
     );
     match sql::first(&query, &[], |row| required::<i64>(row, 1))? {
         Some(0) => Ok(()),
-        different => Err(differ(pair, &format!("{} keys differ in {keys}.", different.unwrap_or(0)))),
+        different => {
+            Err(differ(conversion, pair, &format!("{} keys differ in {keys}.", different.unwrap_or(0))))
+        }
     }
 }
 
-fn differ(pair: &Pair, detail: &str) -> Failure {
-    Failure::new(
-        PgSqlErrorCode::ERRCODE_DATA_CORRUPTED,
-        format!("{} and {} are not equal", pair.source, pair.target),
-    )
-    .detail(detail)
-    .hint("Nothing was exchanged or dropped. Writes that bypassed the triggers are one cause.")
+fn differ(conversion: &Conversion, pair: &Pair, detail: &str) -> Failure {
+    let (source, target, keys) = (&pair.source, &pair.target, conversion.key_list(""));
+    Failure::new(PgSqlErrorCode::ERRCODE_DATA_CORRUPTED, format!("{source} and {target} are not equal"))
+        .detail(format!(
+            "{detail} Nothing was exchanged or dropped. Writes that bypassed the triggers are one cause. All rows are brought \
+             over again after INSERT INTO {} SELECT {keys} FROM {source} UNION SELECT {keys} FROM {target};",
+            conversion.beside_quoted(LOG)
+        ))
 }
 
 /// `schema.name`, quoted.

@@ -99,7 +99,21 @@ const POINTS: &[Point] = &[
     },
 ];
 
-/// Holds a job up where it reports a phase, in the transaction that does so.
+/// Each step at its end: its work is done, and what is written down of it is not committed.
+const ENDS: &[Point] = &[
+    Point { name: "shadowed", call: PARTITION, hold: "SELECT set_hold('to shadowed')", stage: "begun" },
+    Point { name: "captured", call: PARTITION, hold: "SELECT set_hold('to captured')", stage: "shadowed" },
+    Point { name: "copied", call: PARTITION, hold: "SELECT set_hold('to copied')", stage: "captured" },
+    Point { name: "indexed", call: PARTITION, hold: "SELECT set_hold('to indexed')", stage: "copied" },
+    Point { name: "proven", call: PARTITION, hold: "SELECT set_hold('to proven')", stage: "indexed" },
+    Point { name: "swapped", call: PARTITION, hold: "SELECT set_hold('to swapped')", stage: "proven" },
+    Point { name: "converted", call: PARTITION, hold: "SELECT set_hold('to converted')", stage: "swapped" },
+    Point { name: "equal", call: UNDO, hold: "SELECT set_hold('to equal')", stage: "converted" },
+    Point { name: "restored", call: UNDO, hold: "SELECT set_hold('to restored')", stage: "equal" },
+    Point { name: "finalized", call: FINALIZE, hold: "SELECT set_hold('to finalized')", stage: "equal" },
+];
+
+/// Holds a job up where it reports a phase, or writes down a stage, in the transaction that does so.
 const HOLDING: &str = "
     CREATE TABLE public.hold (stage text);
     CREATE FUNCTION public.set_hold(stage text) RETURNS void LANGUAGE sql AS 'SELECT pg_advisory_lock(4711); INSERT INTO public.hold VALUES (stage)';
@@ -110,7 +124,15 @@ const HOLDING: &str = "
         END IF;
         RETURN NEW;
     END $$;
-    CREATE TRIGGER held BEFORE UPDATE ON groundskeeper.job FOR EACH ROW EXECUTE FUNCTION public.held()";
+    CREATE TRIGGER held BEFORE UPDATE ON groundskeeper.job FOR EACH ROW EXECUTE FUNCTION public.held();
+    CREATE FUNCTION public.held_at_end() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+    BEGIN
+        IF NEW.stage <> OLD.stage AND EXISTS (SELECT FROM public.hold h WHERE h.stage = 'to ' || NEW.stage) THEN
+            PERFORM pg_advisory_xact_lock(4711);
+        END IF;
+        RETURN NEW;
+    END $$;
+    CREATE TRIGGER held BEFORE UPDATE ON groundskeeper.conversion FOR EACH ROW EXECUTE FUNCTION public.held_at_end()";
 
 fn prepared(server: &Server) -> (TestDb, Client) {
     let db = TestDb::on(Server::attach(server.base()).unwrap(), Template::Empty).unwrap();
@@ -188,40 +210,45 @@ fn assert_rows(client: &mut Client, what: &str) {
 
 #[test]
 fn killed_at_any_step_it_goes_on() {
-    for preloaded in [true, false] {
-        let mut options = Options::default();
-        if preloaded {
-            options = options.preload("pg_groundskeeper");
+    goes_on(Options::default().preload("pg_groundskeeper"), POINTS, false);
+}
+
+#[test]
+fn killed_before_a_step_is_written_down_it_goes_on() {
+    goes_on(Options::default().preload("pg_groundskeeper"), ENDS, false);
+}
+
+#[test]
+fn killed_at_any_step_it_goes_on_when_looked_after() {
+    goes_on(Options::default(), POINTS, true);
+}
+
+fn goes_on(options: Options, points: &[Point], look_after: bool) {
+    let server = options.start().unwrap();
+    let (db, mut client) = prepared(&server);
+    for point in points {
+        let what = point.name;
+        let (back, job) = crash_at(&server, &db, &mut client, point);
+        client = back;
+        if look_after {
+            client.batch_execute(&format!("CALL groundskeeper.wait_for_job({job}, '0 s')")).unwrap();
         }
-        let server = options.start().unwrap();
-        let (db, mut client) = prepared(&server);
-        for point in POINTS {
-            let what = format!("{} (preloaded: {preloaded})", point.name);
-            let (back, job) = crash_at(&server, &db, &mut client, point);
-            client = back;
-            if !preloaded {
-                client.batch_execute(&format!("CALL groundskeeper.wait_for_job({job}, '0 s')")).unwrap();
-            }
-            let end = ended(&mut client, job);
-            assert_eq!(end.0, "succeeded", "{what}: {end:?}");
-            assert_rows(&mut client, &what);
-            if point.call == PARTITION {
-                super::assert_keys(&mut client, "t", "t_key", &what);
-                let job = queue(&mut client, UNDO);
-                assert_eq!(ended(&mut client, job).0, "succeeded", "{what}");
-                assert_rows(&mut client, &what);
-            }
-            if point.call == FINALIZE {
-                super::assert_keys(&mut client, "t", "t_key", &what);
-                assert_eq!(
-                    text(&mut client, "SELECT to_regclass('t_unpartitioned') IS NULL").unwrap(),
-                    "true"
-                );
-            } else {
-                assert_eq!(leftovers(&mut client), [""; 0], "{what}");
-            }
-            again(&mut client);
+        let end = ended(&mut client, job);
+        assert_eq!(end.0, "succeeded", "{what}: {end:?}");
+        assert_rows(&mut client, what);
+        if point.call == PARTITION {
+            super::assert_keys(&mut client, "t", "t_key", what);
+            let job = queue(&mut client, UNDO);
+            assert_eq!(ended(&mut client, job).0, "succeeded", "{what}");
+            assert_rows(&mut client, what);
         }
+        if point.call == FINALIZE {
+            super::assert_keys(&mut client, "t", "t_key", what);
+            assert_eq!(text(&mut client, "SELECT to_regclass('t_unpartitioned') IS NULL").unwrap(), "true");
+        } else {
+            assert_eq!(leftovers(&mut client), [""; 0], "{what}");
+        }
+        again(&mut client);
     }
 }
 
@@ -229,7 +256,7 @@ fn killed_at_any_step_it_goes_on() {
 fn killed_at_any_step_it_can_be_undone() {
     let server = Options::default().start().unwrap();
     let (db, mut client) = prepared(&server);
-    for point in POINTS.iter().filter(|point| point.call == PARTITION) {
+    for point in POINTS.iter().chain(ENDS).filter(|point| point.call == PARTITION) {
         let (back, _) = crash_at(&server, &db, &mut client, point);
         client = back;
         let job = queue(&mut client, UNDO);

@@ -1,8 +1,13 @@
 //! A table becomes a partitioned one while it is written, and goes back.
 
+mod both;
 mod crash;
+mod grants;
 mod hostile;
 mod keys;
+mod later;
+mod lost;
+mod planner;
 mod races;
 mod refusals;
 mod restore;
@@ -19,8 +24,9 @@ use postgres::Client;
 /// How long a test waits for what must come.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The plan's raw table, and how to convert it.
+/// The plan's two tables, and how to convert the raw one.
 const RAW: &str = "raw_data.moneylines_raw";
+const STAGING: &str = "staging.moneylines";
 const CONVERT_RAW: &str =
     "partition_table('raw_data.moneylines_raw', 'game_date', accept => '{on_conflict}')";
 

@@ -39,7 +39,7 @@ fn statements(turn: i64) -> Vec<String> {
         [usize::try_from(turn % 6).unwrap()];
     let on_both =
         |statement: &str| [RAW, "public.control"].map(|table| statement.replace(":t", table)).to_vec();
-    match turn % 7 {
+    let mut done = match turn % 7 {
         0 => {
             let new = 1_000_000 + turn;
             on_both(&format!(
@@ -53,25 +53,32 @@ fn statements(turn: i64) -> Vec<String> {
         4 => on_both(&format!("UPDATE :t SET id = 2000000 + {turn}, game_date = {date} WHERE id = {id}")),
         5 => on_both(&format!("UPDATE :t SET raw_data = '{{\"turn\": {turn}}}' WHERE id = {id}")),
         _ => on_both("UPDATE :t SET home_odds = coalesce(home_odds, 0) + 1 WHERE id <= 3"),
+    };
+    if turn % 5 == 0 {
+        done.push(format!(
+            "SAVEPOINT s; DELETE FROM {RAW} WHERE id % 97 = 5 AND id BETWEEN 100 AND 3000; ROLLBACK TO s"
+        ));
     }
+    done
 }
 
-struct Writer {
+/// A session that writes.
+pub struct Writer {
     thread: JoinHandle<(i64, Duration)>,
     stop: Arc<AtomicBool>,
 }
 
 impl Writer {
     /// How many transactions it has committed, and the longest that one took.
-    fn stop(self) -> (i64, Duration) {
+    pub fn stop(self) -> (i64, Duration) {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.join().unwrap()
     }
 }
 
-/// Writes until it is told to stop; each statement to both tables, in one transaction, some of which are rolled back in
-/// part or in whole.
-fn writer(db: &TestDb, first: i64) -> Writer {
+/// Writes until it is told to stop; each turn's statements in one transaction, some of which are rolled back in part or
+/// in whole.
+pub fn writer(db: &TestDb, first: i64, statements: fn(i64) -> Vec<String>) -> Writer {
     let mut client = db.client().unwrap();
     let stop = Arc::new(AtomicBool::new(false));
     let stopped = Arc::clone(&stop);
@@ -82,9 +89,6 @@ fn writer(db: &TestDb, first: i64) -> Writer {
             // The order in which rows are locked is the same in both tables, and for all writers.
             transaction.batch_execute("SELECT pg_advisory_xact_lock(1)").unwrap();
             let begun = Instant::now();
-            if turn % 5 == 0 {
-                transaction.batch_execute(&format!("SAVEPOINT s; DELETE FROM {RAW} WHERE id % 97 = 5 AND id BETWEEN 100 AND 3000; ROLLBACK TO s")).unwrap();
-            }
             for statement in statements(turn) {
                 transaction.batch_execute(&statement).unwrap_or_else(|e| panic!("{statement}: {e:?}"));
             }
@@ -112,10 +116,10 @@ const COLUMNS: &str = "id, external_id, source, game_external_id, home_odds, awa
 #[test]
 fn nothing_is_lost_while_writers_go_on() {
     let (db, mut client) = fed(20_000);
-    let quiet = writer(&db, 0);
+    let quiet = writer(&db, 0, statements);
     std::thread::sleep(Duration::from_secs(2));
     let (turns, longest_quiet) = quiet.stop();
-    let writers = [writer(&db, 100_000), writer(&db, 200_001)];
+    let writers = [writer(&db, 100_000, statements), writer(&db, 200_001, statements)];
     let mut steps = Vec::new();
     for step in ["converted", "undone", "converted again", "finalized"] {
         match step {

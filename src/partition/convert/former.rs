@@ -1,0 +1,97 @@
+//! The unpartitioned table that is kept must be able to hold what the partitioned one has, and to take its place: what
+//! its owner has done to the constraints and indexes since is done to it too.
+
+use super::exchange;
+use super::record::{self, Carried, Conversion, FORMER};
+use super::shadow::{self, Wanted};
+use super::steps::BATCH;
+use super::sync::{self, Pair};
+use crate::error::Result;
+use crate::jobs::{transaction, transaction_of_one_snapshot};
+use crate::sql::{self, qualified, quote_identifier, required};
+use groundskeeper_core::names::suffixed;
+
+/// Takes off what was taken off the table since: a row that is allowed there must find its place here.
+pub fn loosen(conversion: &Conversion) -> Result<()> {
+    let (table, former) = (conversion.quoted(), conversion.beside_quoted(FORMER));
+    transaction(|| {
+        let mut statements = sql::texts(
+            "SELECT pg_catalog.format('ALTER TABLE %s DROP CONSTRAINT %I', $2, k.conname)
+               FROM pg_catalog.pg_constraint k
+              WHERE k.conrelid = pg_catalog.to_regclass($2) AND k.contype = 'c' AND NOT EXISTS (
+                        SELECT FROM pg_catalog.pg_constraint o
+                         WHERE o.conrelid = pg_catalog.to_regclass($1) AND o.contype = 'c' AND o.conname = k.conname)
+              ORDER BY k.conname",
+            &[table.as_str().into(), former.as_str().into()],
+        )?;
+        let mut kept = Vec::new();
+        for index in record::carried(conversion)? {
+            let gone = index.on_shadow && !shadow::exists(&conversion.table.schema, &index.name)?;
+            match if gone { drop_of(conversion, &index)? } else { None } {
+                Some(statement) => statements.push(statement),
+                None => kept.push(index),
+            }
+        }
+        if statements.is_empty() {
+            return Ok(());
+        }
+        statements.iter().try_for_each(|statement| sql::run(statement, &[]))?;
+        record::carry(conversion, &kept)
+    })
+}
+
+/// The statement that drops the unpartitioned table's index of that name, unless rows are told apart by it.
+fn drop_of(conversion: &Conversion, index: &Carried) -> Result<Option<String>> {
+    let own = suffixed(&index.name, FORMER);
+    let quoted = qualified(&conversion.table.schema, &own);
+    let of_constraint = sql::first(
+        "SELECT EXISTS (SELECT FROM pg_catalog.pg_constraint k WHERE k.conindid = x.indexrelid AND k.conrelid = x.indrelid)
+           FROM pg_catalog.pg_index x WHERE x.indexrelid = pg_catalog.to_regclass($1) AND NOT x.indisprimary",
+        &[quoted.as_str().into()],
+        |row| required::<bool>(row, 1),
+    )?;
+    Ok(of_constraint.map(|of_constraint| match of_constraint {
+        true => format!(
+            "ALTER TABLE {} DROP CONSTRAINT {}",
+            conversion.beside_quoted(FORMER),
+            quote_identifier(&own)
+        ),
+        false => format!("DROP INDEX {quoted}"),
+    }))
+}
+
+/// Before the way back: it must have the columns that the partitioned table has by now, and gets the unique and primary
+/// keys and the indexes that it lacks.
+pub fn complete(conversion: &Conversion) -> Result<()> {
+    let former = conversion.beside_quoted(FORMER);
+    transaction(|| exchange::same_columns(&conversion.quoted(), &former))?;
+    if transaction(|| shadow::missing_indexes(conversion))?.is_empty() {
+        return Ok(());
+    }
+    // As of one snapshot the rows are the table's, and as unique.
+    transaction_of_one_snapshot(|| {
+        let pair = Pair::of(conversion);
+        sync::set_aside(conversion, &pair)?;
+        while sync::apply(conversion, &pair, BATCH)?.len() > 0 {}
+        let mut carried = record::carried(conversion)?;
+        for index in shadow::wanted(conversion)? {
+            if carried.iter().any(|c| c.name == index.name) {
+                continue;
+            }
+            sql::run(&create(&former, &index), &[])?;
+            carried.push(Carried { name: index.name, on_shadow: true });
+        }
+        record::carry(conversion, &carried)
+    })
+}
+
+fn create(former: &str, index: &Wanted) -> String {
+    let own = quote_identifier(suffixed(&index.name, FORMER));
+    match &index.constraint {
+        Some(constraint) => format!("ALTER TABLE {former} ADD CONSTRAINT {own} {constraint}"),
+        None => {
+            let unique = if index.unique { "UNIQUE " } else { "" };
+            format!("CREATE {unique}INDEX {own} ON {former} USING {}", index.tail)
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! A table that was dropped, made anew or renamed in the middle of its conversion. What is ours is cleared away; what may
+//! be the only copy of rows stays.
+
+use super::record::{self, CAPTURE, Conversion, FORMER, KEYS, LOG, SHADOW};
+use super::{exchange, keys, shadow};
+use crate::error::{Failure, Result};
+use crate::jobs::transaction;
+use crate::partition::managed;
+use crate::plan::{partitioned, run_before_deadline};
+use crate::settings;
+use crate::sql::{self, quote_literal, required};
+use groundskeeper_core::partition::convert::{Goal, Stage};
+use groundskeeper_core::plan::Qualified;
+use pgrx::PgSqlErrorCode;
+
+/// What has become of a table whose conversion is written down.
+pub enum Whereabouts {
+    /// It is there.
+    Same,
+    /// It has another name.
+    Renamed(String),
+    /// It is gone, or another table has its name.
+    Lost,
+}
+
+/// Where the table is. It is known by its triggers while it has some, by its kind otherwise.
+pub fn whereabouts(conversion: &Conversion) -> Result<Whereabouts> {
+    let has_triggers = match conversion.stage {
+        Stage::Begun | Stage::Shadowed | Stage::Restored => false,
+        Stage::Finalized => conversion.has_key_table,
+        _ => true,
+    };
+    if !has_triggers {
+        let kind = "SELECT EXISTS (SELECT FROM pg_catalog.pg_class WHERE oid = pg_catalog.to_regclass($1) AND relkind::text = $2)";
+        let expected = if conversion.stage.is_partitioned() { "p" } else { "r" };
+        let args = [conversion.quoted().into(), expected.into()];
+        let there = sql::first(kind, &args, |row| required::<bool>(row, 1))?;
+        return Ok(if there == Some(true) { Whereabouts::Same } else { Whereabouts::Lost });
+    }
+    let functions = [CAPTURE, "key_insert", "key_update", "key_delete"];
+    let functions: Vec<String> =
+        functions.iter().map(|suffix| format!("{}()", conversion.beside_quoted(suffix))).collect();
+    let found = sql::first(
+        "SELECT pg_catalog.format('%I.%I', n.nspname, c.relname), c.oid IS NOT DISTINCT FROM pg_catalog.to_regclass($3)::oid
+           FROM pg_catalog.pg_trigger g
+           JOIN pg_catalog.pg_class c ON c.oid = g.tgrelid AND NOT c.relispartition
+           JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+          WHERE g.tgfoid IN (SELECT pg_catalog.to_regprocedure(f) FROM pg_catalog.unnest($1::text[]) f)
+            AND g.tgname = ANY ($2)
+          ORDER BY 2 DESC LIMIT 1",
+        &[functions.into(), super::OWN_TRIGGERS.to_vec().into(), conversion.quoted().into()],
+        |row| Ok((required::<String>(row, 1)?, required::<bool>(row, 2)?)),
+    )?;
+    Ok(match found {
+        Some((_, true)) => Whereabouts::Same,
+        Some((name, false)) => Whereabouts::Renamed(name),
+        None => Whereabouts::Lost,
+    })
+}
+
+/// The conversion that a relation belongs to which is not the table itself: made beside it, or the table by another name.
+pub fn conversion_beside(relation: &Qualified, quoted: &str) -> Result<Option<Conversion>> {
+    for table in record::tables_in(&relation.schema)? {
+        let Some(known) = record::find(&table)? else { continue };
+        if [SHADOW, FORMER, KEYS, LOG].iter().any(|suffix| known.beside(suffix) == *relation) {
+            return Ok(Some(known));
+        }
+        if matches!(whereabouts(&known)?, Whereabouts::Renamed(name) if name == quoted) {
+            return Ok(Some(known));
+        }
+    }
+    Ok(None)
+}
+
+/// Refuses to go on with a table that is not there by its name.
+pub fn must_be_there(conversion: &Conversion) -> Result<()> {
+    match whereabouts(conversion)? {
+        Whereabouts::Same => Ok(()),
+        Whereabouts::Renamed(name) => Err(renamed(conversion, &name)),
+        Whereabouts::Lost => Err(lost(conversion)?),
+    }
+}
+
+fn renamed(conversion: &Conversion, name: &str) -> Failure {
+    Failure::new(
+        PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+        format!("{} was renamed in the middle of its conversion", conversion.quoted()),
+    )
+    .detail(format!("It is {name} now."))
+    .hint("Give it back its name and schema, then try again.")
+}
+
+/// What to say of a table that is gone. Remedies are part of the detail: that is what is written down of a job's error.
+fn lost(conversion: &Conversion) -> Result<Failure> {
+    let failure = Failure::new(
+        PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+        format!("{} was dropped or replaced in the middle of its conversion", conversion.quoted()),
+    );
+    let left = left(conversion)?;
+    let Some(first) = left.first() else { return Ok(failure.detail("Nothing is left of it.")) };
+    Ok(failure.detail(format!(
+        "Left beside it are {}. SELECT groundskeeper.undo_partitioning({}) clears away what holds no rows of the table.",
+        left.join(", "),
+        quote_literal(first)
+    )))
+}
+
+/// The tables beside a lost one that are there.
+fn left(conversion: &Conversion) -> Result<Vec<String>> {
+    if conversion.stage == Stage::Begun {
+        return Ok(Vec::new());
+    }
+    let mut out = Vec::new();
+    for suffix in [SHADOW, FORMER, LOG, KEYS] {
+        if shadow::exists(&conversion.table.schema, &conversion.beside(suffix).name)? {
+            out.push(conversion.beside_quoted(suffix));
+        }
+    }
+    Ok(out)
+}
+
+/// What is cleared away after a table that is lost, and what is kept, with the reason.
+pub struct Remains {
+    /// The statements that clear it away.
+    pub statements: Vec<String>,
+    /// What is kept.
+    pub kept: Vec<String>,
+}
+
+/// What is to become of what is left.
+pub fn remains(conversion: &Conversion) -> Result<Remains> {
+    let left = left(conversion)?;
+    let there = |suffix: &str| left.contains(&conversion.beside_quoted(suffix));
+    let (mut statements, mut kept) = (Vec::new(), Vec::new());
+    for suffix in [SHADOW, FORMER] {
+        let table = conversion.beside_quoted(suffix);
+        if !there(suffix) {
+            continue;
+        } else if has_rows(&table)? {
+            kept.push(format!("{table}, whose rows may be nowhere else"));
+        } else {
+            statements.push(format!("DROP TABLE {table}"));
+        }
+    }
+    if there(LOG) {
+        statements.push(format!("DROP TABLE {}", conversion.beside_quoted(LOG)));
+    }
+    // with the triggers that a kept table's partitions still have
+    let drop =
+        |function: &str| format!("DROP FUNCTION IF EXISTS {}() CASCADE", conversion.beside_quoted(function));
+    statements.push(drop(CAPTURE));
+    let keys = conversion.beside_quoted(KEYS);
+    if conversion.has_key_table && there(KEYS) && is_referred_to(&keys)? {
+        kept.push(format!("{keys}, which foreign keys refer to"));
+    } else if conversion.has_key_table {
+        statements.extend(there(KEYS).then(|| format!("DROP TABLE {keys}")));
+        statements.extend(keys::FUNCTIONS.map(drop));
+    }
+    if conversion.stage == Stage::Begun {
+        statements.clear();
+    }
+    Ok(Remains { statements, kept })
+}
+
+fn has_rows(table: &str) -> Result<bool> {
+    let query = format!("SELECT EXISTS (SELECT FROM {table})");
+    Ok(sql::first(&query, &[], |row| required::<bool>(row, 1))? == Some(true))
+}
+
+fn is_referred_to(table: &str) -> Result<bool> {
+    let query = "SELECT EXISTS (SELECT FROM pg_catalog.pg_constraint
+                                 WHERE contype = 'f' AND confrelid = pg_catalog.to_regclass($1) AND conrelid <> confrelid)";
+    Ok(sql::first(query, &[table.into()], |row| required::<bool>(row, 1))? == Some(true))
+}
+
+/// The end of a job whose table is not there, if that is so: the way back clears away what is left, any other is refused.
+pub fn end_if_lost(conversion: &Conversion, goal: Goal) -> Option<Result<()>> {
+    match transaction(|| whereabouts(conversion)) {
+        Ok(Whereabouts::Same) => None,
+        Ok(Whereabouts::Lost) if goal == Goal::Undo => Some(transaction(|| clear(conversion))),
+        Ok(Whereabouts::Lost) if conversion.stage == Stage::Begun => {
+            // nobody could ask for the way back of nothing
+            Some(
+                transaction(|| record::forget(conversion))
+                    .and_then(|()| Err(transaction(|| lost(conversion))?)),
+            )
+        }
+        Ok(_) => Some(transaction(|| must_be_there(conversion))),
+        Err(failure) => Some(Err(failure)),
+    }
+}
+
+/// Clears away what is ours of a lost table, and what is written down of it.
+pub fn clear(conversion: &Conversion) -> Result<()> {
+    run_before_deadline(settings::lock_timeout_ms(), &remains(conversion)?.statements)?;
+    if conversion.stage.is_partitioned() {
+        managed::forget(&conversion.quoted())?;
+        partitioned::record_undone(conversion)?;
+    }
+    record::forget(conversion)
+}
+
+/// Refuses what relies on the log where it does not name every change: the trigger that writes it must be there, and
+/// fire for everybody.
+pub fn must_be_watched(conversion: &Conversion) -> Result<()> {
+    let watched = sql::first(
+        "SELECT EXISTS (SELECT FROM pg_catalog.pg_trigger
+                         WHERE tgrelid = pg_catalog.to_regclass($1) AND tgname = $2 AND tgenabled = 'A'
+                           AND tgfoid = pg_catalog.to_regprocedure($3))",
+        &[
+            conversion.quoted().into(),
+            shadow::CAPTURE_ROWS.into(),
+            format!("{}()", conversion.beside_quoted(CAPTURE)).into(),
+        ],
+        |row| required::<bool>(row, 1),
+    )?;
+    if watched == Some(true) {
+        return Ok(());
+    }
+    let remedy = if conversion.stage.is_partitioned() {
+        format!("{}. Then try again: both tables are compared.", exchange::watching(conversion).join("; "))
+    } else {
+        format!(
+            "SELECT groundskeeper.undo_partitioning({}) takes back what was begun.",
+            quote_literal(conversion.quoted())
+        )
+    };
+    Err(Failure::new(
+        PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+        format!(
+            "changes to {} are no longer written to {}",
+            conversion.quoted(),
+            conversion.beside_quoted(LOG)
+        ),
+    )
+    .detail(format!("The trigger {} is gone or disabled.", shadow::CAPTURE_ROWS))
+    .hint(remedy))
+}
