@@ -17,6 +17,7 @@ mod quality;
 mod schedule;
 mod statistics;
 mod teams;
+mod toplevel;
 
 use crate::error::{Failure, Result};
 use pgrx::prelude::*;

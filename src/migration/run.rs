@@ -288,7 +288,7 @@ impl Run {
         as_owner(|| {
             sql::run(
                 "UPDATE groundskeeper.migration_runs
-                    SET metadata = pg_catalog.jsonb_build_object('games', $2::pg_catalog.jsonb
+                    SET metadata = metadata || pg_catalog.jsonb_build_object('games', $2::pg_catalog.jsonb
                             || pg_catalog.jsonb_build_object('made_at', pg_catalog.clock_timestamp()))
                   WHERE run_id = $1",
                 &[self.id.into(), games.into()],

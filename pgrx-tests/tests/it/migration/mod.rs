@@ -9,11 +9,13 @@ mod rules;
 mod shapes;
 mod ways;
 
+use std::sync::mpsc;
+
 use groundskeeper_sandbox::raw::Market;
 use groundskeeper_sandbox::simulator::Simulation;
 use groundskeeper_tests::sql::text;
 use groundskeeper_tests::{Template, TestDb};
-use postgres::Client;
+use postgres::{Client, Config, NoTls};
 
 /// An installation with nothing left to build.
 fn installed(template: Template) -> (TestDb, Client) {
@@ -31,6 +33,14 @@ fn simulate(client: &mut Client, rows: u64) {
 
 fn migrate(client: &mut Client) {
     client.batch_execute("CALL groundskeeper.migrate_to_staging(batch_size => 1000)").unwrap();
+}
+
+/// A client, and the messages that the server sends it.
+fn listening(db: &TestDb, role: &str) -> (Client, mpsc::Receiver<String>) {
+    let (said, messages) = mpsc::channel();
+    let mut config: Config = db.server().config(db.name(), role);
+    config.notice_callback(move |notice| said.send(notice.message().to_owned()).unwrap_or_default());
+    (config.connect(NoTls).unwrap(), messages)
 }
 
 fn count(client: &mut Client, from: &str) -> i64 {
