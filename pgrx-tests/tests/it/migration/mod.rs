@@ -4,10 +4,12 @@ mod again;
 mod crash;
 mod failing;
 mod fuzz;
+mod must_show;
 mod rights;
 mod rules;
 mod shapes;
 mod ways;
+mod wild;
 
 use std::sync::mpsc;
 
@@ -45,6 +47,13 @@ fn listening(db: &TestDb, role: &str) -> (Client, mpsc::Receiver<String>) {
 
 fn count(client: &mut Client, from: &str) -> i64 {
     text(client, &format!("SELECT count(*) FROM {from}")).unwrap().parse().unwrap()
+}
+
+/// Waits for a job; its state, and its error.
+fn waited(client: &mut Client, job: &str) -> String {
+    client.batch_execute(&format!("CALL groundskeeper.wait_for_job({job})")).unwrap();
+    let state = format!("SELECT concat_ws(' ', state, error) FROM groundskeeper.jobs WHERE job_id = {job}");
+    text(client, &state).unwrap()
 }
 
 /// The staging column that refers to the raw row.
