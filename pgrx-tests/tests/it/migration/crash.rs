@@ -246,7 +246,8 @@ fn runs_at_once_beside_a_collector_stage_each_row_once() {
         );
         assert_eq!(count(&mut client, &stale), 0, "{market}");
     }
-    let totals = "SELECT sum(processed) = (SELECT count(*) FROM staging.totals) FROM groundskeeper.migration_runs
+    let totals =
+        "SELECT sum(processed) = (SELECT count(*) FROM staging.totals) FROM groundskeeper.migration_runs
                    WHERE bet_type = 'total'";
     assert_eq!(text(&mut client, totals).unwrap(), "true", "none was staged by two of them");
     let ended = "SELECT DISTINCT state FROM groundskeeper.migration_runs";
