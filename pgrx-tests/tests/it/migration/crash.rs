@@ -210,6 +210,40 @@ fn a_second_run_skips_what_the_first_is_migrating() {
 }
 
 #[test]
+fn a_scheduled_run_is_skipped_like_any_other() {
+    let (db, mut client) = installed(Template::ShapeA);
+    simulate(&mut client, 5_000);
+    client.batch_execute(GATES).unwrap();
+    client
+        .batch_execute(
+            "INSERT INTO groundskeeper.schedule (job_name, schedule, command)
+             VALUES ('migration', '0 * * * *', 'CALL groundskeeper.migrate_to_staging(batch_size => 100)');
+             SELECT groundskeeper.schedule_maintenance();
+             UPDATE groundskeeper.schedule SET scheduled_at = scheduled_at - interval '1 day';
+             SELECT pg_advisory_lock(4711)",
+        )
+        .unwrap();
+    let mut waiting = db.client().unwrap();
+    let run = spawn(move || waiting.batch_execute("CALL groundskeeper.run_scheduled('migration')").is_ok());
+    let worker = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'pg_groundskeeper scheduled call'
+                     AND datname = current_database()";
+    let mut pid = Vec::new();
+    until("the worker", || {
+        pid = texts(&mut client, worker).unwrap();
+        !pid.is_empty()
+    });
+    assert!(at_gate(&mut client, pid[0].parse().unwrap(), &run));
+    // Between two batches nothing is locked: that it lives is seen otherwise.
+    let (mut second, notices) = listening(&db, SUPERUSER);
+    client.batch_execute("SELECT pg_advisory_unlock(4711)").unwrap();
+    second.batch_execute("CALL groundskeeper.migrate_to_staging('total')").unwrap();
+    let notices: Vec<String> = notices.try_iter().collect();
+    assert_eq!(notices, ["skipping totals: another session is migrating them"]);
+    assert!(run.join().unwrap(), "the scheduled run failed");
+    assert_staged_once(&mut client);
+}
+
+#[test]
 fn runs_at_once_beside_a_collector_stage_each_row_once() {
     let (db, mut client) = installed(Template::ShapeA);
     simulate(&mut client, 5_000);

@@ -125,7 +125,37 @@ fn a_call_runs_once_at_a_time_and_ends_with_who_waits_for_it() {
     let refused = run.join().unwrap();
     assert_eq!(refused.detail, "slow: canceling statement due to user request (57014)");
     until("its end", 30, || texts(&mut client, sleeping).unwrap().is_empty());
-    assert_eq!(status(&mut client, "slow"), "none t f 1 canceling statement due to user request (57014)");
+    let canceled = "none t f 1 canceling statement due to user request (57014)";
+    assert_eq!(status(&mut client, "slow"), canceled);
+
+    // Who waits may be gone: the call goes on, still once at a time, and its end is nobody's success.
+    let again = "UPDATE groundskeeper.schedule_run SET last_run = last_run - interval '1 year' WHERE job_name = 'slow'";
+    client.batch_execute(again).unwrap();
+    let mut waiting = db.client().unwrap();
+    let pid: i32 = waiting.query_one("SELECT pg_backend_pid()", &[]).unwrap().get(0);
+    let run = std::thread::spawn(move || waiting.batch_execute("CALL groundskeeper.run_scheduled('slow')"));
+    until("the call", 30, || texts(&mut client, sleeping).unwrap().len() == 1);
+    client.execute("SELECT pg_terminate_backend($1)", &[&pid]).unwrap();
+    run.join().unwrap().unwrap_err();
+    client.batch_execute(again).unwrap();
+    client.batch_execute("CALL groundskeeper.run_scheduled('slow')").unwrap();
+    assert_eq!(texts(&mut client, sleeping).unwrap().len(), 1);
+    assert_eq!(client.query_one(seen, &[]).unwrap().get::<_, i32>(1), 1);
+    client.batch_execute(&format!("SELECT pg_terminate_backend(pid) FROM ({sleeping}) s")).unwrap();
+    let lost = "none t f 2 its run was lost; see the server log";
+    until("its end", 30, || status(&mut client, "slow") == lost);
+}
+
+#[test]
+fn a_call_without_a_worker_says_what_is_missing() {
+    let (_server, mut client) = betting(&Options::default().set("max_worker_processes", "1"));
+    client.batch_execute(MIGRATION).unwrap();
+    call(&mut client, "schedule_maintenance()");
+    back_date(&mut client);
+    let refused = refusal(&mut client, "CALL groundskeeper.run_scheduled('migration')").unwrap();
+    let why = "no background worker is free: raise max_worker_processes";
+    assert_eq!(refused.detail, format!("migration: {why}"));
+    assert_eq!(status(&mut client, "migration"), format!("none t f 1 {why}"));
 }
 
 #[test]
