@@ -85,6 +85,7 @@ COMMENT ON FUNCTION groundskeeper.next_run(text, text, timestamptz, timestamptz,
 COMMENT ON FUNCTION groundskeeper.query_latency(interval) IS 'How long clients of this database waited for statements and transactions: counted where the library is preloaded, no rows where it is not';
 COMMENT ON FUNCTION groundskeeper.statement_latency(interval) IS 'The same for each of the 500 most expensive statements, and for all others together in a last row without queryid; query is NULL for whom pg_stat_statements does not show it to';
 COMMENT ON FUNCTION groundskeeper.record_metrics() IS 'Takes one sample for groundskeeper.metrics and returns its time; to be called once a minute';
+COMMENT ON FUNCTION groundskeeper.require_top_level(text) IS 'Raises an error unless the procedure that calls it may commit';
 COMMENT ON PROCEDURE groundskeeper.wait_for_job(bigint, interval, text) IS 'Waits until a job has ended, committing between looks; not in a transaction block';
 
 -- The installation itself: all of the plan that is safe in this transaction, the rest as jobs.

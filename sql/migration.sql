@@ -48,7 +48,7 @@ CREATE TABLE groundskeeper.migration_runs (
 COMMENT ON TABLE groundskeeper.migration_runs IS 'Each run of migrate_to_staging() over one market, written with each of its batches';
 COMMENT ON COLUMN groundskeeper.migration_runs.execution_id IS 'What the runs of one call share; public.pipeline_execution_log has it too';
 COMMENT ON COLUMN groundskeeper.migration_runs.processed IS 'Records that had to be staged: successful + failed';
-COMMENT ON COLUMN groundskeeper.migration_runs.metadata IS 'What became of the games';
+COMMENT ON COLUMN groundskeeper.migration_runs.metadata IS 'What became of the games; failed_again, how many of the failures had failed in earlier runs; and not_logged, why public.pipeline_execution_log could not be written';
 COMMENT ON COLUMN groundskeeper.migration_runs.after_id IS 'Raw rows up to this id were dealt with by earlier runs';
 COMMENT ON COLUMN groundskeeper.migration_runs.upto_id IS 'The last raw row of the run';
 COMMENT ON COLUMN groundskeeper.migration_runs.cursor_id IS 'The last raw row that the phase has dealt with';
@@ -93,7 +93,8 @@ DECLARE
     detail pg_catalog.text;
     hint pg_catalog.text;
 BEGIN
-    COMMIT; -- in a transaction block: refused here and now
+    PERFORM groundskeeper.require_top_level('migrate_to_staging');
+    COMMIT;
     SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
     runs := groundskeeper.start_migration(migrate_to_staging.bet_type, migrate_to_staging.batch_size);
     FOREACH run IN ARRAY runs LOOP

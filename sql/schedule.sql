@@ -16,7 +16,7 @@ COMMENT ON TABLE groundskeeper.schedule IS
     'What is done when; call schedule_maintenance() after editing it. An entry that is not wanted is not enabled: a deleted one of ours would come back with a restore';
 COMMENT ON COLUMN groundskeeper.schedule.job_name IS 'Its name';
 COMMENT ON COLUMN groundskeeper.schedule.schedule IS 'Five fields of cron, by the wall clock of its time zone';
-COMMENT ON COLUMN groundskeeper.schedule.command IS 'One statement, run with the rights of run_as: whoever may edit it may do what that role may';
+COMMENT ON COLUMN groundskeeper.schedule.command IS 'One statement, also a CALL of what commits, run with the rights of run_as: whoever may edit it may do what that role may';
 COMMENT ON COLUMN groundskeeper.schedule.scheduler IS 'pg_cron, launcher or none';
 COMMENT ON COLUMN groundskeeper.schedule.enabled IS 'Whether it is run at all';
 COMMENT ON COLUMN groundskeeper.schedule.timezone IS 'Set by schedule_maintenance()';
@@ -87,17 +87,27 @@ CREATE PROCEDURE groundskeeper.run_one(job_name text, INOUT problem text)
 AS $$
 DECLARE
     command pg_catalog.text;
+    kind pg_catalog.text;
     reason pg_catalog.text;
     code pg_catalog.text;
 BEGIN
-    COMMIT; -- in a transaction block: refused here and now
+    COMMIT;
     command := groundskeeper.run_step('begin', run_one.job_name);
     COMMIT;
-    IF command IS NULL OR groundskeeper.run_step('hold', run_one.job_name) IS NULL THEN
+    IF command IS NULL THEN
+        RETURN;
+    END IF;
+    kind := groundskeeper.run_step('hold', run_one.job_name);
+    IF kind IS NULL THEN
         RETURN;
     END IF;
     BEGIN
-        EXECUTE command;
+        IF kind OPERATOR(pg_catalog.=) 'CALL' THEN
+            -- It may commit, as nothing can in EXECUTE: a worker runs it as a statement of its own.
+            reason := groundskeeper.run_step('call', run_one.job_name);
+        ELSE
+            EXECUTE command;
+        END IF;
     EXCEPTION WHEN OTHERS OR query_canceled THEN
         GET STACKED DIAGNOSTICS reason = MESSAGE_TEXT, code = RETURNED_SQLSTATE;
         reason := pg_catalog.format('%s (%s)', reason, code);
@@ -117,6 +127,7 @@ AS $$
 DECLARE
     problem pg_catalog.text;
 BEGIN
+    PERFORM groundskeeper.require_top_level('run_scheduled');
     CALL groundskeeper.run_one(run_scheduled.job_name, problem);
     IF problem OPERATOR(pg_catalog.<>) '' THEN
         RAISE EXCEPTION 'scheduled maintenance failed' USING DETAIL = problem;
@@ -132,6 +143,7 @@ DECLARE
     job_name pg_catalog.text;
     problem pg_catalog.text;
 BEGIN
+    PERFORM groundskeeper.require_top_level('run_overdue');
     COMMIT;
     FOREACH job_name IN ARRAY groundskeeper.overdue_runs() LOOP
         CALL groundskeeper.run_one(job_name, problem);

@@ -6,7 +6,8 @@ AS $$
 DECLARE
     give_up timestamptz;
 BEGIN
-    COMMIT; -- in a transaction block: refused here and now
+    PERFORM groundskeeper.require_top_level('wait_for_job');
+    COMMIT;
     IF wait_for_job.job_id IS NULL OR wait_for_job.timeout IS NULL THEN
         RAISE EXCEPTION 'job_id and timeout must not be null' USING ERRCODE = 'null_value_not_allowed';
     END IF;

@@ -18,6 +18,7 @@ mod regclass;
 mod schedule;
 mod statistics;
 mod teams;
+mod toplevel;
 
 use crate::error::{Failure, Result};
 use pgrx::prelude::*;

@@ -12,9 +12,13 @@ const RUNS: u32 = 0x676b_7363;
 
 /// Takes a lock of the session, unless another process has it.
 pub fn take(number: u32) -> bool {
+    of_session(&tag(CLASS, number))
+}
+
+fn of_session(tag: &pg_sys::LOCKTAG) -> bool {
     // SAFETY: a complete tag, read during the call only; a session's lock needs no transaction's resources.
     unsafe {
-        pg_sys::LockAcquire(&tag(CLASS, number), pg_sys::ExclusiveLock as i32, true, true)
+        pg_sys::LockAcquire(tag, pg_sys::ExclusiveLock as i32, true, true)
             != pg_sys::LockAcquireResult::LOCKACQUIRE_NOT_AVAIL
     }
 }
@@ -36,6 +40,11 @@ pub fn take_for_transaction(number: u32) -> bool {
 /// The same for a run of the schedule.
 pub fn take_for_run(slot: u32) -> bool {
     until_end(&tag(RUNS, slot))
+}
+
+/// The same for as long as the session lives, whatever it commits.
+pub fn take_run_for_session(slot: u32) -> bool {
+    of_session(&tag(RUNS, slot))
 }
 
 fn until_end(tag: &pg_sys::LOCKTAG) -> bool {

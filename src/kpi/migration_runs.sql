@@ -10,5 +10,7 @@ SELECT round(100.0 * sum(r.successful) / nullif(sum(r.processed), 0), 2)::text,
                 format('%s runs have finished, %s of which failed, and none processed a record', count(*),
                        count(*) FILTER (WHERE r.state = 'failed'))
        END
-  FROM groundskeeper.migration_runs r
- WHERE r.state IN ('completed', 'failed') AND coalesce(r.finished_at, r.started_at) >= now() - $1
+  FROM (SELECT m.state, m.successful,
+               m.processed - coalesce((m.metadata ->> 'failed_again')::bigint, 0) AS processed
+          FROM groundskeeper.migration_runs m
+         WHERE m.state IN ('completed', 'failed') AND coalesce(m.finished_at, m.started_at) >= now() - $1) r

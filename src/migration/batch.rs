@@ -49,6 +49,8 @@ pub struct Tally {
     pub successful: i64,
     /// Those that were written down as failed.
     pub failed: i64,
+    /// Of these, what failed in an earlier run, too.
+    pub again: i64,
 }
 
 /// Stages what is not staged or has moved. Every row of the batch is staged afterwards, or among the failures.
@@ -59,9 +61,9 @@ pub fn migrate(shape: &Shape, rules: &str, rows: &Rows) -> Result<Tally> {
     if batch.written < rows.count() || !fresh {
         batch.account_for_the_rest(rows)?;
     }
-    failures::settle(&shape.market.raw(), rows, &batch.failed)?;
+    let again = failures::settle(&shape.market.raw(), rows, &batch.failed)?;
     let failed = i64::try_from(batch.failed.len()).unwrap_or(i64::MAX);
-    Ok(Tally { successful: batch.written, failed })
+    Ok(Tally { successful: batch.written, failed, again })
 }
 
 /// Whether nothing of the batch can be staged yet, as no row at or beyond it is.

@@ -6,8 +6,8 @@ use crate::extension::as_owner;
 use crate::sql::{self, required};
 use std::collections::HashMap;
 
-/// Writes down what of the rows failed, and clears what does not any more or is gone.
-pub fn settle(raw_table: &str, rows: &Rows, failed: &HashMap<i64, (String, String)>) -> Result<()> {
+/// Writes down what of the rows failed, and clears what does not any more or is gone. How many have failed before.
+pub fn settle(raw_table: &str, rows: &Rows, failed: &HashMap<i64, (String, String)>) -> Result<i64> {
     let ids: Vec<i64> = failed.keys().copied().collect();
     let reasons: Vec<String> = failed.values().map(|(reason, _)| reason.clone()).collect();
     let details: Vec<String> = failed.values().map(|(_, detail)| detail.clone()).collect();
@@ -25,8 +25,14 @@ pub fn settle(raw_table: &str, rows: &Rows, failed: &HashMap<i64, (String, Strin
             )?,
         }
         if ids.is_empty() {
-            return Ok(());
+            return Ok(0);
         }
+        let again = sql::first(
+            "SELECT pg_catalog.count(*) FROM groundskeeper.migration_failures
+              WHERE raw_table = $1 AND raw_id = ANY ($2)",
+            &[raw_table.into(), ids.clone().into()],
+            |row| required::<i64>(row, 1),
+        )?;
         sql::run(
             "INSERT INTO groundskeeper.migration_failures (raw_table, raw_id, reason, detail, failed_at)
              SELECT $1, f.id, f.reason, f.detail, pg_catalog.clock_timestamp()
@@ -34,7 +40,8 @@ pub fn settle(raw_table: &str, rows: &Rows, failed: &HashMap<i64, (String, Strin
              ON CONFLICT (raw_table, raw_id) DO UPDATE
                 SET reason = excluded.reason, detail = excluded.detail, failed_at = excluded.failed_at",
             &[raw_table.into(), ids.clone().into(), reasons.into(), details.into()],
-        )
+        )?;
+        Ok(again.unwrap_or(0))
     })
 }
 

@@ -57,7 +57,9 @@ pub fn write(run: i64) -> Result<()> {
             &[entry.as_str().into()],
         )
     });
-    if let Err(failure) = written {
+    if let Err(failure) = written
+        && is_news(run, &failure.one_line())?
+    {
         ereport!(
             WARNING,
             failure.code,
@@ -66,4 +68,20 @@ pub fn write(run: i64) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// Notes in the run's own row why the log lacks it; false where that was said of a run of the same call.
+fn is_news(run: i64, why: &str) -> Result<bool> {
+    let news = as_owner(|| {
+        sql::returned(
+            "UPDATE groundskeeper.migration_runs n
+                SET metadata = n.metadata || pg_catalog.jsonb_build_object('not_logged', $2::pg_catalog.text)
+              WHERE n.run_id = $1
+             RETURNING NOT EXISTS (SELECT FROM groundskeeper.migration_runs o
+                                    WHERE o.execution_id = n.execution_id AND o.metadata ->> 'not_logged' = $2)",
+            &[run.into(), why.into()],
+            |row| required::<bool>(row, 1),
+        )
+    })?;
+    Ok(news == Some(true))
 }

@@ -248,6 +248,7 @@ fn retry(run: &mut Run, shape: &Shape, rules: &str) -> Result<bool> {
 fn add(run: &mut Run, tally: &Tally) {
     run.successful += tally.successful;
     run.failed += tally.failed;
+    run.failed_again += tally.again;
 }
 
 /// Ends the runs of an execution whose step raised an error.

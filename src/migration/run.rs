@@ -57,10 +57,12 @@ pub struct Run {
     pub cursor_at: Option<String>,
     /// Rows updated since then may have moved; unknown before the first run.
     pub moved_since: Option<String>,
-    /// Records so far.
+    /// Records staged so far.
     pub successful: i64,
-    /// Of them, failures.
+    /// Failures.
     pub failed: i64,
+    /// Of these, what failed in an earlier run, too: no figure of its own, so that it is in the metadata.
+    pub failed_again: i64,
 }
 
 /// What is known about the raw table when a run begins.
@@ -208,7 +210,8 @@ pub fn load(run: i64) -> Result<Option<Run>> {
     as_owner(|| {
         sql::first(
             "SELECT r.run_id, r.execution_id::pg_catalog.text, r.bet_type, r.batch_size, r.phase, r.after_id, r.upto_id,
-                    r.cursor_id, r.cursor_at::pg_catalog.text, r.moved_since::pg_catalog.text, r.successful, r.failed
+                    r.cursor_id, r.cursor_at::pg_catalog.text, r.moved_since::pg_catalog.text, r.successful, r.failed,
+                    COALESCE((r.metadata ->> 'failed_again')::pg_catalog.int8, 0)
                FROM groundskeeper.migration_runs r
               WHERE r.run_id = $1 AND r.state = 'running' AND r.pid = pg_catalog.pg_backend_pid()
                 AND r.started_by = SESSION_USER AND r.home = $2",
@@ -229,6 +232,7 @@ pub fn load(run: i64) -> Result<Option<Run>> {
                     moved_since: row.get(10)?,
                     successful: required(row, 11)?,
                     failed: required(row, 12)?,
+                    failed_again: required(row, 13)?,
                 })
             },
         )
@@ -268,7 +272,9 @@ impl Run {
             sql::run(
                 "UPDATE groundskeeper.migration_runs
                     SET phase = $2, cursor_id = $3, cursor_at = $4::pg_catalog.timestamptz, successful = $5, failed = $6,
-                        processed = $5 + $6
+                        processed = $5 + $6,
+                        metadata = CASE WHEN $7 = 0 THEN metadata
+                                        ELSE metadata || pg_catalog.jsonb_build_object('failed_again', $7) END
                   WHERE run_id = $1",
                 &[
                     self.id.into(),
@@ -277,6 +283,7 @@ impl Run {
                     self.cursor_at.clone().into(),
                     self.successful.into(),
                     self.failed.into(),
+                    self.failed_again.into(),
                 ],
             )
         })
@@ -288,7 +295,7 @@ impl Run {
         as_owner(|| {
             sql::run(
                 "UPDATE groundskeeper.migration_runs
-                    SET metadata = pg_catalog.jsonb_build_object('games', $2::pg_catalog.jsonb
+                    SET metadata = metadata || pg_catalog.jsonb_build_object('games', $2::pg_catalog.jsonb
                             || pg_catalog.jsonb_build_object('made_at', pg_catalog.clock_timestamp()))
                   WHERE run_id = $1",
                 &[self.id.into(), games.into()],

@@ -1,9 +1,11 @@
 //! The steps of one run, each called by `groundskeeper.run_one()` in a transaction of its own.
 
 use super::entry::{Active, active};
+use super::worker;
 use crate::error::{Failure, Result};
 use crate::extension::as_owner;
 use crate::jobs::locks;
+use crate::parse::is_call;
 use crate::sql::{self, required};
 use chrono::Duration;
 use groundskeeper_core::schedule::due_at;
@@ -17,6 +19,7 @@ pub fn step(step: &str, job_name: &str, argument: Option<&str>) -> Result<Option
     match step {
         "begin" => begin(job_name),
         "hold" => hold(job_name),
+        "call" => call(job_name),
         "end" => end(job_name, argument).map(|()| None),
         _ => Err(Failure::new(
             PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
@@ -96,20 +99,51 @@ fn begin(job_name: &str) -> Result<Option<String>> {
     Ok(begun.map(|_| found.command))
 }
 
-/// Takes the lock that says that the run is under way, until its transaction ends; and sets its zone.
+/// Takes the lock that says that the run is under way, until its transaction ends; and sets its zone. The worker of
+/// a `CALL` takes it by itself: the lock is to last as long as the work. Which of them it is.
 fn hold(job_name: &str) -> Result<Option<String>> {
     let Some(found) = own(job_name)? else { return Ok(None) };
-    let slot = "SELECT slot FROM groundskeeper.schedule_run WHERE job_name = $1";
-    let slot = as_owner(|| sql::first(slot, &[job_name.into()], |row| required::<i32>(row, 1)))?;
-    let slot = slot.and_then(|slot| u32::try_from(slot).ok());
-    if !slot.is_some_and(locks::take_for_run) {
+    if is_call(&found.command) {
+        return Ok(Some("CALL".to_owned()));
+    }
+    if !slot(job_name)?.is_some_and(locks::take_for_run) {
         return Ok(None);
     }
-    sql::texts(
-        "SELECT pg_catalog.set_config('groundskeeper.timezone', $1, true)",
-        &[found.timezone.as_str().into()],
-    )?;
-    Ok(Some(found.command))
+    set_zone(&found.timezone, true)?;
+    Ok(Some("EXECUTE".to_owned()))
+}
+
+fn slot(job_name: &str) -> Result<Option<u32>> {
+    let slot = "SELECT slot FROM groundskeeper.schedule_run WHERE job_name = $1";
+    let slot = as_owner(|| sql::first(slot, &[job_name.into()], |row| required::<i32>(row, 1)))?;
+    Ok(slot.and_then(|slot| u32::try_from(slot).ok()))
+}
+
+fn set_zone(zone: &str, until_end: bool) -> Result<()> {
+    let set = "SELECT pg_catalog.set_config('groundskeeper.timezone', $1, $2)";
+    sql::texts(set, &[zone.into(), until_end.into()]).map(drop)
+}
+
+/// Has a worker run the entry's `CALL`, and waits for it; why it failed.
+fn call(job_name: &str) -> Result<Option<String>> {
+    if own(job_name)?.is_none() {
+        return Ok(None);
+    }
+    Ok(worker::call(job_name)?.err())
+}
+
+/// What a worker runs that was started for an entry's `CALL`; the lock is its session's.
+pub fn command_of_worker(job_name: &str) -> Result<String> {
+    let found = own(job_name)?;
+    let held = slot(job_name)?.is_some_and(locks::take_run_for_session);
+    let found = found.filter(|_| held).ok_or_else(|| {
+        Failure::new(
+            PgSqlErrorCode::ERRCODE_OBJECT_IN_USE,
+            format!("another run of scheduled \"{job_name}\" is under way"),
+        )
+    })?;
+    set_zone(&found.timezone, false)?;
+    Ok(found.command)
 }
 
 /// Writes down how the run ended, in its own transaction.

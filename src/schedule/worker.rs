@@ -3,8 +3,8 @@
 //! pg_cron's database on behalf of a caller who may.
 
 use super::entry::{Active, active};
-use super::{Mailbox, call, run};
-use crate::error::{Failure, Result};
+use super::{Mailbox, run};
+use crate::error::{Failure, Result, sqlstate};
 use crate::jobs::runner::{set_sigterm_handler, transaction};
 use crate::jobs::{session, toplevel};
 use crate::settings;
@@ -22,6 +22,9 @@ use std::time::Duration;
 
 /// How much statements for pg_cron may take up.
 const STATEMENTS: usize = 256 * 1024;
+
+/// How much of an error message is passed on.
+const ERROR: usize = 16 * 1024;
 
 /// What a scheduler answers its launcher: when to look again, in microseconds since 1970; 0 where there is nothing
 /// to look for.
@@ -203,7 +206,7 @@ pub extern "C-unwind" fn groundskeeper_scheduled_run(argument: pg_sys::Datum) {
     let database = unsafe { pg_sys::Oid::from_datum(argument, false) };
     BackgroundWorker::connect_worker_to_spi_by_oid(database, Some(role));
     session::own();
-    if let Err(failure) = toplevel::run(&call(job_name)) {
+    if let Err(failure) = toplevel::run(&super::call(job_name)) {
         ereport!(
             WARNING,
             failure.code,
@@ -223,48 +226,114 @@ pub fn run_in(database: pg_sys::Oid, statements: &[String]) -> Result<std::resul
         return Ok(Err("there is no dynamic shared memory left".to_owned()));
     };
     mailbox.put(&request);
+    Ok(answered("groundskeeper_elsewhere", "pg_groundskeeper worker", database, &mailbox, "").map_err(
+        |problem| match problem.as_bytes() {
+            // What it was asked is still there: it came no further than to the door.
+            answer if answer == request => "a connection there was refused".to_owned(),
+            _ => problem,
+        },
+    ))
+}
+
+/// Starts a worker as the caller, and waits for its end: the answer that it left, if that is not `ok`.
+fn answered(
+    function: &str,
+    kind: &str,
+    database: pg_sys::Oid,
+    mailbox: &Mailbox,
+    extra: &str,
+) -> std::result::Result<(), String> {
     // SAFETY: a plain read of the backend's state.
     let role = unsafe { pg_sys::GetUserId() };
-    let extra = format!("{} {}", u32::from(role), mailbox.handle());
-    let Some(worker) = start("groundskeeper_elsewhere", "pg_groundskeeper worker", database, &extra) else {
-        return Ok(Err("no background worker is free: raise max_worker_processes".to_owned()));
+    let extra = format!("{} {} {extra}", u32::from(role), mailbox.handle());
+    let Some(worker) = start(function, kind, database, &extra) else {
+        return Err("no background worker is free: raise max_worker_processes".to_owned());
     };
-    if worker.wait_for_shutdown().is_err() {
-        return Ok(Err("the server is shutting down".to_owned()));
-    }
+    Waiting(Some(worker)).until_it_ends();
     let answer = mailbox.take();
-    Ok(match String::from_utf8_lossy(&answer).as_ref() {
-        "ok" => Ok(()),
-        // What it was asked is still there: it came no further than to the door.
-        _ if answer == request => Err("a connection there was refused".to_owned()),
-        problem => Err(problem.to_owned()),
-    })
+    let answer = String::from_utf8_lossy(&answer);
+    if answer == "ok" { Ok(()) } else { Err(answer.into_owned()) }
+}
+
+/// A worker that is told to end as soon as nobody waits for it any more.
+struct Waiting(Option<DynamicBackgroundWorker>);
+
+impl Waiting {
+    fn until_it_ends(&self) {
+        while self.0.as_ref().is_some_and(|worker| !ended(worker)) {
+            let events = pg_sys::WL_LATCH_SET | pg_sys::WL_TIMEOUT | pg_sys::WL_EXIT_ON_PM_DEATH;
+            // SAFETY: the backend's own latch, which the end of a worker that it started sets.
+            unsafe {
+                pg_sys::WaitLatch(pg_sys::MyLatch, events as i32, 1000, pg_sys::PG_WAIT_EXTENSION);
+                pg_sys::ResetLatch(pg_sys::MyLatch);
+            }
+            pgrx::check_for_interrupts!();
+        }
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if let Some(worker) = self.0.take() {
+            worker.terminate(); // one that has ended is not there to be told
+        }
+    }
+}
+
+/// Runs the `CALL` of an entry in a worker, as a statement of its own; why not, where that fails.
+pub fn call(job_name: &str) -> Result<std::result::Result<(), String>> {
+    let Some(mailbox) = Mailbox::new(ERROR) else {
+        return Ok(Err("there is no dynamic shared memory left".to_owned()));
+    };
+    mailbox.put(b"its worker ended without a word; see the server log");
+    // SAFETY: a plain read of the backend's own global.
+    let database = unsafe { pg_sys::MyDatabaseId };
+    let (function, kind) = ("groundskeeper_scheduled_call", "pg_groundskeeper scheduled call");
+    Ok(answered(function, kind, database, &mailbox, job_name))
+}
+
+/// The entry point of a worker for a `CALL` of the schedule.
+#[pg_guard]
+#[unsafe(no_mangle)]
+pub extern "C-unwind" fn groundskeeper_scheduled_call(argument: pg_sys::Datum) {
+    let Some((mailbox, job_name)) = connected(argument) else { return };
+    let called = transaction(|| run::command_of_worker(job_name)).and_then(|call| toplevel::run(&call));
+    match called {
+        Ok(()) => mailbox.put(b"ok"),
+        Err(failure) => mailbox.put(format!("{} ({})", failure.message, sqlstate(failure.code)).as_bytes()),
+    }
 }
 
 /// The entry point of a worker that runs statements for a caller in another database.
 #[pg_guard]
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn groundskeeper_elsewhere(argument: pg_sys::Datum) {
-    // SAFETY: at the start of a worker, before its signals are unblocked.
-    unsafe {
-        set_sigterm_handler();
-        pg_sys::BackgroundWorkerUnblockSignals();
-    }
-    let mut extra = BackgroundWorker::get_extra().split(' ');
-    let mut number = || extra.next().and_then(|n| n.parse::<u32>().ok()).unwrap_or(0);
-    let (role, handle) = (pg_sys::Oid::from(number()), number());
-    let Some(mailbox) = Mailbox::open(handle) else { return };
-    if role == pg_sys::InvalidOid {
-        return;
-    }
-    // SAFETY: start() passes the database's OID.
-    let database = unsafe { pg_sys::Oid::from_datum(argument, false) };
-    BackgroundWorker::connect_worker_to_spi_by_oid(database, Some(role));
-    session::own();
+    let Some((mailbox, _)) = connected(argument) else { return };
     let statements: Vec<String> = serde_json::from_slice(&mailbox.take()).unwrap_or_default();
     let result = transaction(|| statements.iter().try_for_each(|statement| sql::run(statement, &[])));
     match result {
         Ok(()) => mailbox.put(b"ok"),
         Err(failure) => mailbox.put(failure.one_line().as_bytes()),
     }
+}
+
+/// Connects a worker that `answered()` has started: where it is to answer, and the rest of what it was told.
+fn connected(argument: pg_sys::Datum) -> Option<(Mailbox, &'static str)> {
+    // SAFETY: at the start of a worker, before its signals are unblocked.
+    unsafe {
+        set_sigterm_handler();
+        pg_sys::BackgroundWorkerUnblockSignals();
+    }
+    let mut extra = BackgroundWorker::get_extra().splitn(3, ' ');
+    let mut number = || extra.next().and_then(|n| n.parse::<u32>().ok()).unwrap_or(0);
+    let (role, handle) = (pg_sys::Oid::from(number()), number());
+    let mailbox = Mailbox::open(handle)?;
+    if role == pg_sys::InvalidOid {
+        return None; // without a role the connection would be a superuser's
+    }
+    // SAFETY: start() passes the database's OID.
+    let database = unsafe { pg_sys::Oid::from_datum(argument, false) };
+    BackgroundWorker::connect_worker_to_spi_by_oid(database, Some(role));
+    session::own();
+    Some((mailbox, extra.next().unwrap_or_default()))
 }

@@ -46,6 +46,7 @@ const PURE: &[&str] = &[
     "no_vig_probability",
     "normalized_team",
     "probability_to_american",
+    "require_top_level",
     "spread_quality_issues",
     "spread_quality_score",
     "total_quality_issues",

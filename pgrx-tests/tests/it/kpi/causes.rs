@@ -79,6 +79,17 @@ fn the_pipelines_log_counts_only_what_is_finished_recent_and_a_migration() {
          VALUES ('staging', 10, 900, 100, now(), now(), 'completed')",
     );
     assert_eq!(kpi(&mut client, MIGRATION).value, Some(90.0));
+    // What failed again is left out, as far as it is told of in earnest.
+    for (metadata, value) in [
+        (r#"{"failed_again": 50}"#, 94.74),
+        (r#"{"failed_again": 1e300}"#, 100.0),
+        (r#"{"failed_again": -5}"#, 90.0),
+        (r#"{"failed_again": "some"}"#, 90.0),
+        (r#"[1]"#, 90.0),
+    ] {
+        run_sql(&mut client, &format!("UPDATE public.pipeline_execution_log SET metadata = '{metadata}'"));
+        assert_eq!(kpi(&mut client, MIGRATION).value, Some(value), "{metadata}");
+    }
     // Something else by that name is not read: a view could run anything with the reader's rights.
     run_sql(
         &mut client,

@@ -53,6 +53,8 @@ fn one_bad_row_costs_one_row_and_is_tried_again() {
     let again = "SELECT string_agg(format('%s of %s', failed, processed), ', ' ORDER BY run_id)
                    FROM groundskeeper.migration_runs WHERE run_id > 3";
     assert_eq!(text(&mut client, again).unwrap(), "3 of 3, 0 of 0, 3 of 3");
+    let known = "SELECT string_agg(coalesce(metadata ->> 'failed_again', '-'), ' ' ORDER BY id) FROM public.pipeline_execution_log";
+    assert_eq!(text(&mut client, known).unwrap(), "- - - 3 - 3");
 
     client
         .batch_execute(

@@ -4,16 +4,20 @@ mod again;
 mod crash;
 mod failing;
 mod fuzz;
+mod must_show;
 mod rights;
 mod rules;
 mod shapes;
 mod ways;
+mod wild;
+
+use std::sync::mpsc;
 
 use groundskeeper_sandbox::raw::Market;
 use groundskeeper_sandbox::simulator::Simulation;
 use groundskeeper_tests::sql::text;
 use groundskeeper_tests::{Template, TestDb};
-use postgres::Client;
+use postgres::{Client, Config, NoTls};
 
 /// An installation with nothing left to build.
 fn installed(template: Template) -> (TestDb, Client) {
@@ -33,8 +37,23 @@ fn migrate(client: &mut Client) {
     client.batch_execute("CALL groundskeeper.migrate_to_staging(batch_size => 1000)").unwrap();
 }
 
+/// A client, and the messages that the server sends it.
+fn listening(db: &TestDb, role: &str) -> (Client, mpsc::Receiver<String>) {
+    let (said, messages) = mpsc::channel();
+    let mut config: Config = db.server().config(db.name(), role);
+    config.notice_callback(move |notice| said.send(notice.message().to_owned()).unwrap_or_default());
+    (config.connect(NoTls).unwrap(), messages)
+}
+
 fn count(client: &mut Client, from: &str) -> i64 {
     text(client, &format!("SELECT count(*) FROM {from}")).unwrap().parse().unwrap()
+}
+
+/// Waits for a job; its state, and its error.
+fn waited(client: &mut Client, job: &str) -> String {
+    client.batch_execute(&format!("CALL groundskeeper.wait_for_job({job})")).unwrap();
+    let state = format!("SELECT concat_ws(' ', state, error) FROM groundskeeper.jobs WHERE job_id = {job}");
+    text(client, &state).unwrap()
 }
 
 /// The staging column that refers to the raw row.

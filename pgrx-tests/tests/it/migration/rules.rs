@@ -3,7 +3,7 @@
 use groundskeeper_tests::Template;
 use groundskeeper_tests::sql::{refusal, text, texts};
 
-use super::{count, installed, migrate, simulate};
+use super::{count, installed, migrate, simulate, waited};
 
 #[test]
 fn new_rules_hold_for_the_next_run_and_rescore_what_is_staged() {
@@ -68,6 +68,34 @@ fn only_what_is_scored_is_rescored() {
         let insert = format!("INSERT INTO groundskeeper.quality_rules VALUES ('{rule}', {points}, '')");
         assert_eq!(refusal(&mut client, &insert).unwrap().code, "22023", "{insert}");
     }
+}
+
+#[test]
+fn only_the_owner_has_a_table_rescored() {
+    let (mut db, mut client) = installed(Template::ShapeA);
+    let role = db.role("loader").unwrap();
+    let mut loader = db.client_as(&role).unwrap();
+    let rescore = "SELECT groundskeeper.rescore('staging.moneylines')";
+    let refused = refusal(&mut loader, rescore).unwrap();
+    assert_eq!(
+        (refused.code.as_str(), refused.message.as_str()),
+        ("42501", "permission denied for function rescore")
+    );
+    client.batch_execute(&format!("GRANT EXECUTE ON FUNCTION groundskeeper.rescore TO \"{role}\"")).unwrap();
+    let refused = refusal(&mut loader, rescore).unwrap();
+    assert_eq!(
+        (refused.code.as_str(), refused.message.as_str()),
+        ("42501", "must be owner of staging.moneylines")
+    );
+    assert_eq!(count(&mut client, "groundskeeper.jobs WHERE kind = 'rescore'"), 0);
+    client
+        .batch_execute(&format!(
+            "ALTER TABLE staging.moneylines OWNER TO \"{role}\"; GRANT USAGE ON SCHEMA staging TO \"{role}\""
+        ))
+        .unwrap();
+    let job = text(&mut loader, rescore).unwrap();
+    assert_eq!(waited(&mut client, &job), "succeeded");
+    client.batch_execute(&format!("REASSIGN OWNED BY \"{role}\" TO CURRENT_USER")).unwrap();
 }
 
 #[test]

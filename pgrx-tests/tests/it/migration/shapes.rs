@@ -1,9 +1,9 @@
 //! The tables as they are found: both shapes, plain and partitioned, and unfit ones.
 
 use groundskeeper_tests::Template;
-use groundskeeper_tests::sql::{refusal, text, texts};
+use groundskeeper_tests::sql::{refusal, text};
 
-use super::{assert_complete, count, installed, migrate, simulate};
+use super::{assert_complete, count, installed, migrate, simulate, waited};
 
 #[test]
 fn shape_b_is_staged_in_its_own_words() {
@@ -39,9 +39,20 @@ fn shape_b_is_staged_in_its_own_words() {
     let games = "staging.spreads s WHERE s.game_id IS NOT NULL
                    AND NOT EXISTS (SELECT FROM staging.games g WHERE g.external_id = s.game_id)";
     assert_eq!(count(&mut client, games), 0);
+    let others = "staging.spreads s JOIN raw_data.spreads_raw r ON r.id = s.raw_spreads_id
+                   WHERE s.game_id IS DISTINCT FROM nullif(btrim(r.game_external_id), '')";
+    assert_eq!(count(&mut client, others), 0);
     let lines = "staging.totals s JOIN raw_data.totals_raw r ON r.id = s.raw_totals_id
                   WHERE s.line_value IS DISTINCT FROM r.total_points OR s.over_odds IS DISTINCT FROM r.over_odds";
     assert_eq!(count(&mut client, lines), 0);
+
+    client
+        .batch_execute("UPDATE raw_data.totals_raw SET total_points = 12.5, updated_at = now() WHERE id = 5")
+        .unwrap();
+    client.batch_execute("CALL groundskeeper.migrate_to_staging('total')").unwrap();
+    let again = "SELECT line_value FROM staging.totals WHERE raw_totals_id = 5";
+    assert_eq!(text(&mut client, again).unwrap(), "12.5");
+    assert_complete(&mut client);
 }
 
 #[test]
@@ -89,58 +100,123 @@ fn partitioned_tables_are_staged_like_plain_ones() {
 }
 
 #[test]
-fn an_unfit_table_is_named_with_its_column() {
+fn a_table_that_is_partitioned_meanwhile_goes_on_where_it_was() {
     let (_db, mut client) = installed(Template::ShapeA);
+    simulate(&mut client, 3_000);
+    // Half of it is staged before the table is partitioned.
+    client
+        .batch_execute("CREATE TABLE public.later AS SELECT * FROM raw_data.moneylines_raw WHERE id > 700")
+        .unwrap();
+    client.batch_execute("DELETE FROM raw_data.moneylines_raw WHERE id > 700").unwrap();
+    migrate(&mut client);
+    let partition = "SELECT groundskeeper.partition_table('raw_data.moneylines_raw', 'game_date', accept => '{on_conflict}')";
+    let job = text(&mut client, partition).unwrap();
+    assert_eq!(waited(&mut client, &job), "succeeded");
+    assert_eq!(count(&mut client, "pg_partition_tree('raw_data.moneylines_raw') WHERE level = 0"), 1);
+    client.batch_execute("INSERT INTO raw_data.moneylines_raw SELECT * FROM public.later").unwrap();
+    migrate(&mut client);
+    assert_complete(&mut client);
+    assert_eq!(count(&mut client, "groundskeeper.migration_failures"), 0);
+
+    client
+        .batch_execute(
+            "INSERT INTO raw_data.moneylines_raw (source, game_external_id, sportsbook_name, home_odds, away_odds,
+                                                  raw_data, game_date)
+             VALUES ('FEED', 'soon', 'book', -110, 100, '{}', '2025-06-13'),
+                    ('FEED', 'far', 'book', -110, 100, '{}', '2099-01-01'),
+                    ('FEED', 'never', 'book', -110, 100, '{}', NULL);
+             -- to another partition
+             UPDATE raw_data.moneylines_raw SET game_date = '2099-01-02', updated_at = now() WHERE id = 3;
+             UPDATE raw_data.moneylines_raw SET home_odds = -321, updated_at = now() WHERE id = 4",
+        )
+        .unwrap();
+    migrate(&mut client);
+    assert_complete(&mut client);
+    let last = "SELECT format('%s %s', successful, failed) FROM groundskeeper.migration_runs
+                 WHERE bet_type = 'moneyline' ORDER BY run_id DESC LIMIT 1";
+    assert_eq!(text(&mut client, last).unwrap(), "5 0");
+    assert_eq!(count(&mut client, "staging.moneylines WHERE raw_id = 4 AND home_odds = -321"), 1);
+    migrate(&mut client);
+    assert_eq!(text(&mut client, last).unwrap(), "0 0");
+}
+
+#[test]
+fn an_unfit_table_is_named_with_its_column_and_nothing_begins() {
+    let (_db, mut client) = installed(Template::ShapeA);
+    simulate(&mut client, 300);
     for (change, found) in [
         (
             "ALTER TABLE raw_data.spreads_raw RENAME spread_odds TO odds",
             "raw_data.spreads_raw.spread_odds does not exist",
         ),
         (
-            "ALTER TABLE staging.games ALTER game_date TYPE text",
+            "ALTER TABLE raw_data.spreads_raw ALTER spread_odds TYPE text",
+            "raw_data.spreads_raw.spread_odds is text, not an integer",
+        ),
+        (
+            "DROP MATERIALIZED VIEW staging.daily_game_stats; ALTER TABLE staging.games ALTER game_date TYPE text",
             "staging.games.game_date is text, not a date",
         ),
         (
             "ALTER TABLE staging.totals DROP validation_errors",
             "staging.totals.validation_errors does not exist",
         ),
-        ("ALTER TABLE staging.totals RENAME TO sums", "staging.totals does not exist"),
+        ("DROP TABLE staging.totals CASCADE", "staging.totals does not exist"),
         (
             "ALTER TABLE staging.totals ADD CHECK (validation_status IN ('good', 'bad'))",
             "staging.totals.validation_status admits other words",
         ),
     ] {
-        client
-            .batch_execute(&format!(
-                "BEGIN; DROP MATERIALIZED VIEW staging.daily_game_stats; SAVEPOINT s; {change}; COMMIT"
-            ))
-            .unwrap();
-        let refused = refusal(&mut client, "CALL groundskeeper.migrate_to_staging()").unwrap();
+        client.batch_execute("BEGIN").unwrap();
+        client.batch_execute(change).unwrap();
+        let refused = refusal(&mut client, "SELECT groundskeeper.start_migration(NULL, 1000)").unwrap();
+        client.batch_execute("ROLLBACK").unwrap();
         assert_eq!(refused.code, "55000", "{refused:?}");
-        assert!(refused.detail.contains(found), "{change}: {refused:?}");
-        break_back(&mut client, change);
+        let message = format!("the migration does not fit: {found}");
+        assert!(refused.message.starts_with(&message), "{change}: {refused:?}");
+        assert!(!refused.hint.is_empty(), "{change}: {refused:?}");
     }
-    assert_eq!(texts(&mut client, "SELECT run_id FROM groundskeeper.migration_runs").unwrap(), [""; 0]);
+    client.batch_execute("ALTER TABLE raw_data.totals_raw RENAME collected_at TO taken_at").unwrap();
+    let refused = refusal(&mut client, "CALL groundskeeper.migrate_to_staging()").unwrap();
+    assert_eq!(refused.detail, "raw_data.totals_raw.collected_at does not exist.");
+    for table in ["groundskeeper.migration_runs", "staging.games", "staging.moneylines"] {
+        assert_eq!(count(&mut client, table), 0, "{table}");
+    }
+    client.batch_execute("ALTER TABLE raw_data.totals_raw RENAME taken_at TO collected_at").unwrap();
+    migrate(&mut client);
+    assert_complete(&mut client);
 }
 
-/// Undoes one of the changes above, so that the next is alone.
-fn break_back(client: &mut postgres::Client, change: &str) {
-    let back = match change {
-        change if change.contains("spread_odds") => {
-            "ALTER TABLE raw_data.spreads_raw RENAME odds TO spread_odds"
-        }
-        change if change.contains("game_date") => {
-            "ALTER TABLE staging.games ALTER game_date TYPE date USING NULL"
-        }
-        change if change.contains("DROP validation") => {
-            "ALTER TABLE staging.totals ADD validation_errors jsonb"
-        }
-        change if change.contains("sums") => "ALTER TABLE staging.sums RENAME TO totals",
-        _ => "SELECT",
-    };
+#[test]
+fn in_a_transaction_block_it_is_refused_before_anything_changes() {
+    let (_db, mut client) = installed(Template::ShapeA);
+    simulate(&mut client, 300);
+    let call = "CALL groundskeeper.migrate_to_staging()";
     client
-        .batch_execute(&format!("CREATE MATERIALIZED VIEW staging.daily_game_stats AS SELECT 1; {back}"))
+        .batch_execute(&format!(
+            "CREATE FUNCTION public.migrated() RETURNS void LANGUAGE plpgsql AS 'BEGIN {call}; END'"
+        ))
         .unwrap();
+    for within in [
+        format!("BEGIN; {call}"),
+        format!("SELECT 1; {call}"),
+        "SELECT public.migrated()".to_owned(),
+        format!("DO $$ BEGIN {call}; EXCEPTION WHEN division_by_zero THEN NULL; END $$"),
+        format!("DO $$ BEGIN EXECUTE '{call}'; END $$"),
+    ] {
+        let refused = refusal(&mut client, &within).unwrap();
+        assert_eq!(
+            (refused.code.as_str(), refused.message.as_str()),
+            ("2D000", "groundskeeper.migrate_to_staging() cannot run inside a transaction block"),
+            "{within}"
+        );
+        assert!(refused.detail.contains("Nothing was changed"), "{refused:?}");
+        assert!(refused.hint.contains("autocommit"), "{refused:?}");
+        client.batch_execute("ROLLBACK").unwrap();
+    }
+    assert_eq!(count(&mut client, "groundskeeper.migration_runs"), 0);
+    client.batch_execute(&format!("DO $$ BEGIN {call}; END $$")).unwrap();
+    assert_complete(&mut client);
 }
 
 #[test]
@@ -157,9 +233,6 @@ fn arguments_that_make_no_sense_are_refused() {
         let call = format!("CALL groundskeeper.migrate_to_staging({arguments})");
         assert_eq!(refusal(&mut client, &call).unwrap().code, code, "{call}");
     }
-    client.batch_execute("BEGIN").unwrap();
-    assert_eq!(refusal(&mut client, "CALL groundskeeper.migrate_to_staging()").unwrap().code, "2D000");
-    client.batch_execute("ROLLBACK").unwrap();
     client.batch_execute("SET default_transaction_isolation = 'serializable'").unwrap();
     migrate(&mut client);
 }

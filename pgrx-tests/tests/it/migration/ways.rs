@@ -2,11 +2,11 @@
 
 use groundskeeper_sandbox::feed;
 use groundskeeper_sandbox::raw::Market;
-use groundskeeper_tests::sql::{text, texts};
+use groundskeeper_tests::sql::text;
 use groundskeeper_tests::{ODDS, Template};
 use postgres::Client;
 
-use super::{assert_complete, count, installed, migrate, simulate};
+use super::{assert_complete, count, installed, migrate};
 
 /// How many staged records have which score.
 fn scores(client: &mut Client, market: Market) -> String {
@@ -46,23 +46,5 @@ fn the_real_feed_is_staged_with_its_scores_and_without_a_failure() {
     assert_eq!(
         feed_scores(&json),
         ["20 x 77.99, 40 x 99.99", "21 x 67.99, 39 x 99.99", "20 x 67.99, 40 x 99.99"]
-    );
-}
-
-#[test]
-fn the_plans_records_succeed() {
-    let (_db, mut client) = installed(Template::ShapeA);
-    simulate(&mut client, 23_391);
-    migrate(&mut client);
-    assert_complete(&mut client);
-    let runs = "SELECT format('%s %s %s %s %s', bet_type, state, processed, successful, failed)
-                  FROM groundskeeper.migration_runs ORDER BY run_id";
-    assert_eq!(
-        texts(&mut client, runs).unwrap(),
-        [
-            "moneyline completed 10665 10665 0",
-            "spread completed 1615 1615 0",
-            "total completed 11111 11111 0"
-        ]
     );
 }

@@ -47,6 +47,118 @@ fn without_a_scheduler_a_system_cron_is_enough() {
 }
 
 #[test]
+fn a_call_commits_as_a_statement_of_its_own() {
+    let db = TestDb::installed(Template::ShapeA).unwrap();
+    db.settle().unwrap();
+    let mut client = db.client().unwrap();
+    client.batch_execute(MIGRATION).unwrap();
+    call(&mut client, "schedule_maintenance()");
+    back_date(&mut client);
+    client.batch_execute("CALL groundskeeper.run_scheduled('migration')").unwrap();
+    assert_eq!(status(&mut client, "migration"), "none t t 0");
+    let runs = "SELECT format('%s %s %s', state, started_by = current_user, successful) FROM groundskeeper.migration_runs
+                 ORDER BY run_id";
+    assert_eq!(texts(&mut client, runs).unwrap(), ["completed t 0", "completed t 0", "completed t 70"]);
+    let batches = "SELECT count(DISTINCT xmin::text) >= 4 FROM staging.totals";
+    assert_eq!(text(&mut client, batches).unwrap(), "true", "committed batch by batch");
+
+    // Why it failed is written down, and others have their turn all the same.
+    noting(&mut client, "0 * * * *");
+    call(&mut client, "schedule_maintenance()");
+    client
+        .batch_execute(
+            "ALTER TABLE raw_data.totals_raw RENAME over_odds TO over;
+             UPDATE groundskeeper.schedule SET scheduled_at = scheduled_at - interval '1 day';
+             UPDATE groundskeeper.schedule_run SET last_run = last_run - interval '1 day'",
+        )
+        .unwrap();
+    let refused = refusal(&mut client, "CALL groundskeeper.run_overdue()").unwrap();
+    let why = "the migration does not fit: raw_data.totals_raw.over_odds does not exist (55000)";
+    assert_eq!(refused.detail, format!("migration: {why}"));
+    assert_eq!(status(&mut client, "migration"), format!("none t t 1 {why}"));
+    assert_eq!(count(&mut client), 1);
+    // What is no statement is no CALL either.
+    for (command, code) in [("CALL", "42601"), ("CALL nobody()", "42883"), ("SELECT 1; CALL x()", "42883")] {
+        client
+            .execute("UPDATE groundskeeper.schedule SET command = $1 WHERE job_name = 'note'", &[&command])
+            .unwrap();
+        client
+            .batch_execute("UPDATE groundskeeper.schedule_run SET last_run = last_run - interval '1 day'")
+            .unwrap();
+        let refused = refusal(&mut client, "CALL groundskeeper.run_scheduled('note')").unwrap();
+        assert!(refused.detail.ends_with(&format!("({code})")), "{command}: {refused:?}");
+    }
+}
+
+#[test]
+fn a_call_runs_once_at_a_time_and_ends_with_who_waits_for_it() {
+    let db = TestDb::installed(Template::ShapeA).unwrap();
+    db.settle().unwrap();
+    let mut client = db.client().unwrap();
+    client
+        .batch_execute(
+            "CREATE PROCEDURE public.slow(INOUT said text DEFAULT '') LANGUAGE plpgsql AS
+                 $$ BEGIN COMMIT; PERFORM pg_sleep(600); END $$;
+             INSERT INTO groundskeeper.schedule (job_name, schedule, command)
+             VALUES ('slow', '0 0 1 1 *', 'CALL public.slow()')",
+        )
+        .unwrap();
+    call(&mut client, "schedule_maintenance()");
+    client
+        .batch_execute("UPDATE groundskeeper.schedule SET scheduled_at = now() - interval '2 years'")
+        .unwrap();
+    let mut waiting = db.client().unwrap();
+    let cancel = waiting.cancel_token();
+    let run = std::thread::spawn(move || {
+        refusal(&mut waiting, "CALL groundskeeper.run_scheduled('slow')").unwrap()
+    });
+    let sleeping = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'pg_groundskeeper scheduled call'
+                       AND wait_event = 'PgSleep' AND datname = current_database()";
+    until("the call", 30, || texts(&mut client, sleeping).unwrap().len() == 1);
+    let seen = "SELECT running, consecutive_failures FROM monitoring.maintenance_status WHERE task = 'slow'";
+    let row = client.query_one(seen, &[]).unwrap();
+    assert_eq!((row.get::<_, bool>(0), row.get::<_, i32>(1)), (true, 0));
+    for again in ["CALL groundskeeper.run_scheduled('slow')", "CALL groundskeeper.run_overdue()"] {
+        client.batch_execute(again).unwrap();
+    }
+    cancel.cancel_query(postgres::NoTls).unwrap();
+    let refused = run.join().unwrap();
+    assert_eq!(refused.detail, "slow: canceling statement due to user request (57014)");
+    until("its end", 30, || texts(&mut client, sleeping).unwrap().is_empty());
+    let canceled = "none t f 1 canceling statement due to user request (57014)";
+    assert_eq!(status(&mut client, "slow"), canceled);
+
+    // Who waits may be gone: the call goes on, still once at a time, and its end is nobody's success.
+    let again = "UPDATE groundskeeper.schedule_run SET last_run = last_run - interval '1 year' WHERE job_name = 'slow'";
+    client.batch_execute(again).unwrap();
+    let mut waiting = db.client().unwrap();
+    let pid: i32 = waiting.query_one("SELECT pg_backend_pid()", &[]).unwrap().get(0);
+    let run = std::thread::spawn(move || waiting.batch_execute("CALL groundskeeper.run_scheduled('slow')"));
+    until("the call", 30, || texts(&mut client, sleeping).unwrap().len() == 1);
+    client.execute("SELECT pg_terminate_backend($1)", &[&pid]).unwrap();
+    run.join().unwrap().unwrap_err();
+    client.batch_execute(again).unwrap();
+    client.batch_execute("CALL groundskeeper.run_scheduled('slow')").unwrap();
+    assert_eq!(texts(&mut client, sleeping).unwrap().len(), 1);
+    assert_eq!(client.query_one(seen, &[]).unwrap().get::<_, i32>(1), 1);
+    client.batch_execute(&format!("SELECT pg_terminate_backend(pid) FROM ({sleeping}) s")).unwrap();
+    let lost = "none t f 2 its run was lost; see the server log";
+    until("its end", 30, || status(&mut client, "slow") == lost);
+}
+
+#[test]
+fn a_call_without_a_worker_says_what_is_missing() {
+    let (_server, mut client) = betting(&Options::default().set("max_worker_processes", "1"));
+    client.batch_execute(MIGRATION).unwrap();
+    call(&mut client, "schedule_maintenance()");
+    back_date(&mut client);
+    let refused = refusal(&mut client, "CALL groundskeeper.run_scheduled('migration')").unwrap();
+    let why = "no background worker is free: raise max_worker_processes";
+    assert_eq!(refused.detail, format!("migration: {why}"));
+    assert_eq!(status(&mut client, "migration"), format!("none t f 1 {why}"));
+}
+
+#[test]
 fn relations_that_fail_show_in_the_status() {
     let db = TestDb::installed(Template::ShapeA).unwrap();
     db.settle().unwrap();

@@ -78,6 +78,34 @@ fn an_outage_is_made_up_once_and_databases_without_a_schedule_are_left_alone() {
 }
 
 #[test]
+fn a_call_runs_as_the_role_that_scheduled_it() {
+    let (server, mut client) = betting(&preloaded());
+    client.batch_execute(MIGRATION).unwrap();
+    client
+        .batch_execute(
+            "UPDATE groundskeeper.schedule SET enabled = false WHERE job_name <> 'migration';
+             CREATE ROLE loader LOGIN; ALTER ROLE loader SET default_transaction_isolation = 'serializable';
+             GRANT USAGE ON ALL SEQUENCES IN SCHEMA staging, public TO loader;
+             GRANT SELECT, INSERT, UPDATE ON public.pipeline_execution_log TO loader;
+             GRANT EXECUTE ON ROUTINE groundskeeper.schedule_maintenance, groundskeeper.run_step, groundskeeper.overdue_runs,
+                 groundskeeper.run_one, groundskeeper.run_scheduled, groundskeeper.run_overdue,
+                 groundskeeper.migrate_to_staging, groundskeeper.start_migration, groundskeeper.migration_step,
+                 groundskeeper.fail_migration TO loader",
+        )
+        .unwrap();
+    let scheduled = call(&mut server.connect(BETTING, "loader").unwrap(), "schedule_maintenance()");
+    assert_eq!(scheduled.len(), 1, "{scheduled:?}");
+    back_date(&mut client);
+    call(&mut server.connect(BETTING, "loader").unwrap(), "schedule_maintenance()");
+    until("the migration", 60, || status(&mut client, "migration") == "launcher t t 0");
+    let staged = "SELECT count(*) FROM staging.totals";
+    assert_eq!(text(&mut client, staged).unwrap(), "70", "{}", server.log());
+    let by = "SELECT DISTINCT started_by || state FROM groundskeeper.migration_runs";
+    assert_eq!(texts(&mut client, by).unwrap(), ["loadercompleted"]);
+    assert_eq!(text(&mut client, "SELECT count(*) FROM public.pipeline_execution_log").unwrap(), "3");
+}
+
+#[test]
 fn failures_are_counted_and_repeated_after_a_pause() {
     let (server, mut client) = betting(&preloaded());
     client

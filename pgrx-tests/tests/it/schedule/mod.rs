@@ -58,6 +58,13 @@ fn noting(client: &mut Client, schedule: &str) {
         .unwrap();
 }
 
+/// An entry that migrates, and something for it to migrate.
+const MIGRATION: &str = "
+    INSERT INTO raw_data.totals_raw (source, game_external_id, sportsbook_name, total_points, over_odds, under_odds)
+    SELECT 'FEED', 'game ' || i % 7, 'book ' || i % 5, 8.5, -110, -110 FROM generate_series(1, 70) i;
+    INSERT INTO groundskeeper.schedule (job_name, schedule, command)
+    VALUES ('migration', '* * * * *', 'CALL groundskeeper.migrate_to_staging(batch_size => 20);')";
+
 fn count(client: &mut Client) -> usize {
     text(client, "SELECT count(*) FROM public.noted").unwrap().parse().unwrap()
 }

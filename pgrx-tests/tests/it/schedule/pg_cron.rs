@@ -93,6 +93,7 @@ fn in_another_database_a_worker_goes_there_as_the_caller() {
     cron.batch_execute("CREATE EXTENSION pg_cron; SELECT cron.schedule('mine', '0 0 1 1 *', 'SELECT 1')")
         .unwrap();
     noting(&mut client, "* * * * *");
+    client.batch_execute(MIGRATION).unwrap();
     let scheduled = call(&mut client, "schedule_maintenance()");
     assert!(scheduled.iter().all(|row| row.scheduler == "pg_cron"), "{scheduled:#?}");
     let jobs = texts(&mut cron, JOBS).unwrap();
@@ -106,6 +107,8 @@ fn in_another_database_a_worker_goes_there_as_the_caller() {
     call(&mut client, "schedule_maintenance()");
     assert_eq!(texts(&mut cron, JOBS).unwrap(), jobs, "repeatable");
     until("a run", 70, || count(&mut client) >= 1);
+    until("the migration", 10, || status(&mut client, "migration") == "pg_cron t t 0");
+    assert_eq!(text(&mut client, "SELECT count(*) FROM staging.totals").unwrap(), "70");
 
     // Another role takes the schedule over, and may not go there: it is told what to run there.
     client
