@@ -52,7 +52,6 @@ pub fn make(conversion: &Conversion, key_type: KeyType, starts: &[NaiveDate]) ->
             "CREATE TABLE {keys} AS SELECT {} FROM {table} WITH NO DATA",
             conversion.key_list("")
         ));
-        statements.push(format!("ALTER TABLE {keys} ADD PRIMARY KEY ({})", conversion.key_list("")));
     }
     Ok(statements)
 }
@@ -203,7 +202,7 @@ pub fn copy(conversion: &Conversion) -> Result<(i64, Option<Vec<String>>)> {
     if conversion.has_key_table {
         sql::run(
             &format!(
-                "INSERT INTO {} SELECT {keys} FROM {table} WHERE {range} ON CONFLICT ({keys}) DO NOTHING",
+                "INSERT INTO {} SELECT {keys} FROM {table} WHERE {range}",
                 conversion.beside_quoted(KEYS)
             ),
             &[],
@@ -255,65 +254,55 @@ pub fn missing_indexes(conversion: &Conversion) -> Result<Vec<String>> {
     Ok(names.filter(|name| !carried.iter().any(|c| c.name == *name)).collect())
 }
 
-/// The next index to be built, as the statements of one transaction; `None` when all are there.
-pub fn next_index(
-    conversion: &Conversion,
-    wanted: &[Wanted],
-    partitions: &[Qualified],
-) -> Result<Option<Vec<String>>> {
-    let schema = &conversion.table.schema;
-    let shadow = conversion.beside_quoted(SHADOW);
-    for index in wanted {
-        let whole = suffixed(&index.name, SHADOW);
-        if index.primary_apart {
-            for partition in partitions {
-                if !exists(schema, &suffixed(&partition.name, "pkey"))? {
-                    return Ok(Some(vec![primary_key(conversion, partition)]));
-                }
-            }
-            continue;
-        }
-        if let Some(constraint) = &index.constraint {
-            if !exists(schema, &whole)? {
-                let name = quote_identifier(&whole);
-                return Ok(Some(vec![format!("ALTER TABLE {shadow} ADD CONSTRAINT {name} {constraint}")]));
-            }
-            continue;
-        }
-        let unique = if index.unique { "UNIQUE " } else { "" };
-        if !exists(schema, &whole)? {
-            let name = quote_identifier(&whole);
-            return Ok(Some(vec![format!(
-                "CREATE {unique}INDEX {name} ON ONLY {shadow} USING {}",
-                index.tail
-            )]));
-        }
-        for partition in partitions {
-            let own = suffixed(&partition.name, &index.name);
-            if !exists(schema, &own)? {
-                let (name, table) = (quote_identifier(&own), quoted(partition));
-                return Ok(Some(vec![
-                    format!("CREATE {unique}INDEX {name} ON {table} USING {}", index.tail),
-                    format!(
-                        "ALTER INDEX {} ATTACH PARTITION {}",
-                        qualified(schema, &whole),
-                        qualified(schema, &own)
-                    ),
-                ]));
-            }
-        }
-    }
-    Ok(None)
+/// An index to be built, in a transaction of its own.
+pub struct Build {
+    /// Its name in the table's schema, by which it is known to be there.
+    pub name: String,
+    /// The statements that build it.
+    pub statements: Vec<String>,
 }
 
-/// The primary key of one partition, where the whole cannot have it.
-pub fn primary_key(conversion: &Conversion, partition: &Qualified) -> String {
-    format!(
-        "ALTER TABLE {} ADD CONSTRAINT {} PRIMARY KEY ({})",
-        quoted(partition),
-        quote_identifier(suffixed(&partition.name, "pkey")),
-        conversion.key_list("")
-    )
+/// All indexes that the twin gets, the key table's first.
+pub fn builds(conversion: &Conversion, wanted: &[Wanted], partitions: &[Qualified]) -> Vec<Build> {
+    let keys = conversion.has_key_table.then(|| primary_key(conversion, &conversion.beside(KEYS)));
+    let builds = wanted.iter().flat_map(|index| builds_of(conversion, index, partitions));
+    keys.into_iter().chain(builds).collect()
+}
+
+fn builds_of(conversion: &Conversion, index: &Wanted, partitions: &[Qualified]) -> Vec<Build> {
+    if index.primary_apart {
+        return partitions.iter().map(|partition| primary_key(conversion, partition)).collect();
+    }
+    let (schema, shadow) = (&conversion.table.schema, conversion.beside_quoted(SHADOW));
+    let name = suffixed(&index.name, SHADOW);
+    let quoted_name = quote_identifier(&name);
+    if let Some(constraint) = &index.constraint {
+        let statement = format!("ALTER TABLE {shadow} ADD CONSTRAINT {quoted_name} {constraint}");
+        return vec![Build { name, statements: vec![statement] }];
+    }
+    let (unique, tail) = (if index.unique { "UNIQUE " } else { "" }, &index.tail);
+    let whole = format!("CREATE {unique}INDEX {quoted_name} ON ONLY {shadow} USING {tail}");
+    let attach = |own: &str| {
+        format!("ALTER INDEX {} ATTACH PARTITION {}", qualified(schema, &name), qualified(schema, own))
+    };
+    let parts = partitions.iter().map(|partition| {
+        let own = suffixed(&partition.name, &index.name);
+        let (own_name, table) = (quote_identifier(&own), quoted(partition));
+        let create = format!("CREATE {unique}INDEX {own_name} ON {table} USING {tail}");
+        Build { statements: vec![create, attach(&own)], name: own }
+    });
+    let mut builds: Vec<Build> = parts.collect();
+    builds.insert(0, Build { name: name.clone(), statements: vec![whole] });
+    builds
+}
+
+/// The primary key of one partition, where the whole cannot have it, or of the key table.
+pub fn primary_key(conversion: &Conversion, table: &Qualified) -> Build {
+    let name = suffixed(&table.name, "pkey");
+    let (quoted_name, keys) = (quote_identifier(&name), conversion.key_list(""));
+    let statement =
+        format!("ALTER TABLE {} ADD CONSTRAINT {quoted_name} PRIMARY KEY ({keys})", quoted(table));
+    Build { name, statements: vec![statement] }
 }
 
 /// The partitions of a table.

@@ -166,20 +166,15 @@ fn index(conversion: &Conversion) -> Result<()> {
         Ok((shadow::wanted(conversion)?, partitions))
     })?;
     transaction(|| record::carry(conversion, &shadow::carried(&wanted)))?;
-    loop {
-        let built = transaction(|| {
-            let next = shadow::next_index(conversion, &wanted, &partitions)?;
-            next.iter().flatten().try_for_each(|statement| sql::run(statement, &[]))?;
-            Ok(next.is_some())
+    for build in shadow::builds(conversion, &wanted, &partitions) {
+        transaction(|| {
+            if shadow::exists(&conversion.table.schema, &build.name)? {
+                return Ok(());
+            }
+            build.statements.iter().try_for_each(|statement| sql::run(statement, &[]))
         })?;
-        if !built {
-            break;
-        }
     }
-    transaction(|| {
-        sql::run(&format!("ANALYZE {}", conversion.beside_quoted(SHADOW)), &[])?;
-        record::reach(conversion, Stage::Indexed)
-    })
+    transaction(|| record::reach(conversion, Stage::Indexed))
 }
 
 /// Applies the log until it is short.
@@ -211,6 +206,10 @@ fn catch_up(conversion: &Conversion) -> Result<()> {
 
 fn prove(conversion: &Conversion, goal: Goal) -> Result<()> {
     transaction(|| lost::must_be_watched(conversion))?;
+    if goal == Goal::Partition {
+        // What is applied and compared from here on is planned by them.
+        transaction(|| sql::run(&format!("ANALYZE {}", conversion.beside_quoted(SHADOW)), &[]))?;
+    }
     catch_up(conversion)?;
     if goal == Goal::Undo {
         former::complete(conversion)?;

@@ -142,13 +142,7 @@ fn collect_indexes(node: &Value, indexes: &mut BTreeSet<String>) {
     }
 }
 
-fn report(
-    rows: u64,
-    before: &[Met],
-    after: &[Met],
-    indexes: &Indexes,
-    findings: &mut Findings,
-) {
+fn report(rows: u64, before: &[Met], after: &[Met], indexes: &Indexes, findings: &mut Findings) {
     let (mut better, mut within, mut slowest, mut useful) = (0, 0, 0.0f64, BTreeSet::new());
     for (query, (before, after)) in QUERIES.iter().zip(before.iter().zip(after)) {
         let case = format!("{rows} rows, {}. {}", query.number, query.purpose);
