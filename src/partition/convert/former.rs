@@ -8,6 +8,8 @@ use super::steps::BATCH;
 use super::sync::{self, Pair};
 use crate::error::Result;
 use crate::jobs::{transaction, transaction_of_one_snapshot};
+use crate::plan::run_before_deadline;
+use crate::settings;
 use crate::sql::{self, qualified, quote_identifier, required};
 use groundskeeper_core::names::suffixed;
 
@@ -35,7 +37,7 @@ pub fn loosen(conversion: &Conversion) -> Result<()> {
         if statements.is_empty() {
             return Ok(());
         }
-        statements.iter().try_for_each(|statement| sql::run(statement, &[]))?;
+        run_before_deadline(settings::lock_timeout_ms(), &statements)?;
         record::carry(conversion, &kept)
     })
 }
@@ -70,6 +72,8 @@ pub fn complete(conversion: &Conversion) -> Result<()> {
     }
     // As of one snapshot the rows are the table's, and as unique.
     transaction_of_one_snapshot(|| {
+        let lock = format!("LOCK TABLE {former} IN ACCESS EXCLUSIVE MODE");
+        run_before_deadline(settings::lock_timeout_ms(), &[lock])?;
         let pair = Pair::of(conversion);
         sync::set_aside(conversion, &pair)?;
         while sync::apply(conversion, &pair, BATCH)?.len() > 0 {}

@@ -105,13 +105,25 @@ fn lost(conversion: &Conversion) -> Result<Failure> {
     )))
 }
 
-/// The tables beside a lost one that are there.
+/// What the conversion has made beside its table by now, and not dropped again; other tables of these names are not ours.
+fn made(conversion: &Conversion) -> Vec<&'static str> {
+    let mut made = match conversion.stage {
+        Stage::Begun => return Vec::new(),
+        Stage::Shadowed => vec![SHADOW],
+        Stage::Captured | Stage::Copied | Stage::Indexed | Stage::Proven | Stage::Restored => {
+            vec![SHADOW, LOG]
+        }
+        Stage::Swapped | Stage::Converted | Stage::Equal => vec![FORMER, LOG],
+        Stage::Finalized => Vec::new(),
+    };
+    made.extend(conversion.has_key_table.then_some(KEYS));
+    made
+}
+
+/// The tables of it that are there.
 fn left(conversion: &Conversion) -> Result<Vec<String>> {
-    if conversion.stage == Stage::Begun {
-        return Ok(Vec::new());
-    }
     let mut out = Vec::new();
-    for suffix in [SHADOW, FORMER, LOG, KEYS] {
+    for suffix in made(conversion) {
         if shadow::exists(&conversion.table.schema, &conversion.beside(suffix).name)? {
             out.push(conversion.beside_quoted(suffix));
         }
@@ -148,16 +160,13 @@ pub fn remains(conversion: &Conversion) -> Result<Remains> {
     // with the triggers that a kept table's partitions still have
     let drop =
         |function: &str| format!("DROP FUNCTION IF EXISTS {}() CASCADE", conversion.beside_quoted(function));
-    statements.push(drop(CAPTURE));
+    statements.extend(made(conversion).contains(&LOG).then(|| drop(CAPTURE)));
     let keys = conversion.beside_quoted(KEYS);
     if conversion.has_key_table && there(KEYS) && is_referred_to(&keys)? {
         kept.push(format!("{keys}, which foreign keys refer to"));
-    } else if conversion.has_key_table {
+    } else if made(conversion).contains(&KEYS) {
         statements.extend(there(KEYS).then(|| format!("DROP TABLE {keys}")));
         statements.extend(keys::FUNCTIONS.map(drop));
-    }
-    if conversion.stage == Stage::Begun {
-        statements.clear();
     }
     Ok(Remains { statements, kept })
 }
