@@ -6,8 +6,8 @@ use crate::settings;
 use crate::sql::{self, required};
 use crate::subtransaction::isolated;
 
-/// Deletes what is older than `groundskeeper.job_history`: finished jobs, the log of maintenance, and what pg_cron
-/// wrote down of our runs, where it is in this database. How many rows.
+/// Deletes what is older than `groundskeeper.job_history`: finished jobs, the log of maintenance, runs of the
+/// migration, and what pg_cron wrote down of our runs, where it is in this database. How many rows.
 pub fn prune() -> Result<i64> {
     let minutes = settings::job_history_minutes();
     let pruned = |delete: &str| {
@@ -20,7 +20,8 @@ pub fn prune() -> Result<i64> {
     let own = as_owner(|| {
         Ok(pruned("DELETE FROM groundskeeper.job WHERE finished_at")?
             + pruned("DELETE FROM groundskeeper.maintenance_log WHERE started_at")?
-            + pruned("DELETE FROM groundskeeper.alert_history WHERE happened_at")?)
+            + pruned("DELETE FROM groundskeeper.alert_history WHERE happened_at")?
+            + pruned("DELETE FROM groundskeeper.migration_runs WHERE finished_at")?)
     })?;
     let cron = "SELECT pg_catalog.to_regclass('cron.job_run_details') IS NOT NULL";
     if sql::first(cron, &[], |row| required::<bool>(row, 1))? != Some(true) {

@@ -255,6 +255,18 @@ fn histories_are_pruned() {
         )
         .unwrap();
     assert_eq!(text(&mut client, "SELECT groundskeeper.prune_history()").unwrap(), "1");
+    for _ in 0..2 {
+        client.batch_execute("CALL groundskeeper.migrate_to_staging()").unwrap();
+    }
+    client
+        .batch_execute(
+            "UPDATE groundskeeper.migration_runs SET finished_at = now() - interval '91 days' WHERE run_id <= 3;
+             UPDATE groundskeeper.migration_runs SET finished_at = NULL WHERE run_id = 1",
+        )
+        .unwrap();
+    assert_eq!(text(&mut client, "SELECT groundskeeper.prune_history()").unwrap(), "2");
+    let left = "SELECT run_id::text FROM groundskeeper.migration_runs ORDER BY run_id";
+    assert_eq!(texts(&mut client, left).unwrap(), ["1", "4", "5", "6"]);
     let left = "SELECT relation FROM groundskeeper.maintenance_log WHERE relation IN ('old', 'new')";
     assert_eq!(texts(&mut client, left).unwrap(), ["new"]);
 }
