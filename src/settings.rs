@@ -1,5 +1,7 @@
 //! The settings `groundskeeper.*`: private statics, typed getters.
 
+use crate::error::Result;
+use crate::sql;
 use pgrx::prelude::*;
 use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting, pg_sys};
 use std::ffi::{CStr, CString};
@@ -64,6 +66,12 @@ pub fn job_history_minutes() -> i32 {
 /// the abort of the (sub)transaction, as a function's own SET does.
 pub fn pinned<T>(settings: &[(&CStr, &CStr)], work: impl FnOnce() -> T) -> T {
     set_during(pg_sys::GucContext::PGC_USERSET, settings, work)
+}
+
+/// Has the current transaction commit without waiting for the disk: a crash may take it back, whole, and no later one
+/// that commits synchronously is durable without it. For steps that are done again when they are missing.
+pub fn commit_asynchronously() -> Result<()> {
+    sql::run("SELECT pg_catalog.set_config('synchronous_commit', 'off', true)", &[])
 }
 
 /// Runs statements that fire no ordinary trigger, foreign keys' own included, whoever the current role is. Only

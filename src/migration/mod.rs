@@ -13,6 +13,7 @@ mod run;
 pub use rescore::{enqueue as enqueue_rescore, rescore};
 
 use crate::error::{Failure, Result};
+use crate::settings;
 use crate::sql::{self, required};
 use batch::{Rows, Tally};
 use groundskeeper_core::migration::{Market, Shape};
@@ -132,9 +133,8 @@ pub fn step(run: i64) -> Result<bool> {
     let shape = facts::shape(run.market)?;
     let rules = facts::rules()?;
     let durable = sql::texts("SELECT pg_catalog.current_setting('synchronous_commit')", &[])?.concat();
-    // A crash may take the last batches with it, whole, and the next run stages them again; the last transaction of a
-    // run is synchronous, and all before it are then durable, too.
-    sql::run("SELECT pg_catalog.set_config('synchronous_commit', 'off', true)", &[])?;
+    // What a crash takes back, the next run stages again; the last transaction of a run is synchronous.
+    settings::commit_asynchronously()?;
     let more = match run.phase {
         Phase::Games => make_games(&mut run, &shape, &rules)?,
         Phase::Moved => restage_moved(&mut run, &shape, &rules)?,

@@ -178,7 +178,6 @@ impl Plan {
             statements.extend(of_partitioned(conversion)?);
         }
         later.extend(materialized);
-        later.push(vec![format!("ANALYZE {}", conversion.quoted())]);
         Ok(Self { statements, later })
     }
 }

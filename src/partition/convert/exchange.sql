@@ -231,5 +231,9 @@ steps(phase, stage, place, stmt) AS (
     UNION ALL
     SELECT 'later', 52, k.oid::text, pg_catalog.format('COMMENT ON CONSTRAINT %I ON %s IS %L', k.conname, r.child, k.description)
       FROM foreign_keys k JOIN referencing r ON r.oid = k.oid WHERE k.description IS NOT NULL AND r.partitioned AND k.convalidated
+    UNION ALL
+    -- the partitions have been analyzed already, the statistics objects are new
+    SELECT 'later', 60, '', pg_catalog.format('ANALYZE %s', f.q) FROM f
+     WHERE f.relkind = 'p' OR EXISTS (SELECT FROM statistics)
 )
 SELECT phase, stmt FROM steps WHERE stmt IS NOT NULL ORDER BY stage, place

@@ -145,8 +145,9 @@ fn copy(conversion: &Conversion) -> Result<()> {
         let last = transaction(|| {
             let (rows, last) = shadow::copy(&now)?;
             record::copied(&now, last.clone(), rows)?;
-            if last.is_none() {
-                record::reach(&now, Stage::Copied)?;
+            match &last {
+                Some(_) => settings::commit_asynchronously()?,
+                None => record::reach(&now, Stage::Copied)?,
             }
             copied += rows;
             let part = if now.rows_expected > 0 { copied as f64 / now.rows_expected as f64 } else { 0.0 };
@@ -171,6 +172,7 @@ fn index(conversion: &Conversion) -> Result<()> {
             if shadow::exists(&conversion.table.schema, &build.name)? {
                 return Ok(());
             }
+            settings::commit_asynchronously()?;
             build.statements.iter().try_for_each(|statement| sql::run(statement, &[]))
         })?;
     }

@@ -17,6 +17,8 @@ pub struct Columns {
     pub written: String,
     /// The same of `x`, for a checksum: what cannot be hashed as it is, as text.
     hashed: String,
+    /// Those of them that are the primary key.
+    hashed_key: String,
     /// The type of each column of the primary key.
     pub key_types: Vec<String>,
 }
@@ -25,16 +27,18 @@ pub struct Columns {
 pub fn columns(conversion: &Conversion, table: &str) -> Result<Columns> {
     let found = sql::first(
         "SELECT pg_catalog.string_agg(pg_catalog.quote_ident(a.attname), ', ' ORDER BY a.attname),
-                pg_catalog.string_agg(pg_catalog.format(
-                    CASE WHEN h.hashable THEN 'x.%I' ELSE 'x.%I::text' END, a.attname), ', ' ORDER BY a.attname)
+                pg_catalog.string_agg(h.hashed, ', ' ORDER BY a.attname),
+                pg_catalog.string_agg(h.hashed, ', ' ORDER BY a.attname) FILTER (WHERE a.attname = ANY ($2))
            FROM pg_catalog.pg_attribute a
           CROSS JOIN LATERAL (
-              SELECT EXISTS (SELECT FROM pg_catalog.pg_opclass o JOIN pg_catalog.pg_am m ON m.oid = o.opcmethod
-                              WHERE m.amname = 'hash' AND o.opcdefault AND o.opcintype = a.atttypid
-                                AND o.opcintype < 16384)) h (hashable)
+              SELECT pg_catalog.format(
+                  CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_opclass o JOIN pg_catalog.pg_am m ON m.oid = o.opcmethod
+                                     WHERE m.amname = 'hash' AND o.opcdefault AND o.opcintype = a.atttypid
+                                       AND o.opcintype < 16384)
+                       THEN 'x.%I' ELSE 'x.%I::text' END, a.attname)) h (hashed)
           WHERE a.attrelid = pg_catalog.to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''",
-        &[table.into()],
-        |row| Ok((required::<String>(row, 1)?, required::<String>(row, 2)?)),
+        &[table.into(), conversion.key_columns.clone().into()],
+        |row| Ok((required::<String>(row, 1)?, required::<String>(row, 2)?, required::<String>(row, 3)?)),
     )?;
     let key_types = sql::texts(
         "SELECT pg_catalog.format_type(a.atttypid, a.atttypmod)
@@ -43,8 +47,9 @@ pub fn columns(conversion: &Conversion, table: &str) -> Result<Columns> {
           ORDER BY k.place",
         &[table.into(), conversion.key_columns.clone().into()],
     )?;
-    let (written, hashed) = found.ok_or_else(|| Failure::internal(format!("{table} has no columns")))?;
-    Ok(Columns { written, hashed, key_types })
+    let (written, hashed, hashed_key) =
+        found.ok_or_else(|| Failure::internal(format!("{table} has no columns")))?;
+    Ok(Columns { written, hashed, hashed_key, key_types })
 }
 
 /// Which table lacks what the log names: the twin before the exchange, the unpartitioned table after it.
@@ -225,7 +230,7 @@ pub fn prove(conversion: &Conversion, pair: &Pair, key_type: KeyType) -> Result<
     let log = conversion.beside_quoted(LOG);
     let side = |table: &str| {
         format!(
-            "SELECT pg_catalog.date_trunc('{}', {local})::text, pg_catalog.count(*),
+            "SELECT pg_catalog.date_trunc('{}', {local}), pg_catalog.count(*),
                     pg_catalog.sum(pg_catalog.hash_record_extended(ROW({}), 0))
                FROM {table} x WHERE NOT EXISTS (SELECT FROM {log} l WHERE {}) GROUP BY 1",
             conversion.interval.as_str(),
@@ -237,36 +242,41 @@ pub fn prove(conversion: &Conversion, pair: &Pair, key_type: KeyType) -> Result<
     let query = format!(
         "WITH s (period, rows, checksum) AS MATERIALIZED ({source}),
               t (period, rows, checksum) AS MATERIALIZED ({target})
-         SELECT pg_catalog.string_agg(DISTINCT COALESCE(period, 'no date'), ', ')
+         SELECT pg_catalog.string_agg(DISTINCT COALESCE(period::text, 'no date'), ', ')
            FROM ((TABLE s EXCEPT TABLE t) UNION ALL (TABLE t EXCEPT TABLE s)) d"
     );
     let different = sql::first(&query, &[], |row| Ok(row.get::<String>(1)?))?.flatten();
     match different {
         Some(periods) => Err(differ(conversion, pair, &format!("Rows differ in: {periods}."))),
-        None if pair.keys => prove_keys(conversion, pair),
+        None if pair.keys => prove_keys(conversion, pair, &columns),
         None => Ok(()),
     }
 }
 
-/// That the key table has the keys of all rows, and no others, outside of what the log names.
-fn prove_keys(conversion: &Conversion, pair: &Pair) -> Result<()> {
+/// That the key table has the keys of all rows, and no others, outside of what the log names: both hold each once.
+fn prove_keys(conversion: &Conversion, pair: &Pair, columns: &Columns) -> Result<()> {
     let side = |table: &str| {
         format!(
-            "SELECT {} FROM {table} x WHERE NOT EXISTS (SELECT FROM {} l WHERE {})",
-            conversion.key_list("x."),
+            "SELECT pg_catalog.count(*), pg_catalog.sum(pg_catalog.hash_record_extended(ROW({}), 0))
+               FROM {table} x WHERE NOT EXISTS (SELECT FROM {} l WHERE {})",
+            columns.hashed_key,
             conversion.beside_quoted(LOG),
             conversion.same_key("l", "x")
         )
     };
     let keys = conversion.beside_quoted(KEYS);
-    let (source, held) = (side(&pair.source), side(&keys));
     let query = format!(
-        "SELECT pg_catalog.count(*) FROM (({source} EXCEPT ALL {held}) UNION ALL ({held} EXCEPT ALL {source})) d"
+        "SELECT s.rows - k.rows, s IS NOT DISTINCT FROM k
+           FROM ({}) s (rows, checksum), ({}) k (rows, checksum)",
+        side(&pair.source),
+        side(&keys)
     );
-    match sql::first(&query, &[], |row| required::<i64>(row, 1))? {
-        Some(0) => Ok(()),
+    match sql::first(&query, &[], |row| Ok((required::<i64>(row, 1)?, required::<bool>(row, 2)?)))? {
+        Some((0, true)) => Ok(()),
         different => {
-            Err(differ(conversion, pair, &format!("{} keys differ in {keys}.", different.unwrap_or(0))))
+            let more = different.map_or(0, |(more, _)| more);
+            let detail = format!("The keys in {keys} are others, or {more} too few.");
+            Err(differ(conversion, pair, &detail))
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{sleep, spawn};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, anyhow, ensure};
+use anyhow::{Result, anyhow, ensure};
 use groundskeeper_sandbox::server::{SUPERUSER, Server};
 use groundskeeper_sandbox::shape;
 use postgres::Client;
@@ -24,6 +24,7 @@ const OURS: &str = "partition_table()";
 const BARE: &str = "bare INSERT ... SELECT, then the same indexes";
 const PARTMAN: &str = "pg_partman's partition_data_proc()";
 
+const COPY: &str = "copy";
 const BUILD: &str = "copy and index builds";
 const WHOLE: &str = "the whole conversion";
 const LIVE: &str = "while 200 writes a second go on";
@@ -205,6 +206,7 @@ impl Bench<'_> {
             let indexes = client.query(definitions, &[])?.iter().map(|row| row.get(0)).collect();
             Ok((took, indexes))
         })?;
+        findings.add(COPY, OURS, Role::Ours, RATE, self.rate(took.copy));
         findings.add(BUILD, OURS, Role::Ours, RATE, self.rate(took.build));
         findings.add(WHOLE, OURS, Role::Ours, RATE, self.rate(took.whole));
         findings.add(WHOLE, OURS, Role::Ours, DISK, disk);
@@ -212,14 +214,16 @@ impl Bench<'_> {
     }
 
     fn bare(&self, findings: &mut Findings, indexes: &[String]) -> Result<()> {
-        let (took, disk) = self.contest(|client| {
+        let ((copied, took), disk) = self.contest(|client| {
             client.batch_execute(BARE_TABLES)?;
             let started = Instant::now();
             client.batch_execute(BARE_COPY)?;
+            let copied = started.elapsed();
             indexes.iter().try_for_each(|index| client.batch_execute(index))?;
             client.batch_execute(BARE_KEYS)?;
-            Ok(started.elapsed())
+            Ok((copied, started.elapsed()))
         })?;
+        findings.add(COPY, BARE, Role::Limit, RATE, self.rate(copied));
         findings.add(BUILD, BARE, Role::Limit, RATE, self.rate(took));
         findings.add(WHOLE, BARE, Role::Limit, DISK, disk);
         Ok(())
@@ -280,6 +284,8 @@ fn size(client: &mut Client) -> Result<i64> {
 
 /// How long a conversion took.
 struct Took {
+    /// From the first row copied to the last.
+    copy: Duration,
     /// From the first row copied to the last index built.
     build: Duration,
     /// From the job's start to its end.
@@ -312,13 +318,13 @@ fn convert(client: &mut Client) -> Result<Took> {
         match row.get::<_, &str>(2) {
             "succeeded" => {
                 let at = |stage| reached.iter().find(|(name, _)| name == stage).map(|(_, at)| *at);
-                let build = at("captured").zip(at("indexed")).map(|(from, to)| to - from);
-                let whole: Option<f64> = row.get(4);
-                let (build, whole) = build.zip(whole).context("the stages passed unseen")?;
-                return Ok(Took {
-                    build: Duration::from_secs_f64(build),
-                    whole: Duration::from_secs_f64(whole),
-                });
+                let since_capture = |stage| at(stage).zip(at("captured")).map(|(to, from)| to - from);
+                let times = [since_capture("copied"), since_capture("indexed"), row.get(4)];
+                let [Some(copy), Some(build), Some(whole)] = times else {
+                    return Err(anyhow!("the stages passed unseen"));
+                };
+                let [copy, build, whole] = [copy, build, whole].map(Duration::from_secs_f64);
+                return Ok(Took { copy, build, whole });
             }
             "failed" | "cancelled" => {
                 return Err(anyhow!(
