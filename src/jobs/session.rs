@@ -27,6 +27,9 @@ pub fn own() {
         ("extra_float_digits", "1"),
         ("timezone", zone.as_str()),
         ("max_parallel_maintenance_workers", parallel_workers.as_str()),
+        // What a job writes is on its way to the disk at once: a pile that the kernel writes later, in one go, would
+        // keep the commits of others waiting.
+        ("backend_flush_after", "256kB"),
         // Who waits that long looks for deadlocks, gives way, and makes autovacuum give way: before lock_timeout.
         ("deadlock_timeout", "50ms"),
     ];
