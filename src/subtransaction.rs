@@ -19,6 +19,15 @@ pub fn isolated<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     run(Outcome::Keep, work)
 }
 
+/// Runs `work` for each item; what fails for one leaves nothing behind, and the others are done. As long as nothing
+/// fails, one subtransaction serves them all: the end of each looks through all that the backend has cached.
+pub fn isolated_each<T, R>(items: &[T], mut work: impl FnMut(&T) -> Result<R>) -> Vec<Result<R>> {
+    match isolated(|| items.iter().map(&mut work).collect::<Result<Vec<R>>>()) {
+        Ok(all) => all.into_iter().map(Ok).collect(),
+        Err(_) => items.iter().map(|item| isolated(|| work(item))).collect(),
+    }
+}
+
 /// Runs `work` in a subtransaction that is rolled back in any case, with the locks that it took.
 pub fn looked_at<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     run(Outcome::Undo, work)

@@ -7,10 +7,9 @@ use pgrx::prelude::*;
 
 /// How the migration is spelled for a market's tables, or an error that names what does not fit.
 pub fn shape(market: Market) -> Result<Shape> {
-    let (raw, staging, games) = (table(&market.raw())?, table(&market.staging())?, table("staging.games")?);
-    let checks = [status_check(&staging.name)?, status_check(&games.name)?];
-    migration::fit(market, &raw, &staging, &games, [checks[0].as_deref(), checks[1].as_deref()])
-        .map_err(unfit)
+    let names = [market.raw(), market.staging(), "staging.games".to_owned()];
+    let ([raw, staging, games], [_, staged, game]) = tables(names)?;
+    migration::fit(market, &raw, &staging, &games, [staged.as_deref(), game.as_deref()]).map_err(unfit)
 }
 
 fn unfit(misfits: Vec<Misfit>) -> Failure {
@@ -41,39 +40,41 @@ pub fn tables_with_games() -> Result<Vec<Market>> {
         "away_team_name",
         "collected_at",
     ];
-    let mut found = Vec::new();
-    for market in Market::ALL {
-        let table = table(&market.raw())?;
-        if needed.iter().all(|name| table.columns.iter().any(|column| column.name == *name)) {
-            found.push(market);
-        }
-    }
-    Ok(found)
+    let (tables, _) = tables(Market::ALL.map(Market::raw))?;
+    let tells = |table: &Table| needed.iter().all(|name| table.columns.iter().any(|c| c.name == *name));
+    Ok(Market::ALL
+        .into_iter()
+        .zip(&tables)
+        .filter(|(_, table)| tells(table))
+        .map(|(market, _)| market)
+        .collect())
 }
 
-fn table(name: &str) -> Result<Table> {
-    let columns = sql::rows(
-        "SELECT a.attname::pg_catalog.text, pg_catalog.format_type(a.atttypid, a.atttypmod)
-           FROM pg_catalog.pg_attribute a
-           JOIN pg_catalog.pg_class c ON c.oid = a.attrelid AND c.relkind IN ('r', 'p')
-          WHERE a.attrelid = pg_catalog.to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped",
-        &[name.into()],
-        |row| Ok(Column { name: required(row, 1)?, type_name: required(row, 2)? }),
+/// Tables with their columns, and the CHECK constraints on the status alone of each, as one text.
+fn tables<const N: usize>(names: [String; N]) -> Result<([Table; N], [Option<String>; N])> {
+    let asked = names.to_vec();
+    let mut tables = names.map(|name| Table { name, columns: Vec::new() });
+    let mut checks = [const { None }; N];
+    sql::rows(
+        "SELECT t.place, a.attname::pg_catalog.text, pg_catalog.format_type(a.atttypid, a.atttypmod),
+                CASE WHEN a.attname = 'validation_status' THEN (
+                    SELECT pg_catalog.string_agg(pg_catalog.pg_get_constraintdef(con.oid), ' ' ORDER BY con.conname)
+                      FROM pg_catalog.pg_constraint con
+                     WHERE con.conrelid = a.attrelid AND con.conkey = ARRAY[a.attnum] AND con.contype = 'c') END
+           FROM pg_catalog.unnest($1::pg_catalog.text[]) WITH ORDINALITY t (name, place)
+           JOIN pg_catalog.pg_class c ON c.oid = pg_catalog.to_regclass(t.name) AND c.relkind IN ('r', 'p')
+           JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped",
+        &[asked.into()],
+        |row| {
+            let place = usize::try_from(required::<i64>(row, 1)?).unwrap_or(0).wrapping_sub(1);
+            if let (Some(table), Some(check)) = (tables.get_mut(place), checks.get_mut(place)) {
+                table.columns.push(Column { name: required(row, 2)?, type_name: required(row, 3)? });
+                *check = check.take().or(row.get(4)?);
+            }
+            Ok(())
+        },
     )?;
-    Ok(Table { name: name.to_owned(), columns })
-}
-
-/// The CHECK constraints on a table's status alone, as one text.
-fn status_check(table: &str) -> Result<Option<String>> {
-    let checks = sql::texts(
-        "SELECT pg_catalog.pg_get_constraintdef(con.oid)
-           FROM pg_catalog.pg_constraint con
-           JOIN pg_catalog.pg_attribute a ON a.attrelid = con.conrelid AND con.conkey = ARRAY[a.attnum]
-          WHERE con.conrelid = pg_catalog.to_regclass($1) AND con.contype = 'c' AND a.attname = 'validation_status'
-          ORDER BY con.conname",
-        &[table.into()],
-    )?;
-    Ok((!checks.is_empty()).then(|| checks.join(" ")))
+    Ok((tables, checks))
 }
 
 /// Whether an index begins with the column, so that a look-up by it does not read the whole table.

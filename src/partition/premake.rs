@@ -5,10 +5,10 @@ use super::convert;
 use super::create::{self, Planned, Template};
 use super::managed::{self, Managed};
 use crate::error::{Failure, Result};
-use crate::plan::{run_before_deadline, with_lock_timeout};
+use crate::plan::{run_before_deadline, run_waiting};
 use crate::settings;
 use crate::sql;
-use crate::subtransaction::isolated;
+use crate::subtransaction::{isolated, isolated_each};
 use groundskeeper_core::partition::{Interval, NaiveDate, Report, judge};
 use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys::Oid;
@@ -82,17 +82,22 @@ pub fn create_ahead(months: u32) -> Result<Vec<Outcome>> {
         match found.and_then(|parent| assess(table, parent, months)) {
             Err(failure) => outcomes.push(Outcome::failed(&table.parent, &failure.one_line())),
             Ok(work) if work.report.first_missing().is_none() => outcomes.extend(present(&work)),
-            Ok(work) => match isolated(|| lock(&table.parent)) {
-                Ok(()) => lacking.push((table, work)),
-                Err(failure) => outcomes.push(Outcome::failed(&table.parent, &failure.one_line())),
-            },
+            Ok(work) => lacking.push((table, work)),
+        }
+    }
+    let locks = isolated_each(&lacking, |(table, _)| lock(&table.parent));
+    let mut locked = Vec::new();
+    for ((table, work), lock) in lacking.into_iter().zip(locks) {
+        match lock {
+            Ok(()) => locked.push((table, work)),
+            Err(failure) => outcomes.push(Outcome::failed(&table.parent, &failure.one_line())),
         }
     }
     // What another session made before we had the lock is seen only now.
-    let oids: Vec<Oid> = lacking.iter().map(|(_, work)| work.parent.oid).collect();
+    let oids: Vec<Oid> = locked.iter().map(|(_, work)| work.parent.oid).collect();
     let now = bounds::partitions_of(&oids)?;
     let mut works = Vec::new();
-    for (table, work) in lacking {
+    for (table, work) in locked {
         let same = now.get(&work.parent.oid).map_or(0, Vec::len) == work.parent.all().count()
             && now.get(&work.parent.oid).is_none_or(|all| work.parent.all().all(|p| all.contains(&p.oid)));
         let again = || {
@@ -218,28 +223,29 @@ fn lock(parent: &str) -> Result<()> {
 fn make(works: &[Work]) -> Result<Vec<Outcome>> {
     let parents: Vec<&Parent> = works.iter().map(|work| &work.parent).collect();
     let templates = if parents.is_empty() { Vec::new() } else { create::templates(&parents)? };
+    let plan = |work: &Work| create::plan(&work.parent, work.interval, &missing(work));
     let mut outcomes = Vec::new();
-    let mut built: Vec<(&Parent, Planned)> = Vec::new();
-    for (work, template) in works.iter().zip(&templates) {
-        match isolated(|| create::plan(&work.parent, work.interval, &missing(work))) {
+    let mut planned = Vec::new();
+    for ((work, template), plan) in works.iter().zip(&templates).zip(isolated_each(works, plan)) {
+        match plan {
             Err(failure) => outcomes.push(Outcome::failed(&work.parent.quoted, &failure.one_line())),
-            Ok(planned) => {
-                for one in planned {
-                    match isolated(|| build(&work.parent, template, &one)) {
-                        Ok(()) => built.push((&work.parent, one)),
-                        failed => outcomes.push(Outcome::planned(&work.parent.quoted, &one, &failed)),
-                    }
-                }
-            }
+            Ok(all) => planned.extend(all.into_iter().map(|one| (&work.parent, template, one))),
         }
     }
-    let mut patience = Patience::new();
-    for (parent, one) in built {
-        let attached = isolated(|| patience.run(&create::attach(parent, &one)));
+    let built = isolated_each(&planned, |(parent, template, one)| build(parent, template, one));
+    let (mut apart, mut patience) = (Vec::new(), Patience::new());
+    for ((parent, _, one), built) in planned.into_iter().zip(built) {
+        match built {
+            Ok(()) => apart.push((parent, one)),
+            failed => outcomes.push(Outcome::planned(&parent.quoted, &one, &failed)),
+        }
+    }
+    let attached = isolated_each(&apart, |(parent, one)| patience.run(&create::attach(parent, one)));
+    for ((parent, one), attached) in apart.iter().zip(attached) {
         if attached.is_err() {
             sql::run(&format!("DROP TABLE {}", one.quoted), &[])?;
         }
-        outcomes.push(Outcome::planned(&parent.quoted, &one, &attached));
+        outcomes.push(Outcome::planned(&parent.quoted, one, &attached));
     }
     Ok(outcomes)
 }
@@ -266,7 +272,7 @@ impl Patience {
         statements.iter().try_for_each(|statement| {
             let begun = Instant::now();
             let left = i32::try_from(self.left.as_millis()).unwrap_or(i32::MAX).max(1);
-            let result = with_lock_timeout(left, || sql::run(statement, &[]));
+            let result = run_waiting(left, statement);
             self.left = self.left.saturating_sub(begun.elapsed());
             result
         })

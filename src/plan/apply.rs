@@ -258,10 +258,15 @@ pub fn run_before_deadline(milliseconds: i32, statements: &[String]) -> Result<(
     statements.iter().try_for_each(|statement| {
         let left = deadline.saturating_duration_since(Instant::now()).as_millis();
         let left = i32::try_from(left).unwrap_or(milliseconds).max(1);
-        // what is ours looks after the keys of partitions itself
-        let ours = [(c"groundskeeper.allow_partition_ddl", c"on")];
-        with_lock_timeout(left, || pinned(&ours, || sql::run(statement, &[])))
+        run_waiting(left, statement)
     })
+}
+
+/// Runs one statement of ours, which waits no longer than that for any lock.
+pub fn run_waiting(milliseconds: i32, statement: &str) -> Result<()> {
+    // what is ours looks after the keys of partitions itself
+    let ours = [(c"groundskeeper.allow_partition_ddl", c"on")];
+    with_lock_timeout(milliseconds, || pinned(&ours, || sql::run(statement, &[])))
 }
 
 /// Runs `work` with another `lock_timeout`, and brings the caller's back.

@@ -1,7 +1,8 @@
 //! The thirty clubs: what sources call them, and the code that stands for each.
 
-use std::collections::HashMap;
 use std::sync::LazyLock;
+
+use rustc_hash::FxHashMap;
 
 /// A club with the names that it goes by.
 #[derive(Debug)]
@@ -67,8 +68,8 @@ pub static CLUBS: [Club; 30] = clubs! {
 /// Longer names are no club's.
 const LONGEST: usize = 40;
 
-/// Every name that a club is known by, folded.
-static NAMES: LazyLock<HashMap<Vec<u8>, &'static Club>> = LazyLock::new(|| {
+/// Every name that a club is known by, folded. Nothing is ever added, so nobody can make it slow by choosing names.
+static NAMES: LazyLock<FxHashMap<Vec<u8>, &'static Club>> = LazyLock::new(|| {
     CLUBS.iter().flat_map(|club| club.names().map(move |name| (folded_whole(&name), club))).collect()
 });
 
@@ -93,6 +94,23 @@ pub fn club(name: &[u8]) -> Option<&'static Club> {
     NAMES.get(&buffer[..length]).copied()
 }
 
+/// What becomes of each byte of a name: a letter or digit in lower case, nothing of what does not matter, or `OTHER`.
+const FOLDED: [u8; 256] = {
+    let mut folded = [OTHER; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        folded[byte as usize] = match byte {
+            b' ' | b'\t'..=b'\r' | b'.' | b'\'' | b'-' | b'_' | b'(' | b')' => NOTHING,
+            letter if letter.is_ascii_alphanumeric() => letter.to_ascii_lowercase(),
+            _ => OTHER,
+        };
+        byte += 1;
+    }
+    folded
+};
+const NOTHING: u8 = 0;
+const OTHER: u8 = 1;
+
 /// Writes a name's letters and digits in lower case; its length, or nothing where it holds anything that no club's
 /// name does.
 fn fold(name: &[u8], into: &mut [u8; LONGEST]) -> Option<usize> {
@@ -101,13 +119,13 @@ fn fold(name: &[u8], into: &mut [u8; LONGEST]) -> Option<usize> {
     let mut rest = name;
     while let [first, tail @ ..] = rest {
         rest = tail;
-        match first {
-            b' ' | b'\t'..=b'\r' | b'.' | b'\'' | b'-' | b'_' | b'(' | b')' => {}
-            byte if byte.is_ascii_alphanumeric() => {
-                *into.get_mut(length)? = byte.to_ascii_lowercase();
+        match FOLDED[usize::from(*first)] {
+            NOTHING => {}
+            OTHER => rest = strip_first(first, tail, APOSTROPHE)?,
+            folded => {
+                *into.get_mut(length)? = folded;
                 length += 1;
             }
-            _ => rest = strip_first(first, tail, APOSTROPHE)?,
         }
     }
     Some(length)
@@ -127,7 +145,7 @@ fn folded_whole(name: &str) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashSet;
+    use std::collections::{HashMap, HashSet};
 
     use proptest::prelude::*;
 

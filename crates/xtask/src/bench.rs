@@ -9,6 +9,7 @@ mod migration;
 mod monitoring;
 mod queries;
 mod report;
+mod roundtrip;
 mod score;
 mod script;
 mod statistics;
@@ -44,6 +45,8 @@ pub struct Options {
 enum Suite {
     /// A live table becomes monthly partitions: against INSERT ... SELECT with the same index builds, and pg_partman
     Conversion,
+    /// The plan's two tables become partitions, go back, and become partitions again, while both are written
+    Roundtrip,
     /// The months of many tables are made: against pg_partman's run_maintenance() and bare statements
     Maintenance,
     /// A moneyline is scored: against the same rules in SQL and PL/pgSQL, above a bare scan
@@ -116,6 +119,7 @@ impl Suite {
     fn run(self, effort: &Effort) -> Result<Findings> {
         match self {
             Self::Conversion => conversion::run(effort),
+            Self::Roundtrip => roundtrip::run(effort),
             Self::Maintenance => maintenance::run(effort),
             Self::Score => score::run(effort),
             Self::Migration => migration::run(effort),

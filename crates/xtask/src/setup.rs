@@ -29,6 +29,9 @@ const PYTHON_LIBRARIES: [&str; 3] = ["SQLAlchemy==2.1.9", "psycopg2-binary==2.9.
 /// `cargo pgrx test` switches users with it.
 const ROOT_PACKAGES: [&str; 1] = ["sudo"];
 
+/// Machines often upgrade themselves just when they have come up.
+const WAIT_FOR_OTHERS: &str = "--option=DPkg::Lock::Timeout=300";
+
 /// While our packages are installed, a new PostgreSQL gets no cluster of its own: servers here are
 /// private ones. Clusters that exist are left alone.
 const NO_CLUSTER: &str = "/etc/postgresql-common/createcluster.d/groundskeeper.conf";
@@ -85,9 +88,9 @@ fn packages(more: &[&'static str]) -> Result<()> {
     let names = wanted.join(" ");
     let by_hand = || format!("install these packages: apt-get install {names}");
     announce(format!("installing Debian packages: {names}"));
-    as_root("apt-get", &["update", "--quiet=2"]).with_context(by_hand)?;
+    as_root("apt-get", &["update", "--quiet=2", WAIT_FOR_OTHERS]).with_context(by_hand)?;
     let cluster_free = !Path::new("/usr/lib/postgresql/15").exists() && forbid_cluster();
-    let mut args = vec!["install", "--yes", "--quiet=2", "--no-install-recommends"];
+    let mut args = vec!["install", "--yes", "--quiet=2", "--no-install-recommends", WAIT_FOR_OTHERS];
     args.extend(&wanted);
     let outcome = as_root("apt-get", &args).with_context(by_hand);
     if cluster_free {

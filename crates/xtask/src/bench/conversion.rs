@@ -31,14 +31,14 @@ const LIVE: &str = "while 200 writes a second go on";
 const RATE: &str = "rows/s";
 const DISK: &str = "MB of disk more at the peak";
 
-/// Rows of some 340 bytes over two years, in the order of time, fifteen games a day by names as the feed has them,
-/// whose odds are collected in turn; pg_partman wants a key that is never NULL.
+/// Rows of some 340 bytes over two years, in the order of time, from three sources, fifteen games a day by names as the
+/// feed has them, whose odds are collected in turn; pg_partman wants a key that is never NULL.
 const FILL: &str = "
     ALTER TABLE staging.moneylines DROP CONSTRAINT moneylines_raw_id_fkey;
     ALTER TABLE raw_data.moneylines_raw ALTER game_date SET NOT NULL;
     INSERT INTO raw_data.moneylines_raw (external_id, source, game_external_id, sportsbook_id, sportsbook_name,
         home_odds, away_odds, home_team_name, away_team_name, raw_data, collected_at, game_date)
-    SELECT 'x' || i, 'ODDS_API', to_char(at, 'YYYYMMDD.') || lpad((i % 15)::text, 2, '0') || '-MLB-NYY@BOS', i / 15 % 30,
+    SELECT 'x' || i, (ARRAY['ODDS_API', 'LINE_SCRAPER', 'PARTNER_FEED'])[1 + i % 3], to_char(at, 'YYYYMMDD.') || lpad((i % 15)::text, 2, '0') || '-MLB-NYY@BOS', i / 15 % 30,
            'book ' || i / 15 % 30, -110 - i % 90, 100 + i % 80, 'Boston Red Sox', 'New York Yankees',
            jsonb_build_object('id', i, 'payload', repeat('x', 110)), at, at::date
       FROM (SELECT i, now() - ($rows - i) * (interval '690 days' / $rows) AS at FROM generate_series(1, $rows) i) rows;
@@ -87,7 +87,7 @@ const PARTMAN_COPY: &str = "CALL partman.partition_data_proc('raw_data.moneyline
 /// What writers do, each with its like for a table that stays as it is.
 const WRITES: [&str; 4] = [
     "WITH n AS (INSERT INTO raw_data.moneylines_raw (source, game_external_id, home_odds, game_date)
-                SELECT 'ODDS_API', to_char(current_date - n, 'YYYYMMDD') || '.00-MLB-LAD@SDP', -110, current_date - n FROM (SELECT (random() * 680)::integer AS n) r
+                SELECT 'PARTNER_FEED', to_char(current_date - n, 'YYYYMMDD') || '.00-MLB-LAD@SDP', -110, current_date - n FROM (SELECT (random() * 680)::integer AS n) r
                 RETURNING id, game_date, home_odds, source)
      INSERT INTO control SELECT * FROM n",
     "WITH n AS (UPDATE raw_data.moneylines_raw SET home_odds = home_odds - 1

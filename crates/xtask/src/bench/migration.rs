@@ -1,5 +1,6 @@
 //! What staging raw records costs: ours, a bare INSERT of the same rows into the same indexed tables, one statement
-//! with the scorer in SQL, and a client that goes row by row and pages by OFFSET, as the pipeline did before.
+//! with the scorer in SQL, and a client that goes row by row and pages by OFFSET, as the pipeline did: on the database
+//! as it was then, and on the one that has the plan's indexes.
 
 use std::process::Command;
 use std::time::Instant;
@@ -7,8 +8,8 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, ensure};
 use chrono::Utc;
 use groundskeeper_sandbox::server::{SUPERUSER, Server};
-use groundskeeper_sandbox::shape;
 use groundskeeper_sandbox::simulator::Simulation;
+use groundskeeper_sandbox::{old_pipeline, shape};
 use postgres::Client;
 
 use super::figures::{Findings, Role};
@@ -17,6 +18,8 @@ use crate::process::{announce, repository};
 use crate::setup;
 
 const DATABASE: &str = "bench";
+/// The same rows without the plan.
+const BEFORE: &str = "before";
 /// Rows that the client is given; it would take hours over all.
 const CLIENT_ROWS: u64 = 2_000;
 
@@ -26,6 +29,8 @@ const SINGLE: &str = include_str!("../../bench/migration_single.sql");
 const UNIT: &str = "rows/s";
 const ALL: &str = "games and three markets";
 const MONEYLINES: &str = "moneylines, their games being there";
+const CLIENT_BEFORE: &str = "client, row by row, before the plan";
+const CLIENT_AFTER: &str = "client, row by row, with the plan's indexes";
 
 /// What ours has staged is kept, so that the same rows can be inserted with nothing to work out.
 const KEEP: &str = "
@@ -62,16 +67,19 @@ const STAGING_ALONE: &str = "
 const RESET: &str = "
     TRUNCATE staging.moneylines, staging.spreads, staging.totals, curated.moneylines, curated.spreads, curated.totals;
     DELETE FROM groundskeeper.migration_progress";
+const RESET_BEFORE: &str = "TRUNCATE staging.moneylines, curated.moneylines";
 
 /// Measures.
 pub fn run(effort: &Effort) -> Result<Findings> {
     let (rows, rounds) = (effort.rows(1_000_000, 100_000), effort.pick(5, 3));
     let server = production().start()?;
-    server.create_database(DATABASE, "template0")?;
-    let mut client = server.connect(DATABASE, SUPERUSER)?;
-    client.batch_execute(shape::SHAPE_A)?;
-    announce("simulating two seasons");
-    Simulation { rows, seed: 1, now: Utc::now() }.load(&mut client, &|_| ())?;
+    let simulation = Simulation { rows, seed: 1, now: Utc::now() };
+    announce("simulating two seasons, and the pipeline before the plan");
+    let mut before = simulated(&server, BEFORE, &simulation)?;
+    old_pipeline::run(&mut before, &|_| ())?;
+    before.batch_execute("VACUUM ANALYZE")?;
+    announce("simulating the same seasons for the plan");
+    let mut client = simulated(&server, DATABASE, &simulation)?;
     client.batch_execute("CREATE EXTENSION pg_groundskeeper")?;
     wait_for_jobs(&mut client)?;
     client.batch_execute("VACUUM ANALYZE")?;
@@ -80,13 +88,14 @@ pub fn run(effort: &Effort) -> Result<Findings> {
     let mut findings = Findings::new(format!(
         "{rows} simulated raw rows with the plan's defects, of them {} moneylines; the plan's indexes on all tables; \
          {rounds} rounds after one that warms up, fsync on. The bare INSERT takes rows that ours has made from a table \
-         that holds nothing else. The client is Python with psycopg2, as the pipeline was; it is given {CLIENT_ROWS} rows \
-         in the middle.",
+         that holds nothing else. The client is Python with asyncpg and commits each row, as the pipeline did, with its \
+         statements and its scale; it is given {CLIENT_ROWS} rows in the middle, once in a database with the same \
+         rows and no plan, once in the one of the others.",
         count(&mut client, "raw_data.moneylines_raw")?
     ));
     for round in 0..=rounds {
         announce(format!("round {round} of {rounds}"));
-        let measured = measure(&server, &mut client, rows)?;
+        let measured = measure(&server, &mut client, &mut before, rows)?;
         for (case, who, role, rate) in measured.into_iter().filter(|_| round > 0) {
             findings.add(case, who, role, UNIT, rate);
         }
@@ -94,17 +103,30 @@ pub fn run(effort: &Effort) -> Result<Findings> {
     let against = |case, other| findings.between(case, UNIT, "migrate_to_staging()", other);
     let (bare, single) =
         (against(MONEYLINES, "bare INSERT ... SELECT"), against(MONEYLINES, "one statement in SQL"));
-    let client = against(MONEYLINES, "client, row by row");
+    let client = against(MONEYLINES, CLIENT_BEFORE);
     findings.at_least("at least 0.85 of a bare INSERT ... SELECT of the same columns", bare, 0.85);
     findings.at_least("no less than a single statement with the scorer in SQL", single, 1.0);
-    findings.at_least("at least 200 times a client that goes row by row", client, 200.0);
+    findings.at_least(
+        "at least 200 times a client that goes row by row, as the pipeline did before the plan",
+        client,
+        200.0,
+    );
     Ok(findings)
+}
+
+/// A new database with the simulated rows in it.
+fn simulated(server: &Server, database: &str, simulation: &Simulation) -> Result<Client> {
+    server.create_database(database, "template0")?;
+    let mut client = server.connect(database, SUPERUSER)?;
+    client.batch_execute(shape::SHAPE_A)?;
+    simulation.load(&mut client, &|_| ())?;
+    Ok(client)
 }
 
 type Measured = (&'static str, &'static str, Role, f64);
 
 /// One round: each contestant begins with empty tables.
-fn measure(server: &Server, client: &mut Client, rows: u64) -> Result<[Measured; 6]> {
+fn measure(server: &Server, client: &mut Client, before: &mut Client, rows: u64) -> Result<[Measured; 7]> {
     let moneylines = count(client, "raw_data.moneylines_raw")?;
     let timed = |client: &mut Client, statements: &[&str], rows: u64| -> Result<f64> {
         client.batch_execute(RESET)?;
@@ -121,27 +143,31 @@ fn measure(server: &Server, client: &mut Client, rows: u64) -> Result<[Measured;
     let bare = timed(client, &BARE[..1], moneylines)?;
     let single = timed(client, &[SINGLE], moneylines)?;
     client.batch_execute(RESET)?;
-    let by_row = row_by_row(server, moneylines / 2)?;
+    let by_row = row_by_row(server, DATABASE, moneylines / 2)?;
+    before.batch_execute(RESET_BEFORE)?;
+    let by_row_before = row_by_row(server, BEFORE, moneylines / 2)?;
     Ok([
         (ALL, "migrate_to_staging()", Role::Ours, ours_all),
         (ALL, "bare INSERT ... SELECT, no games", Role::Limit, bare_all),
         (MONEYLINES, "migrate_to_staging()", Role::Ours, ours),
         (MONEYLINES, "bare INSERT ... SELECT", Role::Limit, bare),
         (MONEYLINES, "one statement in SQL", Role::Alternative, single),
-        (MONEYLINES, "client, row by row", Role::Alternative, by_row),
+        (MONEYLINES, CLIENT_AFTER, Role::Alternative, by_row),
+        (MONEYLINES, CLIENT_BEFORE, Role::Alternative, by_row_before),
     ])
 }
 
 /// The client's rate.
-fn row_by_row(server: &Server, first: u64) -> Result<f64> {
+fn row_by_row(server: &Server, database: &str, first: u64) -> Result<f64> {
     let mut python = Command::new(setup::python_program());
-    python.arg(repository().join("crates/xtask/bench/row_by_row.py"));
-    python.arg(format!(
-        "host={} port={} dbname={DATABASE} user={SUPERUSER}",
-        server.socket_dir().display(),
-        server.port()
-    ));
-    python.args([first.to_string(), CLIENT_ROWS.to_string()]);
+    python.arg(repository().join("crates/xtask/bench/row_by_row.py")).arg(server.socket_dir());
+    python.args([
+        &server.port().to_string(),
+        database,
+        SUPERUSER,
+        &first.to_string(),
+        &CLIENT_ROWS.to_string(),
+    ]);
     let output = python.output().context("the tests' Python")?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     Ok(CLIENT_ROWS as f64 / String::from_utf8(output.stdout)?.trim().parse::<f64>()?)

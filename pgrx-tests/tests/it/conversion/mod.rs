@@ -11,6 +11,7 @@ mod planner;
 mod races;
 mod refusals;
 mod restore;
+mod retired;
 mod roundtrip;
 mod writers;
 
