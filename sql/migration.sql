@@ -43,6 +43,7 @@ CREATE TABLE groundskeeper.migration_runs (
     pid integer NOT NULL,
     backend_start timestamptz NOT NULL,
     home text NOT NULL,
+    files text NOT NULL,
     CHECK (processed = successful + failed)
 );
 COMMENT ON TABLE groundskeeper.migration_runs IS 'Each run of migrate_to_staging() over one market, written with each of its batches';
@@ -53,6 +54,7 @@ COMMENT ON COLUMN groundskeeper.migration_runs.after_id IS 'Raw rows up to this 
 COMMENT ON COLUMN groundskeeper.migration_runs.upto_id IS 'The last raw row of the run';
 COMMENT ON COLUMN groundskeeper.migration_runs.cursor_id IS 'The last raw row that the phase has dealt with';
 COMMENT ON COLUMN groundskeeper.migration_runs.decided_id IS 'Up to this id no transaction holds back a raw row';
+COMMENT ON COLUMN groundskeeper.migration_runs.files IS 'The files of the raw and the staging table when the run began';
 COMMENT ON COLUMN groundskeeper.migration_runs.writers IS 'Transactions that were writing to the raw table when the run began';
 CREATE INDEX ON groundskeeper.migration_runs (bet_type) WHERE state = 'running';
 CREATE INDEX ON groundskeeper.migration_runs (execution_id);
@@ -60,16 +62,20 @@ CREATE INDEX ON groundskeeper.migration_runs (execution_id);
 CREATE TABLE groundskeeper.migration_progress (
     raw_table text PRIMARY KEY,
     home text NOT NULL,
+    files text NOT NULL,
     confirmed_id bigint,
     seen_id bigint,
+    staged_id bigint,
     writers text[],
     moved_since timestamptz,
     swept_at timestamptz
 );
 COMMENT ON TABLE groundskeeper.migration_progress IS 'How far each raw table has been migrated, so that no run looks at all of it again';
 COMMENT ON COLUMN groundskeeper.migration_progress.home IS 'The cluster and database that this is true of; a copy begins anew';
+COMMENT ON COLUMN groundskeeper.migration_progress.files IS 'The files of the raw and the staging table: where they are others, a table was emptied or written anew';
 COMMENT ON COLUMN groundskeeper.migration_progress.confirmed_id IS 'All rows up to this id are staged or failed, and no transaction held back one of them';
 COMMENT ON COLUMN groundskeeper.migration_progress.seen_id IS 'The last row of the last run: up to it all rows are decided once the writers have ended';
+COMMENT ON COLUMN groundskeeper.migration_progress.staged_id IS 'The highest raw id in the staging table after the last run: where it is lower, staged rows were deleted';
 COMMENT ON COLUMN groundskeeper.migration_progress.writers IS 'Transactions that were writing to the raw table when the last run began';
 COMMENT ON COLUMN groundskeeper.migration_progress.moved_since IS 'Rows updated since then may not be staged as they are';
 COMMENT ON COLUMN groundskeeper.migration_progress.swept_at IS 'When a run last looked at the whole table, as one does each day';

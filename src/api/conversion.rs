@@ -95,17 +95,45 @@ CREATE EVENT TRIGGER groundskeeper_guard_partitions ON ddl_command_start WHEN TA
     requires = ["managed_tables"]
 )]
 fn guard_partitions(fcinfo: pg_sys::FunctionCallInfo) -> Result<(), ErrorReport> {
-    // SAFETY: a call by the event trigger manager, and no other, has such data as its context.
-    let statement = unsafe {
-        let context = (*fcinfo).context;
-        if context.is_null() || !pgrx::is_a(context, pg_sys::NodeTag::T_EventTriggerData) {
-            return Err(ErrorReport::from(Failure::new(
-                PgSqlErrorCode::ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED,
-                "groundskeeper.guard_partitions() is called by its event trigger only",
-            )));
-        }
-        (*context.cast::<pg_sys::EventTriggerData>()).parsetree
-    };
+    // SAFETY: what the function manager called us with.
+    let statement = unsafe { statement_of_event(fcinfo, "guard_partitions") }?;
     // SAFETY: the statement that is about to run outlives this call.
     Ok(unsafe { guard::check(statement) }?)
+}
+
+/// Gives partitions that came by plain statements the triggers that they do not get from their table. The event trigger
+/// calls it after each `CREATE TABLE` and `ALTER TABLE`.
+#[pg_extern(
+    sql = "CREATE FUNCTION groundskeeper.complete_partitions() RETURNS event_trigger
+    LANGUAGE c AS '@MODULE_PATHNAME@', '@FUNCTION_NAME@';
+CREATE EVENT TRIGGER groundskeeper_complete_partitions ON ddl_command_end WHEN TAG IN ('CREATE TABLE', 'ALTER TABLE')
+    EXECUTE FUNCTION groundskeeper.complete_partitions();",
+    requires = ["managed_tables"]
+)]
+fn complete_partitions(fcinfo: pg_sys::FunctionCallInfo) -> Result<(), ErrorReport> {
+    // SAFETY: what the function manager called us with.
+    let statement = unsafe { statement_of_event(fcinfo, "complete_partitions") }?;
+    // SAFETY: the statement that has just run outlives this call.
+    Ok(unsafe { guard::complete(statement) }?)
+}
+
+/// The statement that an event trigger is about.
+///
+/// # Safety
+/// `fcinfo` is what the function manager passed to the function of that name.
+unsafe fn statement_of_event(
+    fcinfo: pg_sys::FunctionCallInfo,
+    function: &str,
+) -> Result<*mut pg_sys::Node, Failure> {
+    // SAFETY: a call by the event trigger manager, and no other, has such data as its context.
+    unsafe {
+        let context = (*fcinfo).context;
+        if context.is_null() || !pgrx::is_a(context, pg_sys::NodeTag::T_EventTriggerData) {
+            return Err(Failure::new(
+                PgSqlErrorCode::ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED,
+                format!("groundskeeper.{function}() is called by its event trigger only"),
+            ));
+        }
+        Ok((*context.cast::<pg_sys::EventTriggerData>()).parsetree)
+    }
 }

@@ -140,17 +140,20 @@ impl Batch<'_> {
         }
     }
 
-    /// Rows that were neither staged nor refused: their game is missing, or something kept them out.
+    /// Rows that were neither staged nor refused: their game is missing, something kept them out, or they were written
+    /// meanwhile. What a second try leaves as it was is a failure.
     fn account_for_the_rest(&mut self, rows: &Rows) -> Result<()> {
         let left = self.unstaged(rows)?;
-        let without_game: HashSet<String> = left.iter().filter_map(|(_, game)| game.clone()).collect();
-        if without_game.is_empty() {
-            self.fail_suppressed(&left);
+        if left.is_empty() {
             return Ok(());
         }
+        let without_game: HashSet<String> = left.iter().filter_map(|(_, game)| game.clone()).collect();
         // Collected since the games were made.
         let ids: Vec<String> = without_game.into_iter().collect();
-        let (_, refused) = games::make_these(&ids, self.shape.game_words, self.rules)?;
+        let refused = match ids.as_slice() {
+            [] => HashMap::new(),
+            ids => games::make_these(ids, self.shape.game_words, self.rules)?.1,
+        };
         let left: Vec<i64> = left.iter().map(|(id, _)| *id).collect();
         self.stage(&Rows::Ids(left.clone()), false)?;
         let left = self.unstaged(&Rows::Ids(left))?;

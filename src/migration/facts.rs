@@ -60,15 +60,20 @@ fn tables<const N: usize>(names: [String; N]) -> Result<([Table; N], [Option<Str
                 CASE WHEN a.attname = 'validation_status' THEN (
                     SELECT pg_catalog.string_agg(pg_catalog.pg_get_constraintdef(con.oid), ' ' ORDER BY con.conname)
                       FROM pg_catalog.pg_constraint con
-                     WHERE con.conrelid = a.attrelid AND con.conkey = ARRAY[a.attnum] AND con.contype = 'c') END
+                     WHERE con.conrelid = a.attrelid AND con.conkey = ARRAY[a.attnum] AND con.contype = 'c') END,
+                -- what a trigger before the insert may still fill in
+                a.attnotnull AND NOT a.atthasdef AND a.attidentity = '' AND y.typdefault IS NULL
+                AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger g WHERE g.tgrelid = c.oid AND g.tgtype & 7 = 7)
            FROM pg_catalog.unnest($1::pg_catalog.text[]) WITH ORDINALITY t (name, place)
            JOIN pg_catalog.pg_class c ON c.oid = pg_catalog.to_regclass(t.name) AND c.relkind IN ('r', 'p')
-           JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped",
+           JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+           JOIN pg_catalog.pg_type y ON y.oid = a.atttypid",
         &[asked.into()],
         |row| {
             let place = usize::try_from(required::<i64>(row, 1)?).unwrap_or(0).wrapping_sub(1);
             if let (Some(table), Some(check)) = (tables.get_mut(place), checks.get_mut(place)) {
-                table.columns.push(Column { name: required(row, 2)?, type_name: required(row, 3)? });
+                let (name, type_name) = (required(row, 2)?, required(row, 3)?);
+                table.columns.push(Column { name, type_name, required: required(row, 5)? });
                 *check = check.take().or(row.get(4)?);
             }
             Ok(())

@@ -36,15 +36,16 @@ pub fn start(bet_type: Option<&str>, batch_size: i32) -> Result<Vec<i64>> {
         .detail("It takes a number from 1 to 1000000."));
     }
     prepare_transaction()?;
-    for market in &markets {
-        let shape = facts::shape(*market)?;
-        warn_of_missing_indexes(&shape)?;
-        refuse_lowest_id(*market)?;
+    let shapes = markets.into_iter().map(facts::shape).collect::<Result<Vec<_>>>()?;
+    for shape in &shapes {
+        warn_of_missing_indexes(shape)?;
+        refuse_lowest_id(shape.market)?;
     }
     let execution = sql::texts("SELECT pg_catalog.gen_random_uuid()::pg_catalog.text", &[])?;
     let execution = execution.first().ok_or_else(|| Failure::internal("no execution id"))?;
     let mut runs = Vec::new();
-    for market in markets {
+    for shape in shapes {
+        let market = shape.market;
         let (live, dead) =
             if Lock::Market(market).try_take() { run::interrupted(market)? } else { (true, Vec::new()) };
         if live {
@@ -55,7 +56,7 @@ pub fn start(bet_type: Option<&str>, batch_size: i32) -> Result<Vec<i64>> {
             run::end(run, Some("interrupted"))?;
             log::write(run)?;
         }
-        let run = run::begin(execution, market, batch_size.into(), &run::horizon(market)?)?;
+        let run = run::begin(execution, market, batch_size.into(), &run::horizon(&shape)?)?;
         log::write(run)?;
         runs.push(run);
     }
@@ -85,6 +86,8 @@ fn prepare_transaction() -> Result<()> {
     }
     // A policy that hid staged rows would have them staged twice.
     sql::run("SELECT pg_catalog.set_config('row_security', 'off', true)", &[])?;
+    // Moments go through text.
+    sql::run("SELECT pg_catalog.set_config('datestyle', 'ISO, YMD', true)", &[])?;
     // A batch is over before its plan would have been compiled.
     sql::run("SELECT pg_catalog.set_config('jit', 'off', true)", &[])?;
     sql::run("SET CONSTRAINTS ALL IMMEDIATE", &[])
@@ -149,7 +152,7 @@ pub fn step(run: i64) -> Result<bool> {
     }
     if !more {
         sql::run("SELECT pg_catalog.set_config('synchronous_commit', $1, true)", &[durable.into()])?;
-        run.complete()?;
+        run.complete(shape.raw_id)?;
         log::write(run.id)?;
     }
     Ok(more)

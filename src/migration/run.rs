@@ -4,7 +4,7 @@ use super::games;
 use crate::error::{Failure, Result};
 use crate::extension::{as_owner, home};
 use crate::sql::{self, required};
-use groundskeeper_core::migration::Market;
+use groundskeeper_core::migration::{Market, Shape};
 
 /// What a run does next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,6 +77,8 @@ pub struct Horizon {
     writers: Vec<String>,
     /// As in [`Run::moved_since`].
     pub moved_since: Option<String>,
+    /// Which files hold the two tables: others, after they were truncated.
+    files: String,
 }
 
 /// Runs of the market that were begun and not ended: true if one is still at work. The others are written down as
@@ -123,16 +125,22 @@ pub fn end(run: i64, error: Option<&str>) -> Result<()> {
 ///
 /// A row with a low id may be committed late. The ids up to the highest one are all decided once those have ended
 /// who were writing to the table when it was seen; until then the next runs look at them again.
-pub fn horizon(market: Market) -> Result<Horizon> {
-    let raw = market.raw();
-    let highest = format!("SELECT pg_catalog.max(r.id)::pg_catalog.int8 FROM {raw} r");
-    let upto = sql::first(&highest, &[], |row| Ok(row.get::<i64>(1)?))?.flatten();
+pub fn horizon(shape: &Shape) -> Result<Horizon> {
+    let (raw, staging) = (shape.market.raw(), shape.market.staging());
+    let highest = |table: &str, column: &str| {
+        let query = format!("SELECT pg_catalog.max(t.{column})::pg_catalog.int8 FROM {table} t");
+        Ok::<_, Failure>(sql::first(&query, &[], |row| Ok(row.get::<i64>(1)?))?.flatten())
+    };
+    let (upto, staged) = (highest(&raw, "id")?, highest(&staging, shape.raw_id)?);
+    let files = files(&[raw.as_str(), staging.as_str()])?;
     as_owner(|| {
         let writers = writers(&raw)?;
-        // Another cluster's progress is not this one's: its transactions are unknown here.
+        // Another cluster's progress is not this one's: its transactions are unknown here. And what was staged is not
+        // staged any more where a table was emptied, or the last rows were deleted.
         sql::run(
-            "DELETE FROM groundskeeper.migration_progress WHERE raw_table = $1 AND home <> $2",
-            &[raw.as_str().into(), home().into()],
+            "DELETE FROM groundskeeper.migration_progress
+              WHERE raw_table = $1 AND (home <> $2 OR files <> $3 OR staged_id > COALESCE($4, staged_id - 1))",
+            &[raw.as_str().into(), home().into(), files.as_str().into(), staged.into()],
         )?;
         let known = sql::first(
             "SELECT CASE WHEN p.swept_at >= pg_catalog.now() - '1 day'::pg_catalog.interval THEN p.confirmed_id END,
@@ -147,8 +155,23 @@ pub fn horizon(market: Market) -> Result<Horizon> {
         )?;
         let (after, seen, moved_since) = known.unwrap_or_default();
         let decided = if writers.is_empty() { upto } else { seen };
-        Ok(Horizon { after: after.unwrap_or(i64::MIN), upto, decided, writers, moved_since })
+        Ok(Horizon { after: after.unwrap_or(i64::MIN), upto, decided, writers, moved_since, files })
     })
+}
+
+/// The files of tables and their partitions.
+fn files(tables: &[&str]) -> Result<String> {
+    let files = sql::first(
+        "SELECT pg_catalog.string_agg(pg_catalog.concat(f.oid, '/', pg_catalog.pg_relation_filenode(f.oid)), ' ' ORDER BY f.oid)
+           FROM (SELECT pg_catalog.to_regclass(t.name)::pg_catalog.oid
+                   FROM pg_catalog.unnest($1::pg_catalog.text[]) t (name)
+                 UNION
+                 SELECT p.relid FROM pg_catalog.unnest($1::pg_catalog.text[]) t (name),
+                        pg_catalog.pg_partition_tree(pg_catalog.to_regclass(t.name)) p) f (oid)",
+        &[tables.iter().map(|table| (*table).to_owned()).collect::<Vec<_>>().into()],
+        |row| Ok(row.get::<String>(1)?),
+    )?;
+    Ok(files.flatten().unwrap_or_default())
 }
 
 /// The transactions that have locked the table, or a partition of it, in order to write.
@@ -171,7 +194,7 @@ pub fn begin(execution: &str, market: Market, batch_size: i64, horizon: &Horizon
         sql::returned(
             "INSERT INTO groundskeeper.migration_runs
                  (execution_id, bet_type, raw_table, staging_table, batch_size, phase, after_id, upto_id, cursor_id,
-                  cursor_at, decided_id, moved_since, next_moved_since, writers, started_by, pid, backend_start, home)
+                  cursor_at, decided_id, moved_since, next_moved_since, writers, started_by, pid, backend_start, home, files)
              SELECT $1::pg_catalog.uuid, $2, $3, $4, $5, $6, $7, $8, -9223372036854775808, NULL, $13,
                     $9::pg_catalog.timestamptz,
                     -- what is committed later was updated when its transaction began, or before, by other clocks
@@ -181,7 +204,7 @@ pub fn begin(execution: &str, market: Market, batch_size: i64, horizon: &Horizon
                           (SELECT pg_catalog.min(x.prepared) - '1 hour'::pg_catalog.interval
                              FROM pg_catalog.pg_prepared_xacts x WHERE x.database = pg_catalog.current_database()))
                     - '10 minutes'::pg_catalog.interval,
-                    $10, $11, a.pid, a.backend_start, $12
+                    $10, $11, a.pid, a.backend_start, $12, $14
                FROM pg_catalog.pg_stat_activity a WHERE a.pid = pg_catalog.pg_backend_pid()
              RETURNING run_id",
             &[
@@ -198,6 +221,7 @@ pub fn begin(execution: &str, market: Market, batch_size: i64, horizon: &Horizon
                 caller.into(),
                 home().into(),
                 horizon.decided.into(),
+                horizon.files.as_str().into(),
             ],
             |row| required::<i64>(row, 1),
         )
@@ -307,8 +331,8 @@ impl Run {
     pub fn confirm(&self) -> Result<()> {
         as_owner(|| {
             sql::run(
-                "INSERT INTO groundskeeper.migration_progress AS p (raw_table, home, confirmed_id, moved_since, swept_at)
-                 SELECT r.raw_table, r.home, LEAST(r.cursor_id, r.decided_id), r.next_moved_since, r.started_at
+                "INSERT INTO groundskeeper.migration_progress AS p (raw_table, home, files, confirmed_id, moved_since, swept_at)
+                 SELECT r.raw_table, r.home, r.files, LEAST(r.cursor_id, r.decided_id), r.next_moved_since, r.started_at
                    FROM groundskeeper.migration_runs r WHERE r.run_id = $1 AND r.decided_id IS NOT NULL
                  ON CONFLICT (raw_table) DO UPDATE SET confirmed_id = GREATEST(p.confirmed_id, excluded.confirmed_id)",
                 &[self.id.into()],
@@ -317,18 +341,21 @@ impl Run {
     }
 
     /// The run has seen the whole table: the next one begins from there.
-    pub fn complete(&self) -> Result<()> {
+    pub fn complete(&self, raw_id: &str) -> Result<()> {
+        let staged =
+            format!("SELECT pg_catalog.max(s.{raw_id})::pg_catalog.int8 FROM {} s", self.market.staging());
+        let staged = sql::first(&staged, &[], |row| Ok(row.get::<i64>(1)?))?.flatten();
         as_owner(|| {
             sql::run(
                 "INSERT INTO groundskeeper.migration_progress AS p
-                     (raw_table, home, confirmed_id, seen_id, writers, moved_since, swept_at)
-                 SELECT r.raw_table, r.home, r.decided_id, r.upto_id, r.writers, r.next_moved_since, r.started_at
+                     (raw_table, home, files, confirmed_id, seen_id, staged_id, writers, moved_since, swept_at)
+                 SELECT r.raw_table, r.home, r.files, r.decided_id, r.upto_id, $3, r.writers, r.next_moved_since, r.started_at
                    FROM groundskeeper.migration_runs r WHERE r.run_id = $1
                  ON CONFLICT (raw_table) DO UPDATE
                     SET confirmed_id = GREATEST(p.confirmed_id, excluded.confirmed_id), seen_id = excluded.seen_id,
-                        writers = excluded.writers, moved_since = excluded.moved_since,
+                        staged_id = excluded.staged_id, writers = excluded.writers, moved_since = excluded.moved_since,
                         swept_at = CASE WHEN $2 THEN excluded.swept_at ELSE p.swept_at END",
-                &[self.id.into(), (self.after == i64::MIN).into()],
+                &[self.id.into(), (self.after == i64::MIN).into(), staged.into()],
             )
         })?;
         end(self.id, None)

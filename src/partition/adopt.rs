@@ -1,12 +1,14 @@
 //! Tables partitioned by hand are taken over as they are.
 
 use super::bounds::{self, Parent};
+use super::convert;
 use super::managed::{self, Managed};
 use super::premake;
 use crate::catalog;
 use crate::error::{Failure, Result};
 use crate::settings;
 use crate::sql;
+use groundskeeper_core::partition::convert::Stage;
 use groundskeeper_core::partition::{Interval, judge};
 use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys::Oid;
@@ -21,6 +23,13 @@ pub fn adopt(relation: Oid, interval: Interval, timezone: Option<String>, premak
         return Err(failure.hint("Name the interval and the time zone that its bounds were computed for."));
     }
     let before = managed::find(&parent.quoted)?;
+    let converted = convert::recognized(&parent, interval, premake)?;
+    let kept =
+        |there: bool, suffix| converted.as_ref().filter(|_| there).map(|known| known.beside_quoted(suffix));
+    let has_keys = converted.as_ref().is_some_and(|known| known.has_key_table);
+    let has_former = converted.as_ref().is_some_and(|known| known.stage == Stage::Converted);
+    let (key_table, former) =
+        (kept(has_keys, convert::record::KEYS), kept(has_former, convert::record::FORMER));
     managed::register(&Managed {
         parent: parent.quoted,
         partition_key: parent.key,
@@ -29,8 +38,8 @@ pub fn adopt(relation: Oid, interval: Interval, timezone: Option<String>, premak
         premake,
         has_retention: false,
         retention_action: "detach".to_owned(),
-        key_table: before.as_ref().and_then(|table| table.key_table.clone()),
-        former: before.and_then(|table| table.former),
+        key_table: before.as_ref().and_then(|table| table.key_table.clone()).or(key_table),
+        former: before.and_then(|table| table.former).or(former),
     })
 }
 

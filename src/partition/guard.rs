@@ -1,12 +1,16 @@
 //! Partitions of a table with a key table do not come and go by plain statements: their keys would stay behind, or be
-//! missing. Looked at before the statement runs, as afterwards it could no longer be told apart or taken back.
+//! missing. Nor is such a table renamed, as the functions that keep its keys name it. Looked at before the statement
+//! runs, as afterwards it could no longer be told apart or taken back.
 
-use super::managed;
+use super::{convert, managed};
 use crate::error::{Failure, Result};
-use crate::settings;
+use crate::plan::run_before_deadline;
+use crate::settings::{self, pinned};
 use crate::sql::{self, quote_literal, required};
+use groundskeeper_core::partition::convert::Stage;
 use pgrx::pg_sys::{self, NodeTag, Oid};
 use pgrx::{PgSqlErrorCode, is_a};
+use std::ffi::CStr;
 
 /// What a statement is about to do to a partition.
 enum Change {
@@ -16,6 +20,8 @@ enum Change {
     Attach { parent: Oid, table: Oid },
     /// It is dropped.
     Drop { table: Oid },
+    /// A table, or a column of that name, is called otherwise or moves to another schema.
+    Rename { table: Oid, column: Option<String> },
 }
 
 /// Refuses a statement that would make keys wrong.
@@ -27,7 +33,40 @@ pub unsafe fn check(statement: *mut pg_sys::Node) -> Result<()> {
         return Ok(());
     }
     // SAFETY: the caller's.
-    unsafe { changes(statement) }.iter().try_for_each(refuse)
+    let changes = unsafe { changes(statement) };
+    // by the names that are written down
+    pinned(&[(c"quote_all_identifiers", c"off")], || changes.iter().try_for_each(refuse))
+}
+
+/// Gives partitions that a plain statement has made or attached what they do not get from their table. Called when the
+/// statement is over.
+///
+/// # Safety
+/// As for [`check`].
+pub unsafe fn complete(statement: *mut pg_sys::Node) -> Result<()> {
+    // SAFETY: the caller's.
+    if settings::allow_partition_ddl() || !unsafe { brings_a_partition(statement) } {
+        return Ok(());
+    }
+    let kept_elsewhere = |table: &managed::Managed| table.key_table.is_some() || table.former.is_some();
+    for table in managed::all()?.into_iter().filter(kept_elsewhere) {
+        if let Some(conversion) = convert::of_parent(&table.parent)? {
+            run_before_deadline(settings::lock_timeout_ms(), &convert::missing_triggers(&conversion)?)?;
+        }
+    }
+    Ok(())
+}
+
+/// # Safety
+/// As for [`check`].
+unsafe fn brings_a_partition(statement: *mut pg_sys::Node) -> bool {
+    // SAFETY: a node is cast to what its tag says that it is.
+    unsafe {
+        if !statement.is_null() && is_a(statement, NodeTag::T_CreateStmt) {
+            return !(*statement.cast::<pg_sys::CreateStmt>()).partbound.is_null();
+        }
+        changes(statement).iter().any(|change| matches!(change, Change::Attach { .. }))
+    }
 }
 
 /// # Safety
@@ -50,6 +89,21 @@ unsafe fn changes(statement: *mut pg_sys::Node) -> Vec<Change> {
             }
             let names = elements::<pg_sys::List>((*drop).objects);
             names.map(|name| Change::Drop { table: oid(pg_sys::makeRangeVarFromNameList(name)) }).collect()
+        } else if is_a(statement, NodeTag::T_RenameStmt) {
+            let rename = statement.cast::<pg_sys::RenameStmt>();
+            let column = match (*rename).renameType {
+                pg_sys::ObjectType::OBJECT_TABLE => None,
+                pg_sys::ObjectType::OBJECT_COLUMN => {
+                    Some(CStr::from_ptr((*rename).subname).to_string_lossy().into_owned())
+                }
+                _ => return Vec::new(),
+            };
+            vec![Change::Rename { table: oid((*rename).relation), column }]
+        } else if is_a(statement, NodeTag::T_AlterObjectSchemaStmt) {
+            vec![Change::Rename {
+                table: oid((*statement.cast::<pg_sys::AlterObjectSchemaStmt>()).relation),
+                column: None,
+            }]
         } else {
             Vec::new()
         }
@@ -113,6 +167,7 @@ fn refuse(change: &Change) -> Result<()> {
             (*parent, "attached with rows in it", "Attach it empty and insert them")
         }
         Change::Attach { .. } => return Ok(()),
+        Change::Rename { table, column } => return refuse_rename(*table, column.as_deref()),
     };
     let Some(quoted) = name_of(parent)? else { return Ok(()) };
     let Some(keys) = managed::find(&quoted)?.and_then(|table| table.key_table) else { return Ok(()) };
@@ -125,6 +180,32 @@ fn refuse(change: &Change) -> Result<()> {
         "{instead}. Where the keys do not matter: SET groundskeeper.allow_partition_ddl = {}.",
         quote_literal("on")
     )))
+}
+
+/// Refuses other names for a table whose rows, or whose keys, are kept elsewhere too, and for the columns by which
+/// that is done.
+fn refuse_rename(table: Oid, column: Option<&str>) -> Result<()> {
+    let Some(quoted) = name_of(table)? else { return Ok(()) };
+    let Some(known) = convert::of_parent(&quoted)? else { return Ok(()) };
+    let key = |column: &str| known.key == column || known.key_columns.iter().any(|key| key == column);
+    let done = known.stage == Stage::Finalized;
+    if !known.stage.is_partitioned()
+        || done && !known.has_key_table
+        || column.is_some_and(|column| done && !key(column))
+    {
+        return Ok(());
+    }
+    let (why, hint) = if done {
+        ("The functions that keep its keys name it.", "Another name for it can be a view's.")
+    } else {
+        (
+            "What keeps its two copies equal names it.",
+            "groundskeeper.undo_partitioning() or groundskeeper.finalize_partitioning() comes first.",
+        )
+    };
+    let what = column.map_or_else(|| quoted.clone(), |column| format!("column {column} of {quoted}"));
+    let state = PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE;
+    Err(Failure::new(state, format!("{what} cannot be renamed or moved")).detail(why).hint(hint))
 }
 
 fn name_of(oid: Oid) -> Result<Option<String>> {

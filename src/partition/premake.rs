@@ -4,6 +4,7 @@ use super::bounds::{self, Parent, Partition};
 use super::convert;
 use super::create::{self, Planned, Template};
 use super::managed::{self, Managed};
+use super::retention;
 use crate::error::{Failure, Result};
 use crate::plan::{run_before_deadline, run_waiting};
 use crate::settings;
@@ -153,7 +154,11 @@ fn assess(table: &Managed, parent: Parent, months: u32) -> Result<Work> {
         return Err(no_such_table(table));
     }
     let wanted = wanted(table.interval, parent.today, months, table.premake);
-    let report = judge(table.interval, &parent.existing(), &wanted);
+    let mut report = judge(table.interval, &parent.existing(), &wanted);
+    if let Some(limit) = isolated(|| retention::limit(table))? {
+        // what has retired is no gap
+        report.gaps.retain(|start| table.interval.next(*start).is_some_and(|end| end > limit));
+    }
     let work = Work { parent, interval: table.interval, report };
     if let Some(misaligned) = misaligned(&work.parent, work.interval, &work.report.in_the_way) {
         return Err(misaligned);

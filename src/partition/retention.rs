@@ -65,6 +65,16 @@ pub fn set(relation: Oid, keep: Option<Interval>, action: Action) -> Result<()> 
         return Err(Failure::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, "keep must be positive")
             .hint("NULL keeps partitions for ever."));
     }
+    if let Some(keep) = keep {
+        let reaches = "SELECT (pg_catalog.now() - $1)::date - date '1970-01-01'";
+        isolated(|| sql::first(reaches, &[keep.into()], |row| required::<i32>(row, 1))).map_err(|_| {
+            Failure::new(
+                PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+                "keep reaches back beyond the calendar",
+            )
+            .hint("NULL keeps partitions for ever.")
+        })?;
+    }
     as_owner(|| {
         sql::run(
             "UPDATE groundskeeper.managed_tables SET retention = $2, retention_action = $3 WHERE parent = $1",
@@ -91,7 +101,8 @@ pub fn apply(dry_run: bool) -> Result<Vec<Outcome>> {
     let mut outcomes = Vec::new();
     let mut due = Vec::new();
     for (table, found) in tables.iter().zip(look_up(&tables)?) {
-        let listed = found.and_then(|parent| Ok((due_partitions(table, &parent)?, parent)));
+        let list = |parent: Parent| isolated(|| Ok((due_partitions(table, &parent)?, parent)));
+        let listed = found.and_then(list);
         match listed {
             Ok((partitions, parent)) => {
                 due.extend(partitions.into_iter().map(|p| (table, parent.clone(), p)))
@@ -135,17 +146,25 @@ fn kept(table: &Managed, partition: Option<&Partition>, why: &Failure) -> Outcom
     }
 }
 
-/// The partitions that ended long enough ago, by the clock of the table's zone.
+/// The partitions that ended long enough ago.
 fn due_partitions(table: &Managed, parent: &Parent) -> Result<Vec<Partition>> {
+    let Some(limit) = limit(table)? else { return Ok(Vec::new()) };
+    let over = |partition: &&Partition| ended(partition.to).is_some_and(|end| end <= limit);
+    Ok(parent.partitions.iter().filter(over).cloned().collect())
+}
+
+/// The first day that is kept, by the clock of the table's zone: what ended before it is retired.
+pub fn limit(table: &Managed) -> Result<Option<NaiveDate>> {
+    if !table.has_retention {
+        return Ok(None);
+    }
     let oldest_kept = sql::first(
         "SELECT (pg_catalog.now() AT TIME ZONE timezone - retention)::date - date '1970-01-01'
            FROM groundskeeper.managed_tables WHERE parent = $1 AND retention IS NOT NULL",
         &[table.parent.as_str().into()],
         |row| required::<i32>(row, 1),
     )?;
-    let Some(limit) = oldest_kept.and_then(from_epoch_days) else { return Ok(Vec::new()) };
-    let over = |partition: &&Partition| ended(partition.to).is_some_and(|end| end <= limit);
-    Ok(parent.partitions.iter().filter(over).cloned().collect())
+    Ok(oldest_kept.and_then(from_epoch_days))
 }
 
 /// The first day of which a partition has nothing.

@@ -3,6 +3,7 @@
 use super::{After, JobRequest, Undo, Work, script};
 use crate::catalog::{self, Check, Dependents, Relation};
 use crate::error::Result;
+use crate::partition::convert;
 use crate::settings;
 use crate::sql::quote_identifier;
 use groundskeeper_core::job::Task;
@@ -68,6 +69,13 @@ impl<'a> Change<'a> {
 
     /// What rules the change out, if anything does.
     pub fn obstacle(&self) -> Result<Option<String>> {
+        if convert::is_in_between(&self.table.quoted)? {
+            return Ok(Some(format!(
+                "{} is kept twice until its partitioning is undone or finalized, and both must have the same columns; \
+                 call again after that",
+                self.table.quoted
+            )));
+        }
         if !self.dependents.obstacles.is_empty() {
             let list = self.dependents.obstacles.join(", ");
             return Ok(Some(format!(

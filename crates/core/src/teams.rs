@@ -78,11 +78,17 @@ impl Club {
     fn names(&self) -> impl Iterator<Item = String> {
         let own =
             [self.code.to_owned(), self.nickname.to_owned(), format!("{} {}", self.city, self.nickname)];
-        let coded = format!("{} {}", self.code, self.nickname);
+        let other_codes = self.variants.iter().copied().filter(|variant| is_code(variant));
+        let coded =
+            std::iter::once(self.code).chain(other_codes).map(|code| format!("{code} {}", self.nickname));
         let city = self.city_is_enough.then(|| self.city.to_owned());
         let variants = self.variants.iter().map(|variant| (*variant).to_owned());
-        own.into_iter().chain([coded]).chain(city).chain(variants)
+        own.into_iter().chain(coded).chain(city).chain(variants)
     }
+}
+
+fn is_code(name: &str) -> bool {
+    (2..=3).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_uppercase())
 }
 
 /// The club that a name in any ASCII-based encoding means. Case, blanks and punctuation do not matter, all else

@@ -201,20 +201,13 @@ fn of_partitioned(conversion: &Conversion) -> Result<Vec<String>> {
 /// The statements that have changes to the table logged again.
 pub fn watching(conversion: &Conversion) -> Vec<String> {
     let table = conversion.quoted();
-    let [create, _, always, _] = shadow::capture_triggers(conversion, &table);
+    let [create, always, ..] = shadow::capture_triggers(conversion, &table);
     vec![format!("DROP TRIGGER IF EXISTS {} ON {table}", shadow::CAPTURE_ROWS), create, always]
 }
 
 /// The triggers that a partition does not have from the whole: those of TRUNCATE.
 fn of_partition(conversion: &Conversion, partition: &str) -> Vec<String> {
-    let capture = shadow::CAPTURE_TRUNCATE;
-    let mut statements = vec![
-        format!(
-            "CREATE TRIGGER {capture} BEFORE TRUNCATE ON {partition} FOR EACH STATEMENT EXECUTE FUNCTION {}()",
-            conversion.beside_quoted(record::CAPTURE)
-        ),
-        format!("ALTER TABLE {partition} ENABLE ALWAYS TRIGGER {capture}"),
-    ];
+    let mut statements = shadow::capture_truncate(conversion, partition).to_vec();
     if conversion.has_key_table {
         statements.extend(keys::of_partition(conversion, partition));
     }

@@ -41,7 +41,7 @@ dependents AS (
      WHERE d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND c.relkind IN ('v', 'm')
        AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = $1
     UNION
-    SELECT 'function', p.oid, p.oid::pg_catalog.regprocedure::text, 'f', p.proowner, 0, ''
+    SELECT 'function', p.oid, p.oid::pg_catalog.regprocedure::text, 'f', p.proowner, 0, COALESCE(p.prosqlbody::text, '')
       FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_proc p ON p.oid = d.objid
      WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass
        AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = $1
@@ -237,6 +237,11 @@ UNION ALL
 SELECT 'views', 'blocker', pg_catalog.format('%s refers to whole rows, whose type is the table''s', v.name),
        'Let it name the columns.', false
   FROM t, dependents v WHERE v.what = 'view' AND v.tree LIKE pg_catalog.format('%%:varattno 0 :vartype %s %%', t.reltype)
+UNION ALL
+SELECT 'views', 'blocker', pg_catalog.format('%s reads the table itself and not its partitions: it says ONLY', v.name),
+       'Let it do without ONLY.', false
+  FROM t, dependents v
+ WHERE v.tree ~ pg_catalog.format(':relid %s :[^{}]*:inh false [^{}]*:inFromCl true', t.oid)
 UNION ALL
 SELECT 'views', 'blocker', pg_catalog.format('%s is another owner''s', v.name),
        pg_catalog.format('Give it to %I.', t.owner), false

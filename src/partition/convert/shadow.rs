@@ -72,7 +72,7 @@ pub fn starts(conversion: &Conversion, key_type: KeyType, most: usize) -> Result
         KeyType::Date | KeyType::Timestamp => format!("{key}::date"),
     };
     let query = format!(
-        "SELECT (pg_catalog.min({day}) FILTER (WHERE pg_catalog.isfinite({key}) AND {key} >= '0001-01-01') - date '1970-01-01'),
+        "SELECT (pg_catalog.min({day}) FILTER (WHERE pg_catalog.isfinite({key}) AND {key} >= '0001-01-01' AND {key} < '290000-01-01') - date '1970-01-01'),
                 ((pg_catalog.now() AT TIME ZONE {zone})::date - date '1970-01-01')
            FROM {}",
         conversion.quoted()
@@ -97,6 +97,8 @@ pub fn capture(conversion: &Conversion) -> Result<Vec<String>> {
         format!(
             "ALTER TABLE {log} SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000)"
         ),
+        // a publication of all tables must not refuse to delete from it
+        format!("ALTER TABLE {log} REPLICA IDENTITY FULL"),
         capture_function(conversion),
         format!("REVOKE ALL ON FUNCTION {}() FROM PUBLIC", conversion.beside_quoted(CAPTURE)),
     ];
@@ -154,16 +156,26 @@ pub fn function(quoted: &str, body: &str) -> String {
 /// The triggers that log changes to a table, whoever writes it: what replication applies too.
 pub fn capture_triggers(conversion: &Conversion, table: &str) -> [String; 4] {
     let function = conversion.beside_quoted(CAPTURE);
+    let [truncate, always] = capture_truncate(conversion, table);
     [
         format!(
             "CREATE TRIGGER {CAPTURE_ROWS} AFTER INSERT OR UPDATE OR DELETE ON {table}
                 FOR EACH ROW EXECUTE FUNCTION {function}()"
         ),
+        format!("ALTER TABLE {table} ENABLE ALWAYS TRIGGER {CAPTURE_ROWS}"),
+        truncate,
+        always,
+    ]
+}
+
+/// The one of them that a partition does not have from the whole.
+pub fn capture_truncate(conversion: &Conversion, table: &str) -> [String; 2] {
+    [
         format!(
             "CREATE TRIGGER {CAPTURE_TRUNCATE} BEFORE TRUNCATE ON {table}
-                FOR EACH STATEMENT EXECUTE FUNCTION {function}()"
+                FOR EACH STATEMENT EXECUTE FUNCTION {}()",
+            conversion.beside_quoted(CAPTURE)
         ),
-        format!("ALTER TABLE {table} ENABLE ALWAYS TRIGGER {CAPTURE_ROWS}"),
         format!("ALTER TABLE {table} ENABLE ALWAYS TRIGGER {CAPTURE_TRUNCATE}"),
     ]
 }

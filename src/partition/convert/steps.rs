@@ -289,6 +289,28 @@ fn settle(conversion: &Conversion) -> Result<()> {
     Ok(())
 }
 
+/// The statements that drop all triggers that call functions, wherever they are by now: a partition that was detached
+/// by a plain statement has taken its own along.
+fn triggers_of(functions: &[String]) -> Result<Vec<String>> {
+    let functions: Vec<String> = functions.iter().map(|function| format!("{function}()")).collect();
+    sql::texts(
+        "SELECT pg_catalog.format('DROP TRIGGER %I ON %I.%I', g.tgname, n.nspname, c.relname)
+           FROM pg_catalog.unnest($1::text[]) f (name)
+           JOIN pg_catalog.pg_trigger g ON g.tgfoid = pg_catalog.to_regprocedure(f.name)
+           JOIN pg_catalog.pg_class c ON c.oid = g.tgrelid
+           JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+          WHERE g.tgparentid = 0 ORDER BY g.oid",
+        &[functions.into()],
+    )
+}
+
+/// The same for what goes when the conversion is taken back.
+fn own_triggers(conversion: &Conversion) -> Result<Vec<String>> {
+    let keys = (conversion.stage == Stage::Restored).then_some(super::keys::FUNCTIONS);
+    let functions = std::iter::once(record::CAPTURE).chain(keys.into_iter().flatten());
+    triggers_of(&functions.map(|function| conversion.beside_quoted(function)).collect::<Vec<_>>())
+}
+
 /// Leaves nothing behind of what the conversion made. Before the exchange the twin is a copy; after the way back it
 /// was proven equal, and nobody has written it since.
 fn clean_up(conversion: &Conversion) -> Result<()> {
@@ -296,13 +318,7 @@ fn clean_up(conversion: &Conversion) -> Result<()> {
         settle(conversion)?;
     }
     transaction(|| {
-        let table = conversion.quoted();
-        let mut statements = Vec::new();
-        if !matches!(conversion.stage, Stage::Restored | Stage::Begun | Stage::Shadowed) {
-            for trigger in [shadow::CAPTURE_ROWS, shadow::CAPTURE_TRUNCATE] {
-                statements.push(format!("DROP TRIGGER IF EXISTS {trigger} ON {table}"));
-            }
-        }
+        let mut statements = own_triggers(conversion)?;
         statements.extend(exchange::leftovers(conversion));
         briefly(&statements)?;
         record::forget(conversion)
@@ -327,14 +343,7 @@ fn drop_former(conversion: &Conversion) -> Result<()> {
                 "too many rows were changed meanwhile",
             ));
         }
-        let mut statements: Vec<String> = [shadow::CAPTURE_ROWS, shadow::CAPTURE_TRUNCATE]
-            .iter()
-            .map(|trigger| format!("DROP TRIGGER IF EXISTS {trigger} ON {table}"))
-            .collect();
-        for partition in shadow::partitions(&table)? {
-            let name = qualified(&partition.schema, &partition.name);
-            statements.push(format!("DROP TRIGGER IF EXISTS {} ON {name}", shadow::CAPTURE_TRUNCATE));
-        }
+        let mut statements = triggers_of(&[conversion.beside_quoted(record::CAPTURE)])?;
         statements.push(format!("DROP TABLE {former}"));
         statements.push(format!("DROP TABLE {}", conversion.beside_quoted(LOG)));
         statements.push(format!("DROP FUNCTION {}()", conversion.beside_quoted(record::CAPTURE)));

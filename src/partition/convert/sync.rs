@@ -227,10 +227,12 @@ pub fn prove(conversion: &Conversion, pair: &Pair, key_type: KeyType) -> Result<
         KeyType::Timestamptz => format!("{key} AT TIME ZONE {}", quote_literal(&conversion.timezone)),
         KeyType::Date | KeyType::Timestamp => format!("{key}::timestamp"),
     };
+    // not every date is a timestamp too
+    let finite = format!("{key} >= '4000-01-01 BC' AND {key} < '290000-01-01'");
     let log = conversion.beside_quoted(LOG);
     let side = |table: &str| {
         format!(
-            "SELECT pg_catalog.date_trunc('{}', {local}), pg_catalog.count(*),
+            "SELECT CASE WHEN {finite} THEN pg_catalog.date_trunc('{}', {local}) END, pg_catalog.count(*),
                     pg_catalog.sum(pg_catalog.hash_record_extended(ROW({}), 0))
                FROM {table} x WHERE NOT EXISTS (SELECT FROM {log} l WHERE {}) GROUP BY 1",
             conversion.interval.as_str(),

@@ -5,9 +5,11 @@
 /// arrives as XX000.
 #[must_use]
 pub fn is_of_a_record(sqlstate: &str) -> bool {
-    // invalid values; integrity; CHECK OPTION; what triggers raise; values too large for an index or a row
-    ["22", "23", "44", "P0", "54"].iter().any(|class| sqlstate.starts_with(class)) && sqlstate != "54001"
-        || sqlstate == "XX000"
+    // invalid values; integrity; CHECK OPTION; values too large for an index or a row; what triggers raise, on purpose
+    // or because a row is not what they expect
+    let classes = ["22", "23", "44", "54", "P0", "20", "21", "2F", "38", "39"];
+    classes.iter().any(|class| sqlstate.starts_with(class)) && sqlstate != "54001"
+        || ["55000", "XX000"].contains(&sqlstate)
 }
 
 /// The code under which `migration_failures` knows the error.
@@ -38,7 +40,10 @@ mod tests {
 
     #[test]
     fn a_records_values_cost_the_record_and_all_else_ends_the_run() {
-        for sqlstate in ["22003", "22001", "23514", "23502", "23505", "44000", "P0001", "54000", "XX000"] {
+        for sqlstate in [
+            "22003", "22001", "23514", "23502", "23505", "44000", "P0001", "54000", "XX000", "20000",
+            "21000", "38000", "55000",
+        ] {
             assert!(is_of_a_record(sqlstate), "{sqlstate}");
         }
         for sqlstate in [

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::Market;
+use super::statement::GAME_COLUMNS;
 
 /// A column as the catalog tells of it.
 #[derive(Debug, Clone)]
@@ -11,6 +12,8 @@ pub struct Column {
     pub name: String,
     /// Its type as PostgreSQL spells it, with its digits or length.
     pub type_name: String,
+    /// Whether a row cannot be without a value that somebody gives.
+    pub required: bool,
 }
 
 /// A table and its columns.
@@ -117,6 +120,11 @@ fn digits(type_name: &str) -> Option<(i32, i32)> {
     Some((precision.parse().ok()?, scale.parse().ok()?))
 }
 
+/// Whether a constraint names words at all.
+fn names_words(check: &str) -> bool {
+    check.split('\'').skip(1).step_by(2).any(|word| word.bytes().any(|byte| byte.is_ascii_alphanumeric()))
+}
+
 /// Looks tables over and collects what does not fit.
 struct Inspection(Vec<Misfit>);
 
@@ -152,11 +160,21 @@ impl Inspection {
         }
     }
 
+    /// Columns that must be given a value, and are not among those that are written.
+    fn required(&mut self, table: &Table, written: &[&str]) {
+        let unknown = table.columns.iter().filter(|c| c.required && !written.contains(&c.name.as_str()));
+        self.0.extend(unknown.map(|column| Misfit {
+            what: format!("{}.{}", table.name, column.name),
+            why: "is NOT NULL without a default, and the migration has no value for it".into(),
+            remedy: None,
+        }));
+    }
+
     /// The words of a status column, by the CHECK constraint on it.
     fn words(&mut self, table: &Table, check: Option<&str>) -> Words {
         match check {
             None => Words::Plan,
-            Some(check) if check.contains("'validated'") => Words::Plan,
+            Some(check) if check.contains("'validated'") || !names_words(check) => Words::Plan,
             Some(check) if check.contains("'valid'") && check.contains("'warning'") => Words::Validity,
             Some(check) => {
                 let what = format!("{}.validation_status", table.name);
@@ -227,11 +245,10 @@ pub fn fit(
     }
     let words = look.words(staging, status_checks[0]);
     let game_words = look.words(games, status_checks[1]);
-    if look.0.is_empty() {
-        Ok(Shape { market, raw_id, by_external_id, line, words, game_words })
-    } else {
-        Err(look.0)
-    }
+    let shape = Shape { market, raw_id, by_external_id, line, words, game_words };
+    look.required(staging, &shape.written());
+    look.required(games, &GAME_COLUMNS);
+    if look.0.is_empty() { Ok(shape) } else { Err(look.0) }
 }
 
 impl Market {
@@ -286,6 +303,7 @@ mod tests {
         let column = |(name, type_name): &(&str, &str)| Column {
             name: (*name).into(),
             type_name: (*type_name).into(),
+            required: false,
         };
         Table { name: name.into(), columns: columns.iter().map(column).collect() }
     }
@@ -391,6 +409,15 @@ mod tests {
         let found = fit(Market::Total, &raw(), &narrow, &games(), [None, None]).unwrap_err();
         let remedy = "ALTER TABLE staging.totals ALTER COLUMN data_quality_score TYPE numeric(6, 3)";
         assert_eq!(found[0].remedy.as_deref(), Some(remedy));
+        let mut strict = staging("raw_id", "integer", "total_points", "numeric(5,2)");
+        strict.columns.push(Column { name: "tenant".into(), type_name: "integer".into(), required: true });
+        let found =
+            fit(Market::Total, &raw(), &strict, &games(), [Some("CHECK (validation_status <> '')"), None]);
+        let found: Vec<String> = found.unwrap_err().iter().map(ToString::to_string).collect();
+        assert_eq!(
+            found,
+            ["staging.totals.tenant is NOT NULL without a default, and the migration has no value for it"]
+        );
         let gone = table("raw_data.totals_raw", &[]);
         let a = staging("raw_id", "integer", "total_points", "numeric(5,2)");
         let found = fit(Market::Total, &gone, &a, &games(), [None, None]).unwrap_err();

@@ -6,6 +6,17 @@ use super::{Market, Shape, Words};
 /// What a text is that is not blank, as a regular expression: it holds something but the six ASCII blanks.
 pub const BLANKS: &str = r"E'[^ \t\n\x0B\f\r]'";
 
+/// The columns that a new game is given.
+pub(super) const GAME_COLUMNS: [&str; 7] = [
+    "external_id",
+    "home_team_normalized",
+    "away_team_normalized",
+    "game_date",
+    "season",
+    "data_quality_score",
+    "validation_status",
+];
+
 const RULES: &str = "$1::pg_catalog.text::pg_catalog.jsonb";
 
 /// The raw rows that a statement is about; `r` is the raw table.
@@ -48,6 +59,17 @@ impl Market {
             "r.sportsbook_name, r.game_external_id, {line}{odds}r.source, r.raw_data, r.collected_at, r.created_at, {RULES}"
         )
     }
+}
+
+/// Whether a staging row `s` was made from another version of the raw row. That version is told by its `updated_at`,
+/// which is the raw row's: an earlier moment tells of another version as well as a later one, where transactions commit
+/// in another order than they began. A row whose `updated_at` is no earlier than its staging was stamped by somebody
+/// else, and only a later moment tells anything. A raw row without that moment never moves.
+fn is_stale(raw: &str) -> String {
+    format!(
+        "({raw}.updated_at > s.updated_at OR {raw}.updated_at < s.updated_at AND s.updated_at < s.processed_at
+          OR s.updated_at IS NULL AND {raw}.updated_at IS NOT NULL)"
+    )
 }
 
 /// A status in the words that the column admits.
@@ -120,7 +142,12 @@ impl Shape {
             .collect()
     }
 
-    /// The staging columns that are written, but for the raw row's id.
+    /// The staging columns that are written.
+    pub(super) fn written(&self) -> Vec<&'static str> {
+        [vec![self.raw_id], self.columns()].concat()
+    }
+
+    /// The same but for the raw row's id.
     fn columns(&self) -> Vec<&'static str> {
         let mut columns = vec!["game_id"];
         columns.extend(self.quoted().iter().map(|(column, _)| *column));
@@ -140,34 +167,41 @@ impl Shape {
     #[must_use]
     pub fn insert(&self, scope: Scope, fresh: bool) -> String {
         let condition = if fresh { String::new() } else { format!(" AND {}", self.not_staged()) };
-        // Above the join: with the condition on it, PostgreSQL would not memoize.
-        let has_game = if self.by_external_id {
-            String::new()
-        } else {
-            format!(" WHERE y.game_id IS NOT NULL OR y.external_id IS NULL OR y.external_id !~ {BLANKS}")
-        };
         let columns = self.columns().join(", ");
         format!(
-            "INSERT INTO {staging} ({raw_id}, {columns}) SELECT {raw_id}, {columns} FROM ({records}) y{has_game}",
+            "INSERT INTO {staging} ({raw_id}, {columns}) SELECT {raw_id}, {columns} FROM ({records}) y WHERE {has_game}",
+            has_game = self.has_game(),
             staging = self.market.staging(),
             raw_id = self.raw_id,
             records = self.records(scope, &condition)
         )
     }
 
-    /// Stages the raw rows of the scope again that have moved since, in place. What a staging row was made from is
-    /// told by its `updated_at`, which is the raw row's; a raw row without that moment never moves.
+    /// That the game of a record `y` is there, or that it has none. Above the join: with the condition on it, PostgreSQL
+    /// would not memoize.
+    fn has_game(&self) -> String {
+        if self.by_external_id {
+            return "true".to_owned();
+        }
+        format!("(y.game_id IS NOT NULL OR y.external_id IS NULL OR y.external_id !~ {BLANKS})")
+    }
+
+    /// Stages the raw rows of the scope again that have moved since, in place. A row whose game is not there is left as
+    /// it is.
     #[must_use]
     pub fn update(&self, scope: Scope) -> String {
         let set: Vec<String> = self.columns().iter().map(|column| format!("{column} = y.{column}")).collect();
         let moved = format!(
-            " AND EXISTS (SELECT FROM {} s WHERE s.{} = r.id AND (r.updated_at > s.updated_at OR (s.updated_at IS NULL AND r.updated_at IS NOT NULL)))",
+            " AND EXISTS (SELECT FROM {} s WHERE s.{} = r.id AND {})",
             self.market.staging(),
-            self.raw_id
+            self.raw_id,
+            is_stale("r")
         );
         format!(
             "UPDATE {staging} s SET {set} FROM ({records}) y
-              WHERE s.{raw_id} = y.raw_row AND (y.updated_at > s.updated_at OR (s.updated_at IS NULL AND y.updated_at IS NOT NULL))",
+              WHERE s.{raw_id} = y.raw_row AND {stale} AND {has_game}",
+            stale = is_stale("y"),
+            has_game = self.has_game(),
             staging = self.market.staging(),
             set = set.join(", "),
             raw_id = self.raw_id,
@@ -197,7 +231,8 @@ impl Shape {
         format!("NOT EXISTS (SELECT FROM {} s WHERE s.{} = r.id)", self.market.staging(), self.raw_id)
     }
 
-    /// The ids in the scope that are not staged, each with its game's external id where that game is not there.
+    /// The ids in the scope that are not staged as they are, each with its game's external id where that game is not
+    /// there.
     #[must_use]
     pub fn unstaged(&self, scope: Scope) -> String {
         let game = if self.by_external_id {
@@ -210,11 +245,14 @@ impl Shape {
             )
         };
         format!(
-            "SELECT r.id::pg_catalog.int8, {game} FROM {raw} r
-              WHERE $1::pg_catalog.text IS NOT NULL AND {where_} AND {not_staged} ORDER BY r.id",
+            "SELECT DISTINCT r.id::pg_catalog.int8, {game}
+               FROM {raw} r LEFT JOIN {staging} s ON s.{raw_id} = r.id
+              WHERE $1::pg_catalog.text IS NOT NULL AND {where_} AND (s.{raw_id} IS NULL OR {stale}) ORDER BY 1",
             raw = self.market.raw(),
+            staging = self.market.staging(),
+            raw_id = self.raw_id,
             where_ = scope.condition(),
-            not_staged = self.not_staged()
+            stale = is_stale("r")
         )
     }
 
@@ -223,14 +261,14 @@ impl Shape {
     #[must_use]
     pub fn moved(&self) -> String {
         format!(
-            "SELECT r.id::pg_catalog.int8, r.updated_at::pg_catalog.text, s.raw_row IS NULL OR s.updated_at IS NULL
-                    OR r.updated_at > s.updated_at
+            "SELECT r.id::pg_catalog.int8, r.updated_at::pg_catalog.text, s.raw_row IS NULL OR s.is_stale
                FROM (SELECT r.id, r.updated_at FROM {raw} r
                       WHERE (r.updated_at, r.id) > ($1::pg_catalog.timestamptz, $2) AND r.id <= $4
                       ORDER BY r.updated_at, r.id LIMIT $3) r
-               LEFT JOIN LATERAL (SELECT s.{raw_id} AS raw_row, pg_catalog.min(s.updated_at) AS updated_at
+               LEFT JOIN LATERAL (SELECT s.{raw_id} AS raw_row, pg_catalog.bool_or({stale}) AS is_stale
                                     FROM {staging} s WHERE s.{raw_id} = r.id GROUP BY s.{raw_id}) s ON true
               ORDER BY r.updated_at, r.id",
+            stale = is_stale("r"),
             raw = self.market.raw(),
             staging = self.market.staging(),
             raw_id = self.raw_id
@@ -263,7 +301,7 @@ pub fn games(raw: &[Market], touched: Option<&str>, words: Words) -> String {
     let team = |side: &str| {
         format!(
             "(pg_catalog.array_agg(groundskeeper.normalized_team({side})
-                  ORDER BY groundskeeper.is_known_team({side}) DESC, collected_at DESC, {side})
+                  ORDER BY groundskeeper.is_known_team({side}) DESC, collected_at DESC NULLS LAST, {side})
               FILTER (WHERE part = 'teams' AND {side} ~ {BLANKS}))[1]"
         )
     };
@@ -281,7 +319,7 @@ pub fn games(raw: &[Market], touched: Option<&str>, words: Words) -> String {
              SELECT external_id,
                     pg_catalog.count(*) FILTER (WHERE part = 'book' AND sportsbook_name ~ {BLANKS}) AS books,
                     pg_catalog.sum(records) FILTER (WHERE part = 'book')::pg_catalog.int8 AS records,
-                    (pg_catalog.array_agg(game_date ORDER BY collected_at DESC, game_date DESC)
+                    (pg_catalog.array_agg(game_date ORDER BY collected_at DESC NULLS LAST, game_date DESC)
                      FILTER (WHERE game_date IS NOT NULL))[1] AS game_date,
                     pg_catalog.array_agg(game_date ORDER BY game_date) FILTER (WHERE game_date IS NOT NULL) AS dates,
                     {home} AS home, {away} AS away
@@ -310,8 +348,7 @@ pub fn games(raw: &[Market], touched: Option<&str>, words: Words) -> String {
                      COALESCE(n.game_date, g.game_date), COALESCE(n.season, g.season), n.score, n.status)
              RETURNING 1),
          inserted AS (
-             INSERT INTO staging.games (external_id, home_team_normalized, away_team_normalized, game_date, season,
-                                        data_quality_score, validation_status)
+             INSERT INTO staging.games ({columns})
              SELECT n.external_id, n.home, n.away, n.game_date, n.season, n.score, n.status
                FROM game n LEFT JOIN known k USING (external_id)
               WHERE k.id IS NULL ORDER BY n.game_date, n.external_id
@@ -324,6 +361,7 @@ pub fn games(raw: &[Market], touched: Option<&str>, words: Words) -> String {
                                              ORDER BY c.external_id)::pg_catalog.text
                    FROM (SELECT external_id, dates, game_date FROM game WHERE pg_catalog.cardinality(dates) > 1
                           ORDER BY external_id LIMIT 20) c)",
+        columns = GAME_COLUMNS.join(", "),
         part = parts.map(|(part, columns)| format!("WHEN GROUPING({columns}) = 0 THEN '{part}'")).join(" "),
         sets = parts.map(|(_, columns)| format!("(external_id, {columns})")).join(", "),
         records = records.join(" UNION ALL "),

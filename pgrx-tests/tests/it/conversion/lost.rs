@@ -160,7 +160,13 @@ fn a_renamed_table_is_waited_for() {
     }
     client.batch_execute("ALTER TABLE other RENAME TO t").unwrap();
     convert(&mut client, "t", "day");
-    client.batch_execute("ALTER TABLE t RENAME TO other").unwrap();
+    let rename = "ALTER TABLE t RENAME TO other";
+    assert_eq!(refusal(&mut client, rename).unwrap().code, "55000");
+    client
+        .batch_execute(&format!(
+            "SET groundskeeper.allow_partition_ddl = on; {rename}; RESET groundskeeper.allow_partition_ddl"
+        ))
+        .unwrap();
     assert_eq!(
         refusal(&mut client, "SELECT groundskeeper.undo_partitioning('t_unpartitioned')").unwrap().code,
         "55000"

@@ -7,6 +7,7 @@ mod hostile;
 mod keys;
 mod later;
 mod lost;
+mod odd;
 mod planner;
 mod races;
 mod refusals;
