@@ -152,12 +152,22 @@ pub fn foreign_key_columns(from: &Qualified, to: &Qualified) -> Result<Vec<Strin
                    JOIN pg_catalog.pg_namespace fn ON fn.oid = f.relnamespace
                    JOIN pg_catalog.pg_class t ON t.oid = con.confrelid
                    JOIN pg_catalog.pg_namespace tn ON tn.oid = t.relnamespace
-                  WHERE con.contype = 'f' AND fn.nspname = $1 AND f.relname = $2 AND tn.nspname = $3 AND t.relname = $4
+                  WHERE con.contype = 'f' AND fn.nspname = $1 AND f.relname = $2
+                    AND (tn.nspname = $3 AND t.relname = $4
+                         -- or to its keys, where these are kept apart
+                         OR EXISTS (SELECT FROM groundskeeper.managed_tables m
+                                     WHERE m.parent = pg_catalog.format('%I.%I', $3, $4)
+                                       AND m.key_table = pg_catalog.format('%I.%I', tn.nspname, t.relname)))
                   ORDER BY con.conname LIMIT 1) fk
            CROSS JOIN LATERAL pg_catalog.unnest(fk.conkey) WITH ORDINALITY AS k(attnum, place)
            JOIN pg_catalog.pg_attribute a ON a.attrelid = fk.conrelid AND a.attnum = k.attnum
           ORDER BY k.place",
-        &[from.schema.as_str().into(), from.name.as_str().into(), to.schema.as_str().into(), to.name.as_str().into()],
+        &[
+            from.schema.as_str().into(),
+            from.name.as_str().into(),
+            to.schema.as_str().into(),
+            to.name.as_str().into(),
+        ],
     )
 }
 

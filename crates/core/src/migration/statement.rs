@@ -218,11 +218,12 @@ impl Shape {
                 SET data_quality_score = y.data_quality_score, validation_status = y.validation_status,
                     validation_errors = y.validation_errors
                FROM ({records}) y
-              WHERE s.{raw_id} = y.raw_row AND (y.updated_at IS NULL OR y.updated_at <= s.updated_at)
+              WHERE s.{raw_id} = y.raw_row AND {stale} IS NOT TRUE
                 AND (s.data_quality_score, s.validation_status::pg_catalog.text, s.validation_errors)
                     IS DISTINCT FROM (y.data_quality_score, y.validation_status, y.validation_errors)",
             staging = self.market.staging(),
             raw_id = self.raw_id,
+            stale = is_stale("y"),
             records = self.records(scope, "")
         )
     }

@@ -223,3 +223,14 @@ fn months_that_have_retired_are_not_made_again() {
     let absurd = "SELECT groundskeeper.set_retention('t', '10000 years')";
     assert_eq!(refusal(&mut client, absurd).unwrap().code, "22023");
 }
+
+#[test]
+fn an_index_behind_a_foreign_key_still_serves_when_keys_are_kept_apart() {
+    let (_db, mut client) = installed(Template::ShapeA);
+    let state = "SELECT state FROM groundskeeper.plan_status() WHERE item = 'beyond.staging.moneylines.idx_staging_moneylines_raw'";
+    assert_eq!(text(&mut client, state).unwrap(), "applied");
+    convert(&mut client, super::RAW, "game_date");
+    assert_eq!(text(&mut client, state).unwrap(), "applied");
+    undo(&mut client, super::RAW);
+    assert_eq!(text(&mut client, state).unwrap(), "applied");
+}
