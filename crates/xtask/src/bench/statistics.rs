@@ -14,7 +14,7 @@ const MEASURED: &str = "
 
 /// Measures.
 pub fn run(effort: &Effort) -> Result<Findings> {
-    let (rows, rounds) = (effort.rows(5_000_000, 300_000), effort.pick(5, 3));
+    let (rows, rounds) = (effort.rows(1_000_000, 300_000), effort.pick(5, 3));
     let server =
         server::Options::default().set("shared_buffers", "1GB").set("max_wal_size", "8GB").start()?;
     let parts = [shape::SHAPE_A, include_str!("../../bench/statistics.sql")];
