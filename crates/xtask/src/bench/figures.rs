@@ -72,8 +72,11 @@ impl Findings {
         Self { setting: setting.into(), ..Self::default() }
     }
 
-    /// One more sample.
+    /// One more sample; what there was nothing to measure of is none.
     pub fn add(&mut self, case: &str, who: &str, role: Role, unit: &str, sample: f64) {
+        if !sample.is_finite() {
+            return;
+        }
         let same = |figure: &&mut Figure| figure.case == case && figure.who == who && figure.unit == unit;
         if let Some(figure) = self.figures.iter_mut().find(same) {
             return figure.samples.push(sample);
@@ -182,6 +185,7 @@ mod tests {
             findings.add("work", "theirs", Role::Alternative, "ms", theirs);
         }
         findings.add("work", "limit", Role::Limit, "ms", 5.5);
+        findings.add("work", "limit", Role::Limit, "ms", f64::NAN);
         assert_eq!(findings.ratio(&findings.figures[1]), Some(0.5));
         assert_eq!(findings.ratio(&findings.figures[2]), Some(2.0));
         findings.at_most("less", findings.median("work", "nobody", "ms"), 1.0);
