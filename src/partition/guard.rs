@@ -24,6 +24,11 @@ enum Change {
     Rename { table: Oid, column: Option<String> },
 }
 
+/// Under what our own queries run, once the statement's names have been looked up by the caller's path: no operators
+/// but PostgreSQL's, and names as they are written down.
+const OWN: [(&CStr, &CStr); 2] =
+    [(c"search_path", c"pg_catalog, pg_temp"), (c"quote_all_identifiers", c"off")];
+
 /// Refuses a statement that would make keys wrong.
 ///
 /// # Safety
@@ -34,8 +39,7 @@ pub unsafe fn check(statement: *mut pg_sys::Node) -> Result<()> {
     }
     // SAFETY: the caller's.
     let changes = unsafe { changes(statement) };
-    // by the names that are written down
-    pinned(&[(c"quote_all_identifiers", c"off")], || changes.iter().try_for_each(refuse))
+    pinned(&OWN, || changes.iter().try_for_each(refuse))
 }
 
 /// Gives partitions that a plain statement has made or attached what they do not get from their table. Called when the
