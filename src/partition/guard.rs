@@ -53,12 +53,14 @@ pub unsafe fn complete(statement: *mut pg_sys::Node) -> Result<()> {
         return Ok(());
     }
     let kept_elsewhere = |table: &managed::Managed| table.key_table.is_some() || table.former.is_some();
-    for table in managed::all()?.into_iter().filter(kept_elsewhere) {
-        if let Some(conversion) = convert::of_parent(&table.parent)? {
-            run_before_deadline(settings::lock_timeout_ms(), &convert::missing_triggers(&conversion)?)?;
+    pinned(&OWN, || {
+        for table in managed::all()?.into_iter().filter(kept_elsewhere) {
+            if let Some(conversion) = convert::of_parent(&table.parent)? {
+                run_before_deadline(settings::lock_timeout_ms(), &convert::missing_triggers(&conversion)?)?;
+            }
         }
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
 /// # Safety
