@@ -13,6 +13,7 @@ pub mod toplevel;
 
 pub use launcher::register as register_launcher;
 pub use runner::{report, step_done, transaction, transaction_of_one_snapshot};
+pub use session::write_at_once;
 
 use crate::catalog::{self, Build};
 use crate::error::{Failure, Result};

@@ -27,13 +27,16 @@ pub fn own() {
         ("extra_float_digits", "1"),
         ("timezone", zone.as_str()),
         ("max_parallel_maintenance_workers", parallel_workers.as_str()),
-        // What a job writes is on its way to the disk at once: a pile that the kernel writes later, in one go, would
-        // keep the commits of others waiting.
-        ("backend_flush_after", "256kB"),
         // Who waits that long looks for deadlocks, gives way, and makes autovacuum give way: before lock_timeout.
         ("deadlock_timeout", "50ms"),
     ];
     settings.into_iter().for_each(|(name, value)| set(name, value));
+}
+
+/// What the session writes from now on is on its way to the disk at once: a pile that the kernel writes later, in one go,
+/// would keep the commits of others waiting. For a long copy; a build of an index that is beside it does better without.
+pub fn write_at_once() {
+    set("backend_flush_after", "256kB");
 }
 
 /// Sets what is the worker's own business, whichever role it connects as. Only between transactions.

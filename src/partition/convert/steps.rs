@@ -5,7 +5,7 @@ use super::record::{self, Conversion, FORMER, LOG, SHADOW};
 use super::sync::{self, Pair};
 use super::{former, key_type, lost, shadow};
 use crate::error::{Failure, Result};
-use crate::jobs::{report, transaction, transaction_of_one_snapshot};
+use crate::jobs::{report, transaction, transaction_of_one_snapshot, write_at_once};
 use crate::partition::managed;
 use crate::plan::{partitioned, run_before_deadline};
 use crate::settings;
@@ -22,6 +22,7 @@ const SHORT: usize = 200;
 
 /// Brings a table to the goal, from wherever it is.
 pub fn run(table: &Qualified, goal: Goal) -> Result<()> {
+    write_at_once();
     let result = steps(table, goal);
     // What a step then stumbles over says nothing to anybody.
     match (&result, transaction(|| record::find(table))) {
