@@ -40,12 +40,12 @@ pub fn apply_plan(dry_run: bool, sections: Option<&[String]>) -> Result<Vec<Outc
         .collect();
     items.sort_by_key(|item| stage(item));
     let mut context = Context::new()?;
-    let mut budget = Budget::new(settings::inline_build_limit_bytes());
     // All that can be looked up beforehand is, while no lock is held yet that a writer would wait for.
     let assessed: Vec<_> = items
         .into_iter()
         .map(|item| (item, (!depends_on_others(item)).then(|| assess(item, &mut context))))
         .collect();
+    let mut budget = Allowance::new();
     let mut outcomes = Vec::with_capacity(assessed.len());
     for (item, assessment) in assessed {
         let Assessment { verdict, work } = assessment.unwrap_or_else(|| assess(item, &mut context));
@@ -61,6 +61,27 @@ pub fn apply_plan(dry_run: bool, sections: Option<&[String]>) -> Result<Vec<Outc
     Ok(outcomes)
 }
 
+/// What this transaction may still do while it holds locks.
+struct Allowance {
+    budget: Budget,
+    since: Instant,
+}
+
+impl Allowance {
+    fn new() -> Self {
+        Self { budget: Budget::new(settings::inline_build_limit_bytes()), since: Instant::now() }
+    }
+
+    fn take(&mut self, bytes: u64) -> bool {
+        self.budget.take(bytes, self.since.elapsed())
+    }
+
+    /// However long locks have been held.
+    fn take_at_leisure(&mut self, bytes: u64) -> bool {
+        self.budget.take(bytes, Duration::ZERO)
+    }
+}
+
 /// Whether an index of another item may make this one needless.
 fn depends_on_others(item: &Item) -> bool {
     matches!(&item.action, Action::Index(index) | Action::ExpressionIndex(index) if index.prefix_will_do())
@@ -71,12 +92,12 @@ pub fn apply_item(id: &str) -> Result<()> {
     let item = plan()?.item(id).ok_or_else(|| Failure::internal(format!("the plan has no item {id}")))?;
     let mut context = Context::new()?;
     context.jobs.remove(id);
-    let mut budget = Budget::new(settings::inline_build_limit_bytes());
     let Assessment { verdict, work } = assess(item, &mut context);
     let Some(work) = work else {
         let settled = matches!(verdict.state, State::Applied | State::NotApplicable);
         return if settled { Ok(()) } else { Err(no_more_possible(verdict)) };
     };
+    let mut budget = Allowance::new();
     run_before_deadline(settings::lock_timeout_ms(), &work.inline)?;
     journal::record(item, &work, &work.inline)?;
     work.after.iter().try_for_each(|after| follow(after, &mut budget).map(drop))
@@ -109,14 +130,14 @@ fn skip(item: &'static Item, state: State, detail: Option<String>) -> Outcome {
 }
 
 /// What would be done, in the words that would do it.
-fn rehearse(item: &'static Item, work: &Work, detail: Option<String>, budget: &mut Budget) -> Outcome {
+fn rehearse(item: &'static Item, work: &Work, detail: Option<String>, budget: &mut Allowance) -> Outcome {
     let (action, mut statements) = match &work.job {
-        Some(job) if !budget.take(work.bytes) => ("queue", jobs::statements(job, &work.inline)),
+        Some(job) if !budget.take_at_leisure(work.bytes) => ("queue", jobs::statements(job, &work.inline)),
         _ => ("apply", work.inline.clone()),
     };
     let mut action = action;
     for after in &work.after {
-        if !budget.take(after.bytes) && work.inline.is_empty() {
+        if !budget.take_at_leisure(after.bytes) && work.inline.is_empty() {
             action = "queue";
         }
         statements.push(after.statement.clone());
@@ -128,7 +149,7 @@ fn carry_out(
     item: &'static Item,
     work: &Work,
     context: &mut Context,
-    budget: &mut Budget,
+    budget: &mut Allowance,
 ) -> Result<Outcome> {
     let mut progress = Progress::default();
     if !work.inline.is_empty() {
@@ -206,8 +227,10 @@ impl Progress {
 }
 
 /// Runs an item's statements if the budget allows and no lock is waited for; `false` means a job must.
-fn inline(item: &Item, work: &Work, budget: &mut Budget) -> Result<bool> {
-    if !budget.take(work.bytes) {
+fn inline(item: &Item, work: &Work, budget: &mut Allowance) -> Result<bool> {
+    // what no job can do is not put off
+    let fits = if work.job.is_some() { budget.take(work.bytes) } else { budget.take_at_leisure(work.bytes) };
+    if !fits {
         return Ok(false);
     }
     let attempt = isolated(|| {
@@ -221,7 +244,7 @@ fn inline(item: &Item, work: &Work, budget: &mut Budget) -> Result<bool> {
 }
 
 /// Runs what follows a change, or queues it. It is left out where rows are in the way.
-fn follow(after: &After, budget: &mut Budget) -> Result<Followed> {
+fn follow(after: &After, budget: &mut Allowance) -> Result<Followed> {
     let queue = || match isolated(|| jobs::enqueue(&after.job)) {
         Ok(job) => Ok(Followed::Queued(job)),
         Err(failure) => Ok(Followed::LeftOut(failure.one_line())),

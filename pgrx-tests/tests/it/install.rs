@@ -290,6 +290,32 @@ fn a_table_that_is_in_use_does_not_hold_the_installation_up() {
 }
 
 #[test]
+fn locks_that_were_held_for_a_moment_are_not_held_for_a_long_build() {
+    let db = TestDb::new(Template::ShapeA).unwrap();
+    let mut client = db.client().unwrap();
+    fill(&mut client, 100).unwrap();
+    client
+        .batch_execute(
+            "INSERT INTO raw_data.moneylines_raw (game_external_id) SELECT repeat('x', 90) FROM generate_series(1, 20000);
+             CREATE FUNCTION public.slow() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.15); END';
+             CREATE EVENT TRIGGER slow ON ddl_command_start WHEN tag IN ('CREATE VIEW') EXECUTE FUNCTION public.slow();
+             CREATE EXTENSION pg_groundskeeper",
+        )
+        .unwrap();
+    let plan = plan_states(&mut client).unwrap();
+    let raw = &plan["2.1.raw_data.moneylines_raw.idx_raw_moneylines_game_external_collected"];
+    assert!(raw.detail.contains("job ") || raw.state == "applied", "{raw:?}");
+    let jobs = "SELECT count(*) FROM groundskeeper.jobs WHERE target ~ 'idx_raw_moneylines_game_external_collected'";
+    assert_eq!(text(&mut client, jobs).unwrap(), "1");
+    let jobs = "SELECT count(*) FROM groundskeeper.jobs WHERE target ~ 'idx_staging_'";
+    assert_eq!(text(&mut client, jobs).unwrap(), "0");
+    client.batch_execute("DROP EVENT TRIGGER slow").unwrap();
+    db.settle().unwrap();
+    assert_each_section_is_applied(&plan_states(&mut client).unwrap());
+    assert_the_plan_is_carried_out(&mut client);
+}
+
+#[test]
 fn the_target_schema_is_the_operators_choice() {
     let db = TestDb::new(Template::ShapeA).unwrap();
     let mut client = db.client().unwrap();

@@ -1,6 +1,7 @@
 //! What the catalogs' facts mean for an item: the states of `plan_status()`.
 
 use super::item::{ColumnNeed, Family, Qualified};
+use std::time::Duration;
 
 /// The state of an item, as `plan_status()` shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -246,22 +247,32 @@ fn applied_as(wanted: &str, found: &str) -> Verdict {
     }
 }
 
-/// How much work an installation or one `apply_plan()` may do while it holds locks: bytes of relations read.
+/// How much work an installation or one `apply_plan()` may do while it holds locks: bytes of relations read, and time.
+///
+/// How long so many bytes take depends on the machine. Once locks have been held for [`Budget::A_MOMENT`], only work
+/// that is soon done on any machine is begun, so that a writer waits for little more than that and one build.
 #[derive(Debug, Clone, Copy)]
 pub struct Budget {
     left: u64,
 }
 
 impl Budget {
+    /// How long locks are held before larger work is left to jobs.
+    pub const A_MOMENT: Duration = Duration::from_millis(100);
+    /// Bytes of work that is soon done on any machine.
+    pub const LITTLE: u64 = 1024 * 1024;
+
     /// A budget of that many bytes.
     #[must_use]
     pub fn new(bytes: u64) -> Self {
         Self { left: bytes }
     }
 
-    /// Takes the bytes of one piece of work, if they are left; a piece that does not fit takes nothing.
-    pub fn take(&mut self, bytes: u64) -> bool {
-        match self.left.checked_sub(bytes) {
+    /// Takes the bytes of one piece of work, if they are left and locks have not been `held` too long for it; a piece
+    /// that does not fit takes nothing.
+    pub fn take(&mut self, bytes: u64, held: Duration) -> bool {
+        let in_time = held < Self::A_MOMENT || bytes <= Self::LITTLE;
+        match self.left.checked_sub(bytes).filter(|_| in_time) {
             Some(left) => {
                 self.left = left;
                 true
@@ -304,8 +315,16 @@ mod tests {
         #[test]
         fn a_budget_is_never_overspent(total in 0..1000u64, pieces in prop::collection::vec(0..400u64, 0..20)) {
             let mut budget = Budget::new(total);
-            let spent: u64 = pieces.iter().filter(|bytes| budget.take(**bytes)).sum();
+            let spent: u64 = pieces.iter().filter(|bytes| budget.take(**bytes, Duration::ZERO)).sum();
             prop_assert!(spent <= total);
+        }
+
+        #[test]
+        fn when_a_moment_is_over_only_little_work_is_begun(bytes in 0..4 * Budget::LITTLE, held in 0..200u64) {
+            let mut budget = Budget::new(u64::MAX);
+            let begun = budget.take(bytes, Duration::from_millis(held));
+            prop_assert_eq!(begun, held < 100 || bytes <= Budget::LITTLE);
+            prop_assert_eq!(budget.left, if begun { u64::MAX - bytes } else { u64::MAX });
         }
 
         #[test]
