@@ -22,8 +22,9 @@ use schedule::Game;
 
 /// What the plan counted: 23,391 records, of which 1,943 failed.
 pub const PLAN_ROWS: u64 = 23_391;
+/// Of these, moneylines.
+pub const PLAN_MONEYLINES: u64 = 10_665;
 const PLAN_FAILED: u64 = 1_943;
-const PLAN_MONEYLINES: u64 = 10_665;
 const PLAN_SPREADS: u64 = 1_615;
 /// Games that moneylines were found for, and as many more as the failed totals belong to.
 const PLAN_TRACKED_GAMES: u64 = 1_687;
@@ -64,20 +65,23 @@ impl Simulation {
 
     /// Fills the raw tables. `progress` is told of every batch of rows.
     pub fn load(&self, client: &mut Client, progress: &dyn Fn(u64)) -> Result<()> {
+        Market::ALL.into_iter().try_for_each(|market| self.load_market(client, market, progress))
+    }
+
+    /// Fills the raw table of one market.
+    pub fn load_market(&self, client: &mut Client, market: Market, progress: &dyn Fn(u64)) -> Result<()> {
         let games = self.games();
-        for market in Market::ALL {
-            let mut writer = Writer::open(client, market)?;
-            let mut unreported = 0;
-            for record in games.iter().flat_map(|game| self.records(game, market)) {
-                writer.write(&record)?;
-                unreported += 1;
-                if unreported == 1_000 {
-                    progress(std::mem::take(&mut unreported));
-                }
+        let mut writer = Writer::open(client, market)?;
+        let mut unreported = 0;
+        for record in games.iter().flat_map(|game| self.records(game, market)) {
+            writer.write(&record)?;
+            unreported += 1;
+            if unreported == 1_000 {
+                progress(std::mem::take(&mut unreported));
             }
-            writer.finish()?;
-            progress(unreported);
         }
+        writer.finish()?;
+        progress(unreported);
         Ok(())
     }
 
