@@ -10,6 +10,7 @@ mod rebuild;
 pub mod runner;
 pub mod session;
 pub mod toplevel;
+mod writeback;
 
 pub use launcher::register as register_launcher;
 pub use runner::{report, step_done, transaction, transaction_of_one_snapshot};

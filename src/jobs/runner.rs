@@ -1,6 +1,6 @@
 //! The runner: one short-lived worker per attempt at a job, connected as the job's role.
 
-use super::{build_index, drain, dropped_index, locks, rebuild, session, toplevel};
+use super::{build_index, drain, dropped_index, locks, rebuild, session, toplevel, writeback};
 use crate::catalog;
 use crate::error::{Failure, Result};
 use crate::extension::as_owner;
@@ -62,6 +62,7 @@ pub extern "C-unwind" fn groundskeeper_runner(argument: pg_sys::Datum) {
     }
     BackgroundWorker::connect_worker_to_spi_by_oid(database, Some(role));
     session::own();
+    writeback::begin();
     let Ok(Some(task)) = transaction(|| claim(job)) else { return };
     let result = carry_out(&task);
     if let Err(failure) = transaction(|| finish(job, &task, result.as_ref().err())) {

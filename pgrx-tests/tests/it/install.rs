@@ -305,7 +305,8 @@ fn locks_that_were_held_for_a_moment_are_not_held_for_a_long_build() {
     let plan = plan_states(&mut client).unwrap();
     let raw = &plan["2.1.raw_data.moneylines_raw.idx_raw_moneylines_game_external_collected"];
     assert!(raw.detail.contains("job ") || raw.state == "applied", "{raw:?}");
-    let jobs = "SELECT count(*) FROM groundskeeper.jobs WHERE target ~ 'idx_raw_moneylines_game_external_collected'";
+    let jobs =
+        "SELECT count(*) FROM groundskeeper.jobs WHERE target ~ 'idx_raw_moneylines_game_external_collected'";
     assert_eq!(text(&mut client, jobs).unwrap(), "1");
     let jobs = "SELECT count(*) FROM groundskeeper.jobs WHERE target ~ 'idx_staging_'";
     assert_eq!(text(&mut client, jobs).unwrap(), "0");

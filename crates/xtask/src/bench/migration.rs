@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
 use chrono::Utc;
-use groundskeeper_sandbox::server::{SUPERUSER, Server};
 use groundskeeper_sandbox::raw::Market;
+use groundskeeper_sandbox::server::{SUPERUSER, Server};
 use groundskeeper_sandbox::simulator::{PLAN_MONEYLINES, PLAN_ROWS, Simulation};
 use groundskeeper_sandbox::{old_pipeline, shape};
 use postgres::Client;

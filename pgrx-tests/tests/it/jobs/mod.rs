@@ -10,6 +10,7 @@ mod rebuild;
 mod rights;
 mod settings;
 mod waiting;
+mod writeback;
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};
