@@ -36,10 +36,11 @@ pub const QUERIES: [Query; 10] = [
         before: "SELECT game_external_id, game_date, count(DISTINCT sportsbook_name) FROM raw_data.moneylines_raw
                   WHERE game_external_id IS NOT NULL GROUP BY 1, 2",
         after: Some(
-            "SELECT game_external_id, game_date, count(DISTINCT sportsbook_name) FROM raw_data.moneylines_raw
-              WHERE game_external_id IN (SELECT game_external_id FROM raw_data.moneylines_raw
-                                          WHERE id > 2 * $middle - 1000)
-              GROUP BY 1, 2",
+            "SELECT g.game_external_id, q.game_date, q.books
+               FROM (SELECT DISTINCT game_external_id FROM raw_data.moneylines_raw WHERE id > 2 * $middle - 1000) g
+              CROSS JOIN LATERAL (SELECT r.game_date, count(DISTINCT r.sportsbook_name) AS books
+                                    FROM raw_data.moneylines_raw r
+                                   WHERE r.game_external_id = g.game_external_id GROUP BY r.game_date) q",
         ),
         reason: "those of the last thousand rows are read by primary key, and a scan finds the rest of their quotes",
     },
