@@ -84,12 +84,14 @@ fn prepare_transaction() -> Result<()> {
         )
         .hint("CALL groundskeeper.migrate_to_staging() sees to it."));
     }
-    // A policy that hid staged rows would have them staged twice.
-    sql::run("SELECT pg_catalog.set_config('row_security', 'off', true)", &[])?;
-    // Moments go through text.
-    sql::run("SELECT pg_catalog.set_config('datestyle', 'ISO, YMD', true)", &[])?;
-    // A batch is over before its plan would have been compiled.
-    sql::run("SELECT pg_catalog.set_config('jit', 'off', true)", &[])?;
+    settings::set_for_transaction(&[
+        // A policy that hid staged rows would have them staged twice.
+        (c"row_security", c"off"),
+        // Moments go through text.
+        (c"datestyle", c"ISO, YMD"),
+        // A batch is over before its plan would have been compiled.
+        (c"jit", c"off"),
+    ]);
     sql::run("SET CONSTRAINTS ALL IMMEDIATE", &[])
 }
 
@@ -137,9 +139,9 @@ pub fn step(run: i64) -> Result<bool> {
     Lock::Market(run.market).take();
     let shape = facts::shape(run.market)?;
     let rules = facts::rules()?;
-    let durable = sql::texts("SELECT pg_catalog.current_setting('synchronous_commit')", &[])?.concat();
+    let durable = settings::synchronous_commit();
     // What a crash takes back, the next run stages again; the last transaction of a run is synchronous.
-    settings::commit_asynchronously()?;
+    settings::commit_asynchronously();
     let more = match run.phase {
         Phase::Games => make_games(&mut run, &shape, &rules)?,
         Phase::Moved => restage_moved(&mut run, &shape, &rules)?,
@@ -151,7 +153,7 @@ pub fn step(run: i64) -> Result<bool> {
         run.confirm()?;
     }
     if !more {
-        sql::run("SELECT pg_catalog.set_config('synchronous_commit', $1, true)", &[durable.into()])?;
+        settings::set_for_transaction(&[(c"synchronous_commit", &durable)]);
         run.complete(shape.raw_id)?;
         log::write(run.id)?;
     }

@@ -147,7 +147,7 @@ fn copy(conversion: &Conversion) -> Result<()> {
             let (rows, last) = shadow::copy(&now)?;
             record::copied(&now, last.clone(), rows)?;
             match &last {
-                Some(_) => settings::commit_asynchronously()?,
+                Some(_) => settings::commit_asynchronously(),
                 None => record::reach(&now, Stage::Copied)?,
             }
             copied += rows;
@@ -173,7 +173,7 @@ fn index(conversion: &Conversion) -> Result<()> {
             if shadow::exists(&conversion.table.schema, &build.name)? {
                 return Ok(());
             }
-            settings::commit_asynchronously()?;
+            settings::commit_asynchronously();
             build.statements.iter().try_for_each(|statement| sql::run(statement, &[]))
         })?;
     }
