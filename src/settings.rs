@@ -1,11 +1,12 @@
 //! The settings `groundskeeper.*`: private statics, typed getters.
 
+use groundskeeper_core::plan::decide::Budget;
 use pgrx::prelude::*;
 use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting, pg_sys};
 use std::ffi::{CStr, CString};
 
 static LOCK_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(300);
-static INLINE_BUILD_LIMIT: GucSetting<i32> = GucSetting::<i32>::new(64 * 1024);
+static INLINE_BUILD_LIMIT: GucSetting<i32> = GucSetting::<i32>::new((Budget::ORDINARY / 1024) as i32);
 static MAX_WORKERS: GucSetting<i32> = GucSetting::<i32>::new(2);
 static ALLOW_PARTITION_DDL: GucSetting<bool> = GucSetting::<bool>::new(false);
 static MAX_PARTITIONS: GucSetting<i32> = GucSetting::<i32>::new(1000);
