@@ -119,7 +119,7 @@ fn in_rounds(effort: &Effort) -> Result<Findings> {
 /// At the size that a table is designed for, where a page by OFFSET reads millions of rows. Ours goes over all rows,
 /// the client over some in the middle, whose OFFSET is what the mean one is.
 fn at_design_size(effort: &Effort, findings: &mut Findings) -> Result<()> {
-    let moneylines = effort.rows.map_or(effort.pick(10_000_000, 500_000), |rows| 10 * rows);
+    let moneylines = effort.rows(10_000_000, 500_000);
     let case = format!("{moneylines} moneylines, their games being there");
     let server = production().start()?;
     announce(format!("simulating {moneylines} moneylines"));
