@@ -34,7 +34,8 @@ pub fn own() {
 }
 
 /// What the session writes from now on is on its way to the disk at once: a pile that the kernel writes later, in one go,
-/// would keep the commits of others waiting. For a long copy; a build of an index that is beside it does better without.
+/// would keep the commits of others waiting. For a long copy through the buffers; what builds of indexes append passes
+/// them by, and is looked after by `writeback`.
 pub fn write_at_once() {
     set("backend_flush_after", "256kB");
 }

@@ -164,7 +164,7 @@ fn segment(first: &Path, number: u32) -> PathBuf {
     path.into()
 }
 
-/// Only begins: it waits for nothing, and leaves it to PostgreSQL's fsync to learn of what goes wrong.
+/// Only begins: it waits for no byte to be written, and leaves it to PostgreSQL's fsync to learn of what goes wrong.
 fn begin_to_write(path: &Path, piece: &Piece) {
     let Ok(file) = File::open(path) else { return };
     let (Ok(from), Ok(length)) = (i64::try_from(piece.from), i64::try_from(piece.length)) else { return };
