@@ -48,10 +48,12 @@ const SAMPLE: &str = "
 const COLLECT: &str = "
     INSERT INTO raw_data.$table_raw ($columns) SELECT $columns FROM collected_$table";
 
-/// What the last call has staged and what it could not stage.
-const LAST: &str = "
-    SELECT sum(successful)::bigint, sum(failed)::bigint FROM groundskeeper.migration_runs
-     WHERE execution_id = (SELECT execution_id FROM groundskeeper.migration_runs ORDER BY run_id DESC LIMIT 1)";
+/// The last run that is known; a call that has nothing to do may leave none.
+const LAST: &str = "SELECT coalesce(max(run_id), 0) FROM groundskeeper.migration_runs";
+/// What the runs since then have staged and what they could not stage.
+const SINCE: &str = "
+    SELECT coalesce(sum(successful), 0)::bigint, coalesce(sum(failed), 0)::bigint
+      FROM groundskeeper.migration_runs WHERE run_id > $1";
 
 /// Measures.
 pub fn run(effort: &Effort) -> Result<Findings> {
@@ -59,8 +61,7 @@ pub fn run(effort: &Effort) -> Result<Findings> {
     let server = production().set("max_wal_size", "16GB").start()?;
     let mut client = simulated(&server, rows)?;
     announce("migrating all of it");
-    let seconds = timed(&mut client)? / 1e3;
-    let (staged, refused) = last(&mut client)?;
+    let Call { milliseconds, staged, refused } = call(&mut client)?;
     ensure!(staged + refused == rows, "{staged} rows are staged and {refused} refused, of {rows}");
     ensure!(refused > 0, "no row is refused");
     let collect = prepare(&mut client)?;
@@ -73,7 +74,7 @@ pub fn run(effort: &Effort) -> Result<Findings> {
          call that has nothing to do, and one after 1000 rows more of one day's games were put into the three raw \
          tables, in the plan's proportions."
     ));
-    findings.add(ONCE, OURS, Role::Ours, "rows/s", rows as f64 / seconds);
+    findings.add(ONCE, OURS, Role::Ours, "rows/s", rows as f64 * 1e3 / milliseconds);
     for round in 0..=rounds {
         announce(format!("round {round} of {rounds}"));
         for (case, ms) in measure(&mut client, &collect)?.into_iter().filter(|_| round > 0) {
@@ -115,14 +116,12 @@ fn prepare(client: &mut Client) -> Result<String> {
 
 /// One round.
 fn measure(client: &mut Client, collect: &str) -> Result<[(&'static str, f64); 2]> {
-    let idle = timed(client)?;
-    let (staged, _) = last(client)?;
-    ensure!(staged == 0, "there was something to do: {staged} rows");
+    let idle = call(client)?;
+    ensure!(idle.staged == 0, "there was something to do: {} rows", idle.staged);
     client.batch_execute(collect)?;
-    let busy = timed(client)?;
-    let (staged, _) = last(client)?;
-    ensure!(staged == 1_000, "{staged} of 1000 rows are staged");
-    Ok([(IDLE, idle), (BUSY, busy)])
+    let busy = call(client)?;
+    ensure!(busy.staged == 1_000, "{} of 1000 rows are staged", busy.staged);
+    Ok([(IDLE, idle.milliseconds), (BUSY, busy.milliseconds)])
 }
 
 fn judge(findings: &mut Findings, rows: u64, refused: u64) {
@@ -133,14 +132,19 @@ fn judge(findings: &mut Findings, rows: u64, refused: u64) {
     }
 }
 
-/// How long a call takes, in milliseconds.
-fn timed(client: &mut Client) -> Result<f64> {
-    let started = Instant::now();
-    client.batch_execute(CALL)?;
-    Ok(started.elapsed().as_secs_f64() * 1e3)
+/// What came of a call.
+struct Call {
+    milliseconds: f64,
+    staged: u64,
+    refused: u64,
 }
 
-fn last(client: &mut Client) -> Result<(u64, u64)> {
-    let row = client.query_one(LAST, &[])?;
-    Ok((row.get::<_, i64>(0).unsigned_abs(), row.get::<_, i64>(1).unsigned_abs()))
+fn call(client: &mut Client) -> Result<Call> {
+    let last: i64 = client.query_one(LAST, &[])?.get(0);
+    let started = Instant::now();
+    client.batch_execute(CALL)?;
+    let milliseconds = started.elapsed().as_secs_f64() * 1e3;
+    let row = client.query_one(SINCE, &[&last])?;
+    let [staged, refused] = [0, 1].map(|column| row.get::<_, i64>(column).unsigned_abs());
+    Ok(Call { milliseconds, staged, refused })
 }

@@ -223,7 +223,19 @@ fn collect_scans(node: &Value, scans: &mut Vec<String>) {
 mod tests {
     use serde_json::json;
 
-    use super::describe;
+    use super::{TEXTS, describe, reads_raw_only};
+
+    #[test]
+    fn what_reads_raw_rows_only_asks_for_nothing_that_is_staged() {
+        let raw: Vec<_> = TEXTS.iter().filter(|(_, before, _)| reads_raw_only(before)).collect();
+        assert_eq!(raw.len(), 3);
+        for (purpose, before, after) in raw {
+            assert!(reads_raw_only(after), "{purpose}");
+            for name in ["$staged", "$enhanced"] {
+                assert!(!before.contains(name) && !after.contains(name), "{purpose}: {name}");
+            }
+        }
+    }
 
     #[test]
     fn a_plan_is_described_by_what_it_reads() {
