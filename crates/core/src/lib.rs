@@ -19,6 +19,7 @@ pub mod partition;
 pub mod plan;
 pub mod quality;
 pub mod schedule;
+pub mod sportsbooks;
 pub mod statistics;
 pub mod stopwatch;
 pub mod teams;
