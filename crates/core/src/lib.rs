@@ -14,6 +14,7 @@ pub mod job;
 pub mod kpi;
 pub mod migration;
 pub mod names;
+pub mod naming;
 pub mod odds;
 pub mod partition;
 pub mod plan;

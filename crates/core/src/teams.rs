@@ -113,12 +113,13 @@ fn is_code(name: &str) -> bool {
 /// two clubs share (New York) is neither's.
 #[must_use]
 pub fn club(name: &[u8]) -> Option<&'static Club> {
-    place(name).or_else(|| place(without_game(name)?)).and_then(|place| CLUBS.get(place))
+    let whole = |name| place(fold(name, &mut [0; LONGEST])?);
+    whole(name).or_else(|| whole(without_game(name)?)).and_then(|place| CLUBS.get(place))
 }
 
-/// The place among [`CLUBS`] of the club that goes by a name without a doubleheader's game.
-pub(crate) fn place(name: &[u8]) -> Option<usize> {
-    NAMES.get(fold(name, &mut [0; LONGEST])?).copied()
+/// The place among [`CLUBS`] of the club that a folded name means.
+pub(crate) fn place(folded: &[u8]) -> Option<usize> {
+    NAMES.get(folded).copied()
 }
 
 fn folded_whole(name: &str) -> Vec<u8> {
