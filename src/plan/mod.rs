@@ -6,6 +6,7 @@ mod check;
 pub mod dropped_index;
 mod index;
 pub mod journal;
+mod migration;
 mod other;
 pub mod partitioned;
 pub mod role_setting;
@@ -217,6 +218,7 @@ fn look_at(item: &'static Item, context: &Context) -> Result<(Verdict, Option<Wo
         Action::MonitoringView => other::monitoring_view(item),
         Action::RoleSetting { role } => role_setting::look_at(item, role.as_deref()),
         Action::PartitionedTable { key, .. } => partitioned::look_at(item, key),
+        Action::Migration => migration::look_at(item),
         Action::DroppedIndex { .. } => Ok((Verdict::plain(State::Applied), None)),
     }
 }

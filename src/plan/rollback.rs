@@ -4,7 +4,7 @@
 use super::apply::{Outcome, run_before_deadline};
 use super::widen::Change as ColumnChange;
 use super::{
-    After, Context, JobRequest, dropped_index, journal, look_at, partitioned, plan, role_setting, script,
+    After, Context, JobRequest, dropped_index, journal, look_at, migration, partitioned, plan, role_setting, script,
 };
 use crate::catalog::{self, Relation};
 use crate::error::Result;
@@ -152,6 +152,7 @@ fn reversal(item: &'static Item, change: &journal::Change) -> Result<Reversal> {
         Action::MaterializedView { .. } => {
             Ok(Reversal::by(vec![format!("DROP MATERIALIZED VIEW {}", relation.quoted)]))
         }
+        Action::Migration => migration::reversal(item),
         Action::MonitoringView
         | Action::RoleSetting { .. }
         | Action::PartitionedTable { .. }

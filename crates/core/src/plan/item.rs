@@ -136,6 +136,9 @@ pub struct Index {
     pub keys: Vec<String>,
     /// Instead of `keys`: the relation that the indexed foreign key refers to.
     pub references: Option<Qualified>,
+    /// Where there is no such foreign key: the first of these columns that there is.
+    #[serde(default)]
+    pub or_first_of: Vec<String>,
     /// The predicate of a partial index, in SQL.
     pub predicate: Option<String>,
     /// Whether it is unique.
@@ -219,6 +222,8 @@ pub enum Action {
         /// The width of a partition.
         interval: String,
     },
+    /// What the migration needs of a table: triggers that note its changes, and columns that fit.
+    Migration,
     /// An unused index that was dropped; of the change log only.
     DroppedIndex {
         /// Its name.
@@ -240,6 +245,7 @@ impl Action {
             Self::MonitoringView => "monitoring_view",
             Self::RoleSetting { .. } => "role_setting",
             Self::PartitionedTable { .. } => "partitioned_table",
+            Self::Migration => "migration",
             Self::DroppedIndex { .. } => "dropped_index",
         }
     }
@@ -255,6 +261,7 @@ impl Action {
             | Self::PartitionedTable { key: object, .. }
             | Self::DroppedIndex { name: object } => Some(object),
             Self::RoleSetting { role } => role.as_deref(),
+            Self::Migration => Some("migration"),
             Self::View { .. } | Self::MaterializedView { .. } | Self::MonitoringView => None,
         }
     }
