@@ -234,7 +234,6 @@ fn score(fcinfo: pg_sys::FunctionCallInfo, rules: JsonbArgument<'_>, record: &Re
     site.numeric(score)
 }
 
-/// No issue depends on the rules, but rules that a score would refuse are refused here too.
 fn issues(
     fcinfo: pg_sys::FunctionCallInfo,
     rules: JsonbArgument<'_>,
@@ -242,8 +241,8 @@ fn issues(
 ) -> Option<KeptCodes> {
     // SAFETY: the function manager called us with it, and nothing else in this call asks for its call site.
     let site = unsafe { CallSite::of(fcinfo) };
-    site.rules(rules);
-    site.codes(record.issues().iter().map(Issue::code).collect())
+    let issues = record.issues(site.rules(rules));
+    site.codes(issues.iter().map(Issue::code).collect())
 }
 
 /// A number's whole hundredths, rounded down: thresholds are hundredths, so no comparison changes by it.
