@@ -38,6 +38,11 @@ fn migrate(client: &mut Client) {
     client.batch_execute("CALL groundskeeper.migrate_to_staging(batch_size => 1000)").unwrap();
 }
 
+/// Looks at everything again, failures that are not due included.
+fn sweep(client: &mut Client) {
+    client.batch_execute("CALL groundskeeper.migrate_to_staging(batch_size => 1000, sweep => true)").unwrap();
+}
+
 /// A client, and the messages that the server sends it.
 fn listening(db: &TestDb, role: &str) -> (Client, mpsc::Receiver<String>) {
     let (said, messages) = mpsc::channel();
