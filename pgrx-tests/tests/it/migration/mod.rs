@@ -4,6 +4,7 @@ mod again;
 mod crash;
 mod failing;
 mod fuzz;
+mod model;
 mod moved;
 mod must_show;
 mod rights;
