@@ -17,7 +17,7 @@ use super::installed;
 use steps::World;
 
 /// Steps of one run, and how many of them lie between two looks at everything.
-const STEPS: u32 = 200;
+const STEPS: u32 = 250;
 const LOOK_EVERY: u32 = 25;
 
 fn setting<T: FromStr<Err: Debug>>(name: &str) -> Option<T> {

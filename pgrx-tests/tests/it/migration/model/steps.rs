@@ -122,10 +122,12 @@ impl World {
         self.games[self.chance.below(self.games.len())].clone()
     }
 
-    /// Some rows of a raw table that nobody else holds.
+    /// Some rows of a raw table that nobody else holds. Who stages one holds its key.
     fn some(&mut self, raw: &str, most: usize) -> String {
         let (salt, rows) = (self.chance.next() % 1000, 1 + self.chance.below(most));
-        format!("SELECT id FROM {raw} ORDER BY md5(id::text || '{salt}') LIMIT {rows} FOR UPDATE SKIP LOCKED")
+        format!(
+            "SELECT id FROM {raw} ORDER BY md5(id::text || '{salt}') LIMIT {rows} FOR NO KEY UPDATE SKIP LOCKED"
+        )
     }
 
     fn insert(&mut self) -> String {
@@ -263,7 +265,7 @@ impl World {
             let (raw, staging) = (market.raw_table(), market.table());
             statements.push(format!(
                 "UPDATE {raw} SET game_external_id = '{other}'{touched}
-                  WHERE id IN (SELECT id FROM {raw} WHERE game_external_id = '{one}' FOR UPDATE SKIP LOCKED)"
+                  WHERE id IN (SELECT id FROM {raw} WHERE game_external_id = '{one}' FOR NO KEY UPDATE SKIP LOCKED)"
             ));
             statements.push(match self.shape_b {
                 true => format!("UPDATE staging.{staging} SET game_id = '{other}' WHERE game_id = '{one}'"),
