@@ -41,8 +41,7 @@ impl World {
     pub fn new(config: Config, shape_b: bool, seed: u64) -> Self {
         let client = connect(&config);
         let games = (0..12).map(|n| format!("game-{n}")).collect();
-        let chance = Chance::new(seed);
-        let (number, sweep_due) = (0, false);
+        let (chance, number, sweep_due) = (Chance::new(seed), 0, false);
         Self { config, client, late: None, chance, shape_b, seed, games, number, sweep_due, log: Vec::new() }
     }
 
@@ -82,8 +81,8 @@ impl World {
         if self.chance.percent(60) && self.late.is_some() {
             self.commit_late();
         }
-        let sweep = std::mem::take(&mut self.sweep_due);
-        let call = self.full_call(sweep);
+        let sweep_due = std::mem::take(&mut self.sweep_due);
+        let call = self.full_call(sweep_due);
         self.run(call);
         invariants::check(&mut self.client, self.shape_b);
         let before = invariants::versions(&mut self.client);
@@ -211,8 +210,7 @@ impl World {
     }
 
     fn renumber(&mut self) -> String {
-        let [one, other] = [self.a_game(), self.a_game()];
-        let far = 1_000_000 + self.fresh();
+        let ([one, other], far) = ([self.a_game(), self.a_game()], 1_000_000 + self.fresh());
         let number = |game: &str| format!("SELECT min(id) FROM staging.games WHERE external_id = '{game}'");
         match self.chance.below(3) {
             0 => format!("UPDATE staging.games SET id = {far} WHERE external_id = '{one}'"),
