@@ -98,6 +98,18 @@ impl Text {
     }
 }
 
+impl From<&str> for Text {
+    fn from(ascii: &str) -> Self {
+        Self(ascii.as_bytes().to_vec())
+    }
+}
+
+impl From<&[u8]> for Text {
+    fn from(bytes: &[u8]) -> Self {
+        Self(bytes.to_vec())
+    }
+}
+
 impl FromDatum for Text {
     unsafe fn from_polymorphic_datum(datum: pg_sys::Datum, is_null: bool, _: pg_sys::Oid) -> Option<Self> {
         if is_null {

@@ -5,7 +5,7 @@ use super::quality::Text;
 use super::regclass::{Regclass, existing};
 use crate::error::Failure;
 use crate::migration;
-use groundskeeper_core::migration::{Iso, iso, is_worth_another_try, roles};
+use groundskeeper_core::migration::{Iso, is_worth_another_try, iso, roles};
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
@@ -53,14 +53,14 @@ fn migration_step(run: Option<i64>, tries: Option<i32>) -> Result<bool, ErrorRep
 fn fail_migration(
     runs: Option<Vec<i64>>,
     code: Option<&str>,
-    error: Option<&str>,
+    error: Text<'_>,
     tries: Option<i32>,
 ) -> Result<bool, ErrorReport> {
-    let (runs, code, error) = (given(runs, "runs")?, given(code, "code")?, given(error, "error")?);
+    let (runs, code, error) = (given(runs, "runs")?, given(code, "code")?, given(error.bytes(), "error")?);
     if is_worth_another_try(code) && migration::may_wait(given(tries, "tries")?) {
         return Ok(true);
     }
-    migration::fail(&runs, error)?;
+    migration::fail(&runs, &error.into())?;
     Ok(false)
 }
 

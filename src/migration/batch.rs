@@ -202,8 +202,7 @@ impl Batch<'_> {
         let left = self.unstaged(&Rows::Ids(left))?;
         for (id, game) in self.missing_games(&left)? {
             let why = refused.get(&game).map_or("it was not written", String::as_str);
-            self.failed
-                .insert(id, ("game_not_staged".to_owned(), format!("game {}: {why}", game.shown())));
+            self.failed.insert(id, ("game_not_staged".to_owned(), format!("game {}: {why}", game.shown())));
         }
         self.fail_suppressed(&left);
         Ok(())
@@ -234,7 +233,8 @@ impl Batch<'_> {
 
     /// The rows that are not staged as they are, but for those that failed.
     fn unstaged(&self, rows: &Rows) -> Result<Vec<i64>> {
-        let absent = sql::rows(&self.shape.unstaged(rows.scope()), &rows.plain_args(), |row| required(row, 1))?;
+        let absent =
+            sql::rows(&self.shape.unstaged(rows.scope()), &rows.plain_args(), |row| required(row, 1))?;
         let left: HashSet<i64> = absent.into_iter().chain(self.kept_out.iter().copied()).collect();
         let mut left: Vec<i64> = left.into_iter().filter(|id| !self.failed.contains_key(id)).collect();
         left.sort_unstable();
@@ -246,7 +246,8 @@ impl Batch<'_> {
         let Some(query) = self.shape.missing_games().filter(|_| !ids.is_empty()) else {
             return Ok(HashMap::new());
         };
-        let games = sql::rows(&query, &[ids.to_vec().into()], |row| Ok((required(row, 1)?, required(row, 2)?)))?;
+        let games =
+            sql::rows(&query, &[ids.to_vec().into()], |row| Ok((required(row, 1)?, required(row, 2)?)))?;
         Ok(games.into_iter().collect())
     }
 }

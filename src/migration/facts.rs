@@ -2,7 +2,7 @@
 
 use crate::error::{Failure, Result};
 use crate::extension::as_owner;
-use crate::settings;
+use crate::settings::{self, pinned};
 use crate::sql::{self, Text, required};
 use groundskeeper_core::migration::{
     self, Capture, Column, ColumnNames, Facts, GAMES, Games, Market, Misfit, Shape, Source, Table,
@@ -28,7 +28,8 @@ pub struct Deployment {
 impl Deployment {
     /// Looks it up.
     pub fn load() -> Result<Self> {
-        let tables = tables()?;
+        // Types are compared by what PostgreSQL calls them.
+        let tables = pinned(&[(c"quote_all_identifiers", c"off")], tables)?;
         let configured = as_owner(|| {
             sql::first(
                 "SELECT r.rules, n.naming, c.columns, pg_catalog.md5(pg_catalog.concat_ws(' ', n.naming, c.columns, $1))
@@ -45,19 +46,16 @@ impl Deployment {
                 },
             )
         })?;
-        let (rules, naming, columns, mapping) = configured.ok_or_else(|| Failure::internal("no configuration"))?;
+        let (rules, naming, columns, mapping) =
+            configured.ok_or_else(|| Failure::internal("no configuration"))?;
         let names = serde_json::from_str(&columns).map_err(|error| Failure::internal(error.to_string()))?;
         let zone = settings::timezone();
         Ok(Self { tables, names: ColumnNames::new(names), rules, naming, mapping, zone })
     }
 
     fn table(&self, name: &str) -> Table {
-        let absent = || Table {
-            name: name.to_owned(),
-            columns: Vec::new(),
-            status_check: None,
-            rewrites_rows: false,
-        };
+        let absent =
+            || Table { name: name.to_owned(), columns: Vec::new(), status_check: None, rewrites_rows: false };
         self.tables.get(name).cloned().unwrap_or_else(absent)
     }
 
@@ -87,14 +85,17 @@ impl Deployment {
     /// it can have none otherwise.
     pub fn capture(&self, relation: &Qualified) -> std::result::Result<(Capture, Facts), String> {
         let (schema, name) = (relation.schema.as_str(), relation.name.as_str());
-        let list = |misfits: Vec<Misfit>| misfits.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+        let list =
+            |misfits: Vec<Misfit>| misfits.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
         if relation.to_string() == GAMES {
             let table = self.table(GAMES);
-            let unscored = |misfits: Vec<Misfit>| misfits.into_iter().filter(|m| !m.planned).collect::<Vec<_>>();
-            let games = match migration::fit_games(&Table { columns: scored(table.columns), ..table }, &self.names) {
-                Ok(games) => games,
-                Err(misfits) => return Err(list(unscored(misfits))),
-            };
+            let unscored =
+                |misfits: Vec<Misfit>| misfits.into_iter().filter(|m| !m.planned).collect::<Vec<_>>();
+            let games =
+                match migration::fit_games(&Table { columns: scored(table.columns), ..table }, &self.names) {
+                    Ok(games) => games,
+                    Err(misfits) => return Err(list(unscored(misfits))),
+                };
             let name_of = |found: &migration::Found| found.name.clone();
             let facts = Facts {
                 teams: games.sides.iter().map(name_of).collect(),

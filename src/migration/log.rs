@@ -2,13 +2,22 @@
 
 use crate::error::Result;
 use crate::extension::as_owner;
-use crate::sql::{self, required};
+use crate::sql::{self, Text, required};
 use crate::subtransaction::isolated;
 use pgrx::prelude::*;
 
+/// Whether the log may have the run already: as deployed it has no index that would tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Entry {
+    /// It has not.
+    New,
+    /// It has, unless it could not be written.
+    Known,
+}
+
 /// Writes how the run stands into `public.pipeline_execution_log`. That the log cannot be written is no reason not
 /// to migrate: it is said, and our own table has it all.
-pub fn write(run: i64) -> Result<()> {
+pub fn write(run: i64, known: Entry) -> Result<()> {
     let there = sql::first(
         "SELECT pg_catalog.to_regclass('public.pipeline_execution_log') IS NOT NULL",
         &[],
@@ -27,24 +36,22 @@ pub fn write(run: i64) -> Result<()> {
                         'metadata', metadata || pg_catalog.jsonb_build_object('run_id', run_id))::pg_catalog.text
                FROM groundskeeper.migration_runs WHERE run_id = $1",
             &[run.into()],
-            |row| required::<String>(row, 1),
+            |row| required::<Text>(row, 1),
         )
     })?
     else {
         return Ok(());
     };
     let written = isolated(|| {
-        let updated = sql::affected(
+        let update =
             "UPDATE public.pipeline_execution_log l
                 SET records_processed = n.records_processed, records_successful = n.records_successful,
                     records_failed = n.records_failed, end_time = n.end_time, status = n.status,
                     error_message = n.error_message, metadata = n.metadata
                FROM pg_catalog.jsonb_populate_record(NULL::public.pipeline_execution_log, $1::pg_catalog.jsonb) n
               WHERE l.execution_id = n.execution_id AND l.pipeline_stage = n.pipeline_stage
-                AND l.source_table = n.source_table",
-            &[entry.as_str().into()],
-        )?;
-        if updated > 0 {
+                AND l.source_table = n.source_table";
+        if known == Entry::Known && sql::affected(update, &[entry.clone().into()])? > 0 {
             return Ok(());
         }
         sql::run(
@@ -54,7 +61,7 @@ pub fn write(run: i64) -> Result<()> {
              SELECT n.execution_id, n.pipeline_stage, n.source_table, n.target_table, n.records_processed,
                     n.records_successful, n.records_failed, n.start_time, n.end_time, n.status, n.error_message, n.metadata
                FROM pg_catalog.jsonb_populate_record(NULL::public.pipeline_execution_log, $1::pg_catalog.jsonb) n",
-            &[entry.as_str().into()],
+            &[entry.clone().into()],
         )
     });
     if let Err(failure) = written

@@ -11,16 +11,17 @@ mod notes;
 mod rescore;
 mod run;
 
-pub use facts::{Deployment, noted_as};
 use facts::captured;
+pub use facts::{Deployment, noted_as};
 pub use rescore::{enqueue as enqueue_rescore, rescore};
 
 use crate::error::{Failure, Result};
 use crate::settings;
-use crate::sql::{self, required};
+use crate::sql::{self, Text, required};
 use batch::{Rows, Tally};
 use groundskeeper_core::migration::{self, GAMES, Market, Misfit, Shape};
 use lock::Lock;
+use log::Entry;
 use pgrx::prelude::*;
 use run::{Phase, Run};
 use std::ops::RangeInclusive;
@@ -60,7 +61,11 @@ pub fn start(bet_type: Option<&str>, batch_size: i32, sweep: bool) -> Result<Vec
         }
         let begin = |phase| run::begin(execution, *market, batch_size.into(), phase);
         match fit {
-            Err(misfits) => finish(begin(Phase::Retry)?, Some(&facts::unfit(misfits).one_line()))?,
+            Err(misfits) => finish(
+                begin(Phase::Retry)?,
+                Some(facts::unfit(misfits).one_line().as_str().into()),
+                Entry::New,
+            )?,
             Ok(shape) => {
                 refuse_lowest_id(shape)?;
                 let captured = captured.contains(market) && !overflowed;
@@ -68,10 +73,10 @@ pub fn start(bet_type: Option<&str>, batch_size: i32, sweep: bool) -> Result<Vec
                 let first = if runs.is_empty() { Phase::Games } else { Phase::Rows };
                 let run = begin(first)?;
                 if notes::pending(*market)? {
-                    log::write(run)?;
+                    log::write(run, Entry::New)?;
                     runs.push(run);
                 } else {
-                    finish(run, None)?;
+                    finish(run, None, Entry::New)?;
                 }
             }
         }
@@ -81,7 +86,8 @@ pub fn start(bet_type: Option<&str>, batch_size: i32, sweep: bool) -> Result<Vec
 
 /// An error where none of the markets fits; else one warning for all of what does not.
 fn refuse_or_warn(fits: &[(Market, std::result::Result<Shape, Vec<Misfit>>)]) -> Result<()> {
-    let misfits: Vec<Misfit> = fits.iter().filter_map(|(_, fit)| fit.as_ref().err()).flatten().cloned().collect();
+    let misfits: Vec<Misfit> =
+        fits.iter().filter_map(|(_, fit)| fit.as_ref().err()).flatten().cloned().collect();
     if misfits.is_empty() {
         return Ok(());
     }
@@ -91,7 +97,12 @@ fn refuse_or_warn(fits: &[(Market, std::result::Result<Shape, Vec<Misfit>>)]) ->
     }
     // The message of a warning is all that some clients show.
     let detail = unfit.detail.unwrap_or_default();
-    ereport!(WARNING, unfit.code, format!("the migration does not fit all markets: {}", detail.trim_end_matches('.')), unfit.hint.unwrap_or_default());
+    ereport!(
+        WARNING,
+        unfit.code,
+        format!("the migration does not fit all markets: {}", detail.trim_end_matches('.')),
+        unfit.hint.unwrap_or_default()
+    );
     Ok(())
 }
 
@@ -100,19 +111,20 @@ fn is_free(market: Market) -> Result<bool> {
     let (live, dead) =
         if Lock::Market(market).try_take() { run::interrupted(market)? } else { (true, Vec::new()) };
     if !live {
-        dead.into_iter().try_for_each(|run| finish(run, Some("interrupted")))?;
+        dead.into_iter().try_for_each(|run| finish(run, Some("interrupted".into()), Entry::Known))?;
     }
     Ok(!live)
 }
 
-fn finish(run: i64, error: Option<&str>) -> Result<()> {
+fn finish(run: i64, error: Option<Text>, known: Entry) -> Result<()> {
     run::end(run, error)?;
-    log::write(run)
+    log::write(run, known)
 }
 
 /// The markets whose changes are noted; the others are said, as each run looks at all of their rows.
 fn captured_markets(shapes: &[&Shape]) -> Result<Vec<Market>> {
-    let relations: Vec<String> = shapes.iter().map(|shape| shape.market.raw()).chain([GAMES.to_owned()]).collect();
+    let relations: Vec<String> =
+        shapes.iter().map(|shape| shape.market.raw()).chain([GAMES.to_owned()]).collect();
     let captured = captured(&relations)?;
     let missing: Vec<String> = relations.into_iter().filter(|name| !captured.contains(name)).collect();
     if !missing.is_empty() {
@@ -253,7 +265,7 @@ pub fn step(run: i64) -> Result<bool> {
     if !more {
         settings::set_for_transaction(&[(c"synchronous_commit", &durable)]);
         notes::completed(&shape)?;
-        finish(run.id, None)?;
+        finish(run.id, None, Entry::Known)?;
     }
     Ok(more)
 }
@@ -368,10 +380,10 @@ fn add(run: &mut Run, tally: &Tally) {
 }
 
 /// Ends the runs of an execution whose step raised an error.
-pub fn fail(runs: &[i64], error: &str) -> Result<()> {
+pub fn fail(runs: &[i64], error: &Text) -> Result<()> {
     for id in runs {
         if let Some(run) = run::load(*id)? {
-            finish(run.id, Some(error))?;
+            finish(run.id, Some(error.clone()), Entry::Known)?;
         }
     }
     Ok(())

@@ -124,16 +124,16 @@ fn files(tables: &[&str]) -> Result<String> {
 /// Begins anew where more was to be noted than there is room for: whatever was left out is among everything.
 pub fn overflowed() -> Result<bool> {
     as_owner(|| {
-        let bytes = sql::first(
-            "SELECT pg_catalog.pg_relation_size('groundskeeper.migration_notes')",
-            &[],
-            |row| required::<i64>(row, 1),
-        )?;
+        let bytes =
+            sql::first("SELECT pg_catalog.pg_relation_size('groundskeeper.migration_notes')", &[], |row| {
+                required::<i64>(row, 1)
+            })?;
         if bytes.unwrap_or(0) <= MOST_BYTES {
             return Ok(false);
         }
         // Writers hold it for a moment only; where one does longer, the next run tries again.
-        let emptied = crate::subtransaction::isolated(|| sql::run("TRUNCATE groundskeeper.migration_notes", &[]));
+        let emptied =
+            crate::subtransaction::isolated(|| sql::run("TRUNCATE groundskeeper.migration_notes", &[]));
         match emptied {
             Ok(()) => Ok(true),
             Err(failure) if failure.is_lock_not_available() => Ok(true),

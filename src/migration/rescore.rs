@@ -1,8 +1,8 @@
 //! Scoring staged rows anew, as a job.
 
 use super::batch::Rows;
-use super::lock::Lock;
 use super::facts::Deployment;
+use super::lock::Lock;
 use super::{games, prepare_transaction};
 use crate::catalog;
 use crate::error::{Failure, Result};

@@ -3,7 +3,7 @@
 use super::games;
 use crate::error::{Failure, Result};
 use crate::extension::{as_owner, home};
-use crate::sql::{self, required};
+use crate::sql::{self, Text, required};
 use groundskeeper_core::migration::Market;
 
 /// What a run does next.
@@ -82,7 +82,7 @@ pub fn interrupted(market: Market) -> Result<(bool, Vec<i64>)> {
 }
 
 /// Writes down how a run ended.
-pub fn end(run: i64, error: Option<&str>) -> Result<()> {
+pub fn end(run: i64, error: Option<Text>) -> Result<()> {
     as_owner(|| {
         sql::run(
             "UPDATE groundskeeper.migration_runs

@@ -27,7 +27,10 @@ pub fn look_at(item: &Item) -> Result<(Verdict, Option<Work>)> {
         return Ok((Verdict::because(State::Blocked, format!("the migration does not fit: {unfit}")), None));
     }
     let Some(relation) = catalog::relation(&item.relation)? else {
-        return Ok((Verdict::because(State::Blocked, format!("relation {} does not exist", item.relation)), None));
+        return Ok((
+            Verdict::because(State::Blocked, format!("relation {} does not exist", item.relation)),
+            None,
+        ));
     };
     let work = Work {
         inline: capture.statements(&facts, &relation.owner),

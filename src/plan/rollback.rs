@@ -4,7 +4,8 @@
 use super::apply::{Outcome, run_before_deadline};
 use super::widen::Change as ColumnChange;
 use super::{
-    After, Context, JobRequest, dropped_index, journal, look_at, migration, partitioned, plan, role_setting, script,
+    After, Context, JobRequest, dropped_index, journal, look_at, migration, partitioned, plan, role_setting,
+    script,
 };
 use crate::catalog::{self, Relation};
 use crate::error::Result;

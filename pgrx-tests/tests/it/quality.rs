@@ -92,7 +92,7 @@ fn each_issue_has_its_code() {
         ),
         ("total_quality_issues('b', 'g', 0, 100, -100, 's', '{}', NULL, NULL)", "{}"),
         ("moneyline_quality_issues('b', 'g', 105, 105, 's', '{}', NULL, NULL)", "{}"),
-        ("moneyline_quality_issues('b', 'g', -166, -167, 's', '{}', NULL, NULL)", "{implausible_market}"),
+        ("moneyline_quality_issues('b', 'g', -167, -167, 's', '{}', NULL, NULL)", "{implausible_market}"),
         (
             "total_quality_issues('b', 'g', 8.5, 2147483647, 2147483647, 's', '{}', NULL, NULL)",
             "{implausible_market}",

@@ -292,12 +292,16 @@ mod tests {
 
     #[test]
     fn a_configured_name_goes_before_the_plans() {
-        let names = ColumnNames::new(vec![("raw_data.t".into(), "spread_odds".into(), "the \"odds\"".into())]);
+        let names =
+            ColumnNames::new(vec![("raw_data.t".into(), "spread_odds".into(), "the \"odds\"".into())]);
         let mut look = Inspection::new(&names);
         let both = table(&[("spread_odds", "integer"), ("the \"odds\"", "bigint")]);
         let found = look.column(&both, &["spread_odds"], Family::Integer).unwrap();
         assert_eq!((found.quoted.as_str(), found.type_name.as_str()), ("\"the \"\"odds\"\"\"", "bigint"));
-        assert_eq!(look.column(&table(&[("spread_odds", "integer")]), &["spread_odds"], Family::Integer), None);
+        assert_eq!(
+            look.column(&table(&[("spread_odds", "integer")]), &["spread_odds"], Family::Integer),
+            None
+        );
         assert_eq!(look.misfits[0].to_string(), "raw_data.t.the \"odds\" does not exist");
     }
 

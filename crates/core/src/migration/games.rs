@@ -8,7 +8,8 @@ use super::statement::{BLANKS, NAMING, RULES, club, given, in_words};
 const START_KEYS: [&str; 4] = ["date", "commence_time", "start_time", "game_datetime"];
 
 /// What an ISO 8601 moment begins with; a date alone tells no time.
-const MOMENT: &str = r"'^\s*[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}'";
+const MOMENT: &str =
+    r"'^\s*[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])[Tt ]([01][0-9]|2[0-3]):[0-5][0-9]'";
 
 /// Games whose facts somebody else corrected are named by `$4` (teams) and `$5` (time); the plan's zone is `$3`.
 const ZONE: &str = "$3::pg_catalog.text";
@@ -23,7 +24,10 @@ impl Source {
     fn start(&self) -> String {
         let mut ways = Vec::new();
         if let Start::Column(found) = &self.start {
-            ways.push(format!("pg_catalog.to_char(r.{}::pg_catalog.timestamptz, 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')", found.quoted));
+            ways.push(format!(
+                "pg_catalog.to_char(r.{}::pg_catalog.timestamptz, 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')",
+                found.quoted
+            ));
         }
         if let Some(payload) = &self.payload {
             let configured = match &self.start {
@@ -46,16 +50,22 @@ impl Source {
                 each.join(", ")
             ));
         }
-        if ways.is_empty() { "NULL::pg_catalog.text".to_owned() } else { format!("COALESCE({})", ways.join(", ")) }
+        if ways.is_empty() {
+            "NULL::pg_catalog.text".to_owned()
+        } else {
+            format!("COALESCE({})", ways.join(", "))
+        }
     }
 
     /// The home team and the visitors, and whether the record says so itself: where it names favorite and underdog
     /// alone, the sign of the home side's line tells.
     fn matchup(&self) -> [String; 3] {
         match (&self.sides, &self.pair, &self.line) {
-            (Some([home, away]), ..) => {
-                [format!("r.{}::pg_catalog.text", home.quoted), format!("r.{}::pg_catalog.text", away.quoted), "true".into()]
-            }
+            (Some([home, away]), ..) => [
+                format!("r.{}::pg_catalog.text", home.quoted),
+                format!("r.{}::pg_catalog.text", away.quoted),
+                "true".into(),
+            ],
             (None, Some([favorite, underdog]), Some(line)) => {
                 let by_sign = |negative: &str, positive: &str| {
                     format!(
@@ -119,15 +129,21 @@ fn told(sources: &[Source], touched: Option<&str>) -> String {
 fn matchups() -> String {
     format!(
         "named AS (
-             SELECT n.*, pg_catalog.num_nonnulls(n.home_code, n.away_code) AS known
-               FROM (SELECT external_id, sure, records, collected_at, {home} AS home, {away} AS away,
-                            {home_code} AS home_code, {away_code} AS away_code
-                       FROM seen WHERE part = 'teams' AND (home ~ {BLANKS} OR away ~ {BLANKS})) n),
+             -- however each source spells them
+             SELECT n.external_id, n.sure, n.home_code, n.away_code, n.home_key, n.away_key, pg_catalog.min(n.home) AS home,
+                    pg_catalog.min(n.away) AS away, pg_catalog.sum(n.records) AS records,
+                    pg_catalog.max(n.collected_at) AS collected_at, pg_catalog.num_nonnulls(n.home_code, n.away_code) AS known
+               FROM (SELECT s.*, COALESCE(s.home_code, pg_catalog.lower(s.home)) AS home_key,
+                            COALESCE(s.away_code, pg_catalog.lower(s.away)) AS away_key
+                       FROM (SELECT external_id, sure, records, collected_at, {home} AS home, {away} AS away,
+                                    {home_code} AS home_code, {away_code} AS away_code
+                               FROM seen WHERE part = 'teams' AND (home ~ {BLANKS} OR away ~ {BLANKS})) s) n
+              GROUP BY n.external_id, n.sure, n.home_code, n.away_code, n.home_key, n.away_key),
          chosen AS (
              SELECT DISTINCT ON (external_id) external_id, home_code, away_code,
                     COALESCE(home_code, home) AS home, COALESCE(away_code, away) AS away
                FROM named
-              WHERE COALESCE(home_code, pg_catalog.lower(home)) IS DISTINCT FROM COALESCE(away_code, pg_catalog.lower(away))
+              WHERE home_key IS DISTINCT FROM away_key
               ORDER BY external_id, known DESC, sure DESC, collected_at DESC NULLS LAST, records DESC, home, away),
          disputed AS (
              SELECT n.external_id,
@@ -146,7 +162,8 @@ fn matchups() -> String {
 /// What a game is by what is told of it.
 fn game(words: Words) -> String {
     let status = format!("groundskeeper.game_validation_status(books, records, {RULES})");
-    let status = format!("CASE WHEN disputed AND {status} = 'validated' THEN 'needs_review' ELSE {status} END");
+    let status =
+        format!("CASE WHEN disputed AND {status} = 'validated' THEN 'needs_review' ELSE {status} END");
     format!(
         "started AS (
              SELECT DISTINCT ON (external_id) external_id, at
@@ -193,7 +210,8 @@ impl Games {
         let date = format!("g.{}", self.game_date.quoted);
         let time = self.game_time.as_ref().map(|found| format!("g.{}", found.quoted));
         let columns = self.compared();
-        let known = self.game_datetime.as_ref().map(|found| format!("g.{}::pg_catalog.timestamptz", found.quoted));
+        let known =
+            self.game_datetime.as_ref().map(|found| format!("g.{}::pg_catalog.timestamptz", found.quoted));
         let at = known.map_or_else(
             || "NULL::pg_catalog.timestamptz".to_owned(),
             |known| {
@@ -333,9 +351,12 @@ mod tests {
 
     #[test]
     fn a_payloads_keys_are_looked_for_the_configured_one_first() {
-        let names = ColumnNames::new(vec![("raw_data.spreads_raw".into(), "start_time".into(), "it's on".into())]);
+        let names =
+            ColumnNames::new(vec![("raw_data.spreads_raw".into(), "start_time".into(), "it's on".into())]);
         let shape = shape_of_spreads(&names);
         let statement = games(std::slice::from_ref(&shape.raw.tells), &shape.games, None);
-        assert!(statement.contains("ARRAY['it''s on', 'date', 'commence_time', 'start_time', 'game_datetime']"));
+        assert!(
+            statement.contains("ARRAY['it''s on', 'date', 'commence_time', 'start_time', 'game_datetime']")
+        );
     }
 }

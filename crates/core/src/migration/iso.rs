@@ -67,7 +67,15 @@ mod tests {
 
     #[test]
     fn what_tells_no_time_of_day_or_none_that_there_is_tells_nothing() {
-        for text in ["", "2025-06-14", "2025-13-14T02:10:00Z", "2025-06-14T25:10:00Z", "tomorrow", "20250614T021000Z", "1749867000"] {
+        for text in [
+            "",
+            "2025-06-14",
+            "2025-13-14T02:10:00Z",
+            "2025-06-14T25:10:00Z",
+            "tomorrow",
+            "20250614T021000Z",
+            "1749867000",
+        ] {
             assert_eq!(iso(text), None, "{text}");
         }
     }

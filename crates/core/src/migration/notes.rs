@@ -28,16 +28,31 @@ type Trigger = (&'static str, &'static str);
 
 const RAW_TRIGGERS: [Trigger; 4] = [
     ("groundskeeper_note_insert", "AFTER INSERT ON {table} REFERENCING NEW TABLE AS now FOR EACH STATEMENT"),
-    ("groundskeeper_note_update", "AFTER UPDATE ON {table} REFERENCING OLD TABLE AS before NEW TABLE AS now FOR EACH STATEMENT"),
-    ("groundskeeper_note_delete", "AFTER DELETE ON {table} REFERENCING OLD TABLE AS before FOR EACH STATEMENT"),
+    (
+        "groundskeeper_note_update",
+        "AFTER UPDATE ON {table} REFERENCING OLD TABLE AS before NEW TABLE AS now FOR EACH STATEMENT",
+    ),
+    (
+        "groundskeeper_note_delete",
+        "AFTER DELETE ON {table} REFERENCING OLD TABLE AS before FOR EACH STATEMENT",
+    ),
     ("groundskeeper_note_truncate", "AFTER TRUNCATE ON {table} FOR EACH STATEMENT"),
 ];
 
 /// What we write ourselves is no news. A condition on columns would keep their owner from altering them.
 const GAME_TRIGGERS: [Trigger; 4] = [
-    ("groundskeeper_note_insert", "AFTER INSERT ON {table} REFERENCING NEW TABLE AS now FOR EACH STATEMENT WHEN ({not_ours})"),
-    ("groundskeeper_note_update", "AFTER UPDATE ON {table} REFERENCING OLD TABLE AS before NEW TABLE AS now FOR EACH STATEMENT WHEN ({not_ours})"),
-    ("groundskeeper_note_delete", "AFTER DELETE ON {table} REFERENCING OLD TABLE AS before FOR EACH STATEMENT WHEN ({not_ours})"),
+    (
+        "groundskeeper_note_insert",
+        "AFTER INSERT ON {table} REFERENCING NEW TABLE AS now FOR EACH STATEMENT WHEN ({not_ours})",
+    ),
+    (
+        "groundskeeper_note_update",
+        "AFTER UPDATE ON {table} REFERENCING OLD TABLE AS before NEW TABLE AS now FOR EACH STATEMENT WHEN ({not_ours})",
+    ),
+    (
+        "groundskeeper_note_delete",
+        "AFTER DELETE ON {table} REFERENCING OLD TABLE AS before FOR EACH STATEMENT WHEN ({not_ours})",
+    ),
     ("groundskeeper_note_truncate", "AFTER TRUNCATE ON {table} FOR EACH STATEMENT"),
 ];
 
@@ -100,7 +115,8 @@ impl Capture {
             self.quoted_function(),
             self.body(facts)
         );
-        let (table, triggers) = (self.quoted_table(), if self.is_of_games() { GAME_TRIGGERS } else { RAW_TRIGGERS });
+        let (table, triggers) =
+            (self.quoted_table(), if self.is_of_games() { GAME_TRIGGERS } else { RAW_TRIGGERS });
         let make = |(name, definition): Trigger| {
             let definition = definition.replace("{table}", &table).replace("{not_ours}", NOT_OURS);
             [
@@ -196,7 +212,11 @@ END",
                 "SELECT d.game FROM (({before} EXCEPT {now}) UNION ALL ({now} EXCEPT {before})) d WHERE d.game IS NOT NULL"
             )
         };
-        let facts = [("'{}'", vec![self.id.clone()]), ("'{teams}'", facts.teams.clone()), ("'{time}'", facts.time.clone())];
+        let facts = [
+            ("'{}'", vec![self.id.clone()]),
+            ("'{teams}'", facts.teams.clone()),
+            ("'{time}'", facts.time.clone()),
+        ];
         let notes: Vec<String> = facts
             .iter()
             .filter(|(_, columns)| !columns.is_empty())

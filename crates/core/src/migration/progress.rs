@@ -11,8 +11,10 @@ pub fn rewritten(before: &str, after: &str, tables: usize) -> bool {
         pairs.map(|(oid, file)| (oid.to_owned(), file.to_owned())).collect()
     };
     let (before, after) = (read(before), read(after));
-    let same_tables = before.iter().take(tables).map(|(oid, _)| oid).eq(after.iter().take(tables).map(|(oid, _)| oid));
-    !same_tables || before.iter().any(|(oid, file)| after.iter().any(|(other, now)| other == oid && now != file))
+    let same_tables =
+        before.iter().take(tables).map(|(oid, _)| oid).eq(after.iter().take(tables).map(|(oid, _)| oid));
+    !same_tables
+        || before.iter().any(|(oid, file)| after.iter().any(|(other, now)| other == oid && now != file))
 }
 
 /// How long to wait before the next try of a batch that gave way to somebody else; nothing when it has been tried

@@ -210,8 +210,7 @@ fn raw_columns(look: &mut Inspection, market: Market, raw: &Table, names: &Colum
     let created_at = look.column(raw, &["created_at"], Family::Time);
     let updated_at = look.column(raw, &["updated_at"], Family::Time);
     let tells = source_columns(look, market, raw, names);
-    let odds: Vec<_> =
-        market.odds().iter().map(|roles| look.column(raw, roles, Family::Integer)).collect();
+    let odds: Vec<_> = market.odds().iter().map(|roles| look.column(raw, roles, Family::Integer)).collect();
     if market.line().is_some() && tells.as_ref().is_some_and(|tells| tells.line.is_none()) {
         look.column(raw, market.line()?, Family::Number);
     }
@@ -220,7 +219,16 @@ fn raw_columns(look: &mut Inspection, market: Market, raw: &Table, names: &Colum
     }
     let odds = odds.into_iter().collect::<Option<_>>()?;
     let (id, source, payload, book_id) = (id?, source?, payload?, book_id?);
-    Some(Raw { id, source, payload, book_id, odds, created_at: created_at?, updated_at: updated_at?, tells: tells? })
+    Some(Raw {
+        id,
+        source,
+        payload,
+        book_id,
+        odds,
+        created_at: created_at?,
+        updated_at: updated_at?,
+        tells: tells?,
+    })
 }
 
 /// The roles of the home team and the visitors in raw tables.
@@ -254,7 +262,9 @@ fn both(look: &mut Inspection, table: &Table, roles: [&str; 2]) -> Option<[Found
 fn staging_columns(look: &mut Inspection, market: Market, staging: &Table) -> Option<Staging> {
     let raw_id = look.column(staging, &["raw_id", market.own_raw_id()], Family::Integer);
     let is_text = |name: &str| {
-        staging.column(name).is_some_and(|c| c.type_name == "text" || c.type_name.starts_with("character varying"))
+        staging
+            .column(name)
+            .is_some_and(|c| c.type_name == "text" || c.type_name.starts_with("character varying"))
     };
     let by_external_id = look.name(staging, "game_id").is_some_and(is_text);
     let game = if by_external_id { Family::Text } else { Family::Integer };
@@ -396,14 +406,18 @@ pub fn roles(relation: &str) -> Option<Vec<&'static str>> {
         let frame = ["id", "source", "game_external_id", "sportsbook_id", "sportsbook_name", "raw_data"];
         let moments = ["collected_at", "game_date", "created_at", "updated_at", "start_time"];
         let teams = SIDES.into_iter().chain(["favorite_team", "underdog_team"]);
-        return Some(frame.into_iter().chain(moments).chain(teams).chain(odds(market)).chain(line(market)).collect());
+        return Some(
+            frame.into_iter().chain(moments).chain(teams).chain(odds(market)).chain(line(market)).collect(),
+        );
     }
     if let Some(market) = by_market(Market::staging) {
         let frame = ["raw_id", "game_id", "sportsbook_id", "sportsbook_name", "home_team_normalized"];
         let teams = ["away_team_normalized", "favorite_team_normalized", "underdog_team_normalized"];
         let rest =
             ["data_quality_score", "validation_status", "validation_errors", "processed_at", "updated_at"];
-        return Some(frame.into_iter().chain(teams).chain(rest).chain(odds(market)).chain(line(market)).collect());
+        return Some(
+            frame.into_iter().chain(teams).chain(rest).chain(odds(market)).chain(line(market)).collect(),
+        );
     }
     (relation == GAMES).then(|| {
         vec![

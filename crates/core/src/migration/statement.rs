@@ -47,11 +47,11 @@ pub(super) fn given(name: &str) -> String {
     format!("CASE WHEN {name} ~ {BLANKS} THEN {name}::pg_catalog.text END")
 }
 
-/// The raw row's version: its moment of change, or the best that it has.
-fn version(raw: &Raw) -> String {
+/// The moment that a staged row is given: the raw row's own, or where there must be one, the best that it has.
+fn version(raw: &Raw, must_be: bool) -> String {
     let moments = [&raw.updated_at, &raw.created_at, &raw.tells.collected_at];
     let moments = moments.map(|found| format!("r.{}::pg_catalog.timestamptz", found.quoted));
-    format!("COALESCE({})", moments.join(", "))
+    if must_be { format!("COALESCE({})", moments.join(", ")) } else { moments[0].clone() }
 }
 
 /// A team of a record: where its name stands, and under which alias it is handed on.
@@ -146,7 +146,8 @@ impl Shape {
         let teams = tells.teams();
         let mut conditions = Vec::new();
         if !teams.is_empty() {
-            let unknown = teams.iter().map(|t| format!("x.{0}_given IS NOT NULL AND x.{0}_code IS NULL", t.alias));
+            let unknown =
+                teams.iter().map(|t| format!("x.{0}_given IS NOT NULL AND x.{0}_code IS NULL", t.alias));
             conditions.push(("unknown_team", unknown.collect::<Vec<_>>().join(" OR ")));
         }
         if tells.sides.is_some() {
@@ -156,7 +157,10 @@ impl Shape {
                 "conflicting_teams",
                 format!("x.home_code = x.away_code OR {differs} AND ({swapped}) IS NOT TRUE"),
             ));
-            conditions.push(("swapped_sides", format!("x.home_code <> x.away_code IS NOT FALSE AND {differs} AND {swapped}")));
+            conditions.push((
+                "swapped_sides",
+                format!("x.home_code <> x.away_code IS NOT FALSE AND {differs} AND {swapped}"),
+            ));
         } else if tells.pair.is_some() {
             let strange = ["favorite", "underdog"]
                 .map(|team| format!("x.{team}_code <> x.game_home AND x.{team}_code <> x.game_away"));
@@ -182,11 +186,22 @@ impl Shape {
         let passed: String = values.iter().map(|v| format!(", x.{}", v.alias)).collect();
         let teams: String =
             self.teams().iter().map(|v| format!(", {} AS {}", v.expression, v.alias)).collect();
-        let names: String = raw.tells.teams().iter().map(|team| {
-            let name = format!("r.{}", team.column.quoted);
-            format!(", {} AS {alias}_code, {} AS {alias}_given", club(&name), given(&name), alias = team.alias)
-        }).collect();
-        let line = raw.tells.line.as_ref().map(|line| format!(", r.{}::pg_catalog.numeric AS line", line.quoted));
+        let names: String = raw
+            .tells
+            .teams()
+            .iter()
+            .map(|team| {
+                let name = format!("r.{}", team.column.quoted);
+                format!(
+                    ", {} AS {alias}_code, {} AS {alias}_given",
+                    club(&name),
+                    given(&name),
+                    alias = team.alias
+                )
+            })
+            .collect();
+        let line =
+            raw.tells.line.as_ref().map(|line| format!(", r.{}::pg_catalog.numeric AS line", line.quoted));
         let conditions = self.conditions();
         let none = conditions.iter().map(|(_, holds)| format!("({holds}) IS NOT TRUE"));
         let none: Vec<String> = none.collect();
@@ -202,7 +217,8 @@ impl Shape {
             )
         };
         let game_id = if staging.by_external_id { given(&format!("r.{game}")) } else { "g.id".to_owned() };
-        let status = in_words(staging.words, &format!("groundskeeper.validation_status(y.score, y.issues, {RULES})"));
+        let status =
+            in_words(staging.words, &format!("groundskeeper.validation_status(y.score, y.issues, {RULES})"));
         format!(
             "SELECT y.*, {status} AS status,
                     CASE WHEN pg_catalog.cardinality(y.issues) > 0 THEN pg_catalog.to_jsonb(y.issues) END AS errors
@@ -217,7 +233,7 @@ impl Shape {
                              OFFSET 0) x
                      OFFSET 0) y",
             score_type = staging.score.type_name,
-            version = version(raw),
+            version = version(raw, staging.updated_at.not_null),
             line = line.unwrap_or_default(),
             table = self.market.raw(),
             games = self.game_of("r"),
@@ -245,10 +261,15 @@ impl Shape {
     /// The staging columns but for the raw row's number, each with its expression over a record `y`.
     fn columns(&self) -> Vec<(&Found, String)> {
         let staging = &self.staging;
-        let taken = self.values().into_iter().chain(self.teams()).map(|v| (v.column, format!("y.{}", v.alias)));
+        let taken =
+            self.values().into_iter().chain(self.teams()).map(|v| (v.column, format!("y.{}", v.alias)));
         // A row that tells no moment is given one that nobody else writes.
         let moment = "pg_catalog.now() - '1 microsecond'::pg_catalog.interval";
-        let version = if staging.updated_at.not_null { format!("COALESCE(y.version, {moment})") } else { "y.version".into() };
+        let version = if staging.updated_at.not_null {
+            format!("COALESCE(y.version, {moment})")
+        } else {
+            "y.version".into()
+        };
         let mut columns = vec![(&staging.game_id, "y.game_id".to_owned())];
         columns.extend(taken);
         columns.extend([
@@ -267,7 +288,8 @@ impl Shape {
     /// game, is reason to write it. Where triggers may change what is written, the moment tells nothing.
     fn differs(&self) -> String {
         let Staging { game_id, processed_at, updated_at, score, errors, .. } = &self.staging;
-        let game = format!("s.{}::pg_catalog.text IS DISTINCT FROM y.game_id::pg_catalog.text", game_id.quoted);
+        let game =
+            format!("s.{}::pg_catalog.text IS DISTINCT FROM y.game_id::pg_catalog.text", game_id.quoted);
         let taken = self.values().into_iter().chain(self.teams()).map(|v| {
             if v.column.type_name.starts_with("character") || v.column.type_name == "text" {
                 format!("s.{}::pg_catalog.text IS DISTINCT FROM y.{}", v.column.quoted, v.alias)
@@ -280,7 +302,8 @@ impl Shape {
             format!("s.{} IS DISTINCT FROM y.errors", errors.quoted),
         ];
         let (updated, processed) = (&updated_at.quoted, &processed_at.quoted);
-        let moved = format!("s.{updated} IS DISTINCT FROM y.version::{}", updated_at.type_name);
+        let known = if updated_at.not_null { "y.version IS NOT NULL AND " } else { "" };
+        let moved = format!("{known}s.{updated} IS DISTINCT FROM y.version::{}", updated_at.type_name);
         let mut differences = vec![game];
         differences.extend(taken.chain(kept));
         if self.staging.rewrites_rows {
@@ -289,7 +312,7 @@ impl Shape {
         format!(
             "CASE WHEN s.{updated} = s.{processed}
                   THEN y.version > s.{updated} OR s.{game_id} IS NOT NULL AND {game}
-                  ELSE y.version IS NOT NULL AND {moved} OR {all} END",
+                  ELSE {moved} OR {all} END",
             game_id = game_id.quoted,
             game = differences[0],
             all = differences.join(" OR "),
@@ -466,7 +489,9 @@ mod tests {
             "spread_odds".into(),
             "odds; --\"".into(),
         )]));
-        for statement in [shape.insert(Scope::Ids, false), shape.update(Scope::Range), shape.rescore(Scope::Range)] {
+        for statement in
+            [shape.insert(Scope::Ids, false), shape.update(Scope::Range), shape.rescore(Scope::Range)]
+        {
             assert!(statement.contains("r.\"odds; --\"\"\""), "{statement}");
         }
     }

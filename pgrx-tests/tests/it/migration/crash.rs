@@ -182,7 +182,8 @@ fn a_cancelled_run_whose_session_lives_does_not_hold_up_the_next() {
         ("groundskeeper.migration_runs", "state", "error"),
         ("public.pipeline_execution_log", "status", "error_message"),
     ] {
-        let ended = format!("{log} WHERE {state} = 'failed' AND {error} = 'canceling statement due to user request'");
+        let ended =
+            format!("{log} WHERE {state} = 'failed' AND {error} = 'canceling statement due to user request'");
         assert_eq!(count(&mut client, &ended), 3, "{log}");
     }
     client.batch_execute("CALL groundskeeper.migrate_to_staging('spread')").unwrap();

@@ -64,7 +64,7 @@ fn a_call_that_takes_too_long_is_written_down_before_its_error_is_seen() {
     assert_eq!(refused.code, "57014", "{refused:?}");
     client.batch_execute("SELECT pg_advisory_unlock(4711)").unwrap();
     // The session is as it was.
-    assert_eq!(text(&mut caller, "SHOW statement_timeout").unwrap(), "1500ms");
+    assert_eq!(text(&mut caller, "SELECT current_setting('statement_timeout')").unwrap(), "1500ms");
     caller.batch_execute("SET statement_timeout = 0").unwrap();
     assert_goes_on(&mut caller);
 }

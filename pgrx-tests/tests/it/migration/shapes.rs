@@ -42,7 +42,10 @@ fn shape_b_is_staged_in_its_own_words() {
     assert_eq!(text(&mut client, &words("moneylines")).unwrap(), "valid warning");
     // how many books quote a game is the simulation's, by the day
     let games = text(&mut client, &words("games")).unwrap();
-    assert!(games.split(' ').all(|word| ["validated", "needs_review", "low_coverage"].contains(&word)), "{games}");
+    assert!(
+        games.split(' ').all(|word| ["validated", "needs_review", "low_coverage"].contains(&word)),
+        "{games}"
+    );
     // A raw spread names its favorite and the home side's line and odds: that tells which side is which.
     let sides = "staging.spreads s JOIN raw_data.spreads_raw r ON r.id = s.raw_spreads_id
                   WHERE s.home_odds IS DISTINCT FROM r.spread_odds OR s.away_odds IS NOT NULL
@@ -188,7 +191,9 @@ fn an_unfit_table_is_named_with_its_column_and_nothing_begins() {
     ] {
         client.batch_execute("BEGIN").unwrap();
         client.batch_execute(change).unwrap();
-        let refused = refusal(&mut client, &format!("SELECT groundskeeper.start_migration('{market}', 1000, false)")).unwrap();
+        let refused =
+            refusal(&mut client, &format!("SELECT groundskeeper.start_migration('{market}', 1000, false)"))
+                .unwrap();
         client.batch_execute("ROLLBACK").unwrap();
         assert_eq!(refused.code, "55000", "{refused:?}");
         let message = format!("the migration does not fit: {found}");

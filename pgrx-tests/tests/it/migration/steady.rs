@@ -204,7 +204,7 @@ fn the_reference_to_the_raw_row_is_indexed_with_a_foreign_key_or_without() {
     migrate(&mut client);
     client.batch_execute("VACUUM ANALYZE").unwrap();
     migrate(&mut client);
-    client.batch_execute("UPDATE raw_data.moneylines_raw SET home_odds = 120 WHERE id <= 1000").unwrap();
+    client.batch_execute("UPDATE raw_data.moneylines_raw SET home_odds = -4321 WHERE id <= 1000").unwrap();
     let before = scans(&mut client);
     let mut other = db.client().unwrap();
     other.batch_execute("CALL groundskeeper.migrate_to_staging('moneyline', 100)").unwrap();

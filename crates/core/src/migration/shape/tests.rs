@@ -75,11 +75,8 @@ pub fn shape_of_spreads(names: &ColumnNames) -> Shape {
     raw.columns.extend(table("", &more).columns);
     let mut staging = staging("raw_id", "integer", "spread_value", "numeric(5,2)");
     staging.name = "staging.spreads".into();
-    let more = [
-        ("spread_odds", "integer"),
-        ("favorite_team_normalized", NAME),
-        ("underdog_team_normalized", NAME),
-    ];
+    let more =
+        [("spread_odds", "integer"), ("favorite_team_normalized", NAME), ("underdog_team_normalized", NAME)];
     staging.columns.extend(table("", &more).columns);
     fit(Market::Spread, &raw, &staging, &games(), names).unwrap()
 }
