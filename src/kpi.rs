@@ -1,10 +1,10 @@
 //! The six KPIs: each measured by itself, so that one that cannot be measured takes none of the others with it.
 
 use crate::error::{Failure, Result};
-use crate::plan::with_lock_timeout;
 use crate::settings::pinned;
 use crate::sql::{self, required};
 use crate::subtransaction::isolated;
+use crate::waiting::with_lock_timeout;
 use groundskeeper_core::kpi::{Comparison, KPIS, Kpi, Measured, Target, Verdict, judge};
 use pgrx::datum::Interval;
 use pgrx::prelude::*;

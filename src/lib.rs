@@ -25,6 +25,7 @@ mod sql;
 mod statistics;
 mod subtransaction;
 mod unused_indexes;
+mod waiting;
 
 use pgrx::prelude::*;
 

@@ -3,9 +3,9 @@
 use super::store::Watched;
 use crate::error::Result;
 use crate::kpi;
-use crate::plan::with_lock_timeout;
 use crate::sql::{self, required};
 use crate::subtransaction::isolated;
+use crate::waiting::with_lock_timeout;
 use groundskeeper_core::alert::Observation;
 use groundskeeper_core::kpi::{Verdict, named};
 

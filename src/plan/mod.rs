@@ -13,7 +13,7 @@ mod rollback;
 mod view;
 mod widen;
 
-pub use apply::{Outcome, apply_item, apply_plan, run_before_deadline, run_waiting, with_lock_timeout};
+pub use apply::{Outcome, apply_item, apply_plan};
 pub use check::rows_in_the_way;
 pub use rollback::{revert_sql, rollback_plan};
 

@@ -1,7 +1,7 @@
 //! `rollback_plan()`: what the change log records is taken back, newest first, after looking at what stands
 //! there by now.
 
-use super::apply::{Outcome, run_before_deadline};
+use super::apply::Outcome;
 use super::widen::Change as ColumnChange;
 use super::{
     After, Context, JobRequest, dropped_index, journal, look_at, partitioned, plan, role_setting, script,
@@ -12,6 +12,7 @@ use crate::jobs;
 use crate::settings;
 use crate::sql::qualified;
 use crate::subtransaction::isolated;
+use crate::waiting::run_before_deadline;
 use groundskeeper_core::job::Task;
 use groundskeeper_core::plan::decide::State;
 use groundskeeper_core::plan::{Action, Item, Qualified};
