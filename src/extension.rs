@@ -1,7 +1,7 @@
 //! What the extension knows of itself: its owner, its home, and what it must not keep.
 
 use crate::error::{Failure, Result};
-use crate::settings::pinned;
+use crate::guc::pinned;
 use crate::sql::{self, required};
 use pgrx::pg_sys;
 

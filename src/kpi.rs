@@ -1,7 +1,7 @@
 //! The six KPIs: each measured by itself, so that one that cannot be measured takes none of the others with it.
 
 use crate::error::{Failure, Result};
-use crate::settings::pinned;
+use crate::guc::pinned;
 use crate::sql::{self, required};
 use crate::subtransaction::isolated;
 use crate::waiting::with_lock_timeout;

@@ -11,6 +11,7 @@ mod catalog;
 mod connections;
 mod error;
 mod extension;
+mod guc;
 mod jobs;
 mod kpi;
 mod latency;

@@ -1,7 +1,7 @@
 //! Waiting for locks: writers queue behind whoever waits for a strong one, so nobody here waits for long.
 
 use crate::error::{Failure, Result};
-use crate::settings::pinned;
+use crate::guc::pinned;
 use crate::sql;
 use std::ffi::CString;
 use std::time::{Duration, Instant};

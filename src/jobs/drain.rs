@@ -8,12 +8,13 @@
 use super::runner::transaction;
 use super::toplevel;
 use crate::error::{Failure, Result};
+use crate::guc::without_triggers;
 use crate::partition::bounds::{self, KeyType, Parent, Partition};
 use crate::partition::convert;
 use crate::partition::create::{self, Planned};
 use crate::partition::managed;
 use crate::partition::premake::wanted;
-use crate::settings::{self, without_triggers};
+use crate::settings;
 use crate::sql::{self, qualified, quote_identifier, quote_literal, required};
 use crate::waiting::run_before_deadline;
 use groundskeeper_core::job::is_passing;

@@ -13,7 +13,7 @@ mod run;
 pub use rescore::{enqueue as enqueue_rescore, rescore};
 
 use crate::error::{Failure, Result};
-use crate::settings;
+use crate::guc;
 use crate::sql::{self, required};
 use batch::{Rows, Tally};
 use groundskeeper_core::migration::{Market, Shape};
@@ -84,7 +84,7 @@ fn prepare_transaction() -> Result<()> {
         )
         .hint("CALL groundskeeper.migrate_to_staging() sees to it."));
     }
-    settings::set_for_transaction(&[
+    guc::set_for_transaction(&[
         // A policy that hid staged rows would have them staged twice.
         (c"row_security", c"off"),
         // Moments go through text.
@@ -139,9 +139,9 @@ pub fn step(run: i64) -> Result<bool> {
     Lock::Market(run.market).take();
     let shape = facts::shape(run.market)?;
     let rules = facts::rules()?;
-    let durable = settings::synchronous_commit();
+    let durable = guc::synchronous_commit();
     // What a crash takes back, the next run stages again; the last transaction of a run is synchronous.
-    settings::commit_asynchronously();
+    guc::commit_asynchronously();
     let more = match run.phase {
         Phase::Games => make_games(&mut run, &shape, &rules)?,
         Phase::Moved => restage_moved(&mut run, &shape, &rules)?,
@@ -153,7 +153,7 @@ pub fn step(run: i64) -> Result<bool> {
         run.confirm()?;
     }
     if !more {
-        settings::set_for_transaction(&[(c"synchronous_commit", &durable)]);
+        guc::set_for_transaction(&[(c"synchronous_commit", &durable)]);
         run.complete(shape.raw_id)?;
         log::write(run.id)?;
     }

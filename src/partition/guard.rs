@@ -4,7 +4,8 @@
 
 use super::{convert, managed};
 use crate::error::{Failure, Result};
-use crate::settings::{self, pinned};
+use crate::guc::pinned;
+use crate::settings;
 use crate::sql::{self, quote_literal, required};
 use crate::waiting::run_before_deadline;
 use groundskeeper_core::partition::convert::Stage;

@@ -5,7 +5,7 @@ use super::convert;
 use super::managed::{self, Managed};
 use super::premake::{look_up, wanted};
 use crate::error::Result;
-use crate::settings::pinned;
+use crate::guc::pinned;
 use crate::sql::{self, quote_identifier, required};
 use crate::subtransaction::isolated;
 use crate::waiting::with_lock_timeout;

@@ -5,6 +5,7 @@ use super::record::{self, Conversion, FORMER, LOG, SHADOW};
 use super::sync::{self, Pair};
 use super::{former, key_type, lost, shadow};
 use crate::error::{Failure, Result};
+use crate::guc;
 use crate::jobs::{report, transaction, transaction_of_one_snapshot, write_at_once};
 use crate::partition::managed;
 use crate::plan::partitioned;
@@ -148,7 +149,7 @@ fn copy(conversion: &Conversion) -> Result<()> {
             let (rows, last) = shadow::copy(&now)?;
             record::copied(&now, last.clone(), rows)?;
             match &last {
-                Some(_) => settings::commit_asynchronously(),
+                Some(_) => guc::commit_asynchronously(),
                 None => record::reach(&now, Stage::Copied)?,
             }
             copied += rows;
@@ -174,7 +175,7 @@ fn index(conversion: &Conversion) -> Result<()> {
             if shadow::exists(&conversion.table.schema, &build.name)? {
                 return Ok(());
             }
-            settings::commit_asynchronously();
+            guc::commit_asynchronously();
             build.statements.iter().try_for_each(|statement| sql::run(statement, &[]))
         })?;
     }
