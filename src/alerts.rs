@@ -5,9 +5,9 @@ mod store;
 
 use crate::error::{Failure, Result};
 use crate::extension::as_owner;
-use crate::jobs::locks;
 use crate::kpi;
 use crate::sql::{self, required};
+use crate::worker::locks;
 use groundskeeper_core::alert::{Phase, Rule, State, announce, step, thresholds};
 use groundskeeper_core::kpi::Target;
 use observe::{Seen, observe};

@@ -27,6 +27,7 @@ mod statistics;
 mod subtransaction;
 mod unused_indexes;
 mod waiting;
+mod worker;
 
 use pgrx::prelude::*;
 

@@ -2,9 +2,9 @@
 
 use crate::error::{Failure, Result};
 use crate::extension::as_owner;
-use crate::jobs::locks;
 use crate::sql::{self, qualified, quote_literal, required};
 use crate::subtransaction::isolated;
+use crate::worker::locks;
 use crate::{latency, settings};
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::pg_sys;

@@ -1,13 +1,12 @@
 //! Steps towards an index, or its absence, from whatever is there: a crash or an error leaves an INVALID index,
 //! which is dropped and built again.
 
-use super::runner::transaction;
-use super::toplevel;
 use crate::catalog::{self, Build};
 use crate::error::{Failure, Result};
 use crate::settings;
 use crate::sql::qualified;
 use crate::waiting::run_before_deadline;
+use crate::worker::{toplevel, transaction};
 use groundskeeper_core::job::{IndexState, IndexStep, Task, towards_index, towards_no_index};
 use groundskeeper_core::names;
 use groundskeeper_core::plan::Qualified;

@@ -5,8 +5,6 @@
 //! transaction that locks the table for everybody, what has changed is copied again, the originals are removed
 //! without triggers, and the partition is attached. To every other transaction no row ever was elsewhere.
 
-use super::runner::transaction;
-use super::toplevel;
 use crate::error::{Failure, Result};
 use crate::guc::without_triggers;
 use crate::partition::bounds::{self, KeyType, Parent, Partition};
@@ -17,6 +15,7 @@ use crate::partition::premake::wanted;
 use crate::settings;
 use crate::sql::{self, qualified, quote_identifier, quote_literal, required};
 use crate::waiting::run_before_deadline;
+use crate::worker::{toplevel, transaction};
 use groundskeeper_core::job::is_passing;
 use groundskeeper_core::partition::{Interval, NaiveDate, from_epoch_days, judge};
 use groundskeeper_core::plan::Qualified;

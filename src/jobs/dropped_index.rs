@@ -1,13 +1,13 @@
 //! Unused indexes: dropped with a word in the change log, and built again when that is taken back.
 
 use super::build_index;
-use super::runner::transaction;
 use crate::catalog;
 use crate::error::{Failure, Result};
 use crate::plan::{dropped_index, journal};
 use crate::settings;
 use crate::sql::qualified;
 use crate::waiting::run_before_deadline;
+use crate::worker::transaction;
 use groundskeeper_core::job::Definition;
 use groundskeeper_core::plan::Qualified;
 use pgrx::PgSqlErrorCode;

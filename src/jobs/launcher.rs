@@ -3,8 +3,8 @@
 //! something is due there. It holds no connection to any of them meanwhile.
 
 use super::dispatcher;
-use crate::schedule::Mailbox;
-use crate::schedule::worker::{ANSWER, ended, start_scheduler};
+use crate::schedule::worker::{ANSWER, start_scheduler};
+use crate::worker::{self, Mailbox};
 use chrono::{DateTime, Utc};
 use pgrx::bgworkers::{
     BackgroundWorker, BackgroundWorkerBuilder, BgWorkerStartTime, DynamicBackgroundWorker, SignalWakeFlags,
@@ -63,9 +63,7 @@ pub extern "C-unwind" fn groundskeeper_launcher(_argument: pg_sys::Datum) {
         if !BackgroundWorker::wait_latch(visits.pause()) {
             return;
         }
-        if BackgroundWorker::sighup_received() {
-            // SAFETY: between transactions, in a process that may re-read its configuration.
-            unsafe { pg_sys::ProcessConfigFile(pg_sys::GucContext::PGC_SIGHUP) };
+        if worker::reread_configuration() {
             // schedule_maintenance() and resume() ask like this for a look, too.
             visits.look_everywhere();
         }
@@ -118,7 +116,7 @@ impl Visits {
         let over: Vec<pg_sys::Oid> = self
             .under_way
             .iter()
-            .filter(|(_, (worker, _))| ended(worker))
+            .filter(|(_, (worker, _))| worker::ended(worker))
             .map(|(database, _)| *database)
             .collect();
         for database in over {

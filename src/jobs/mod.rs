@@ -5,22 +5,19 @@ mod dispatcher;
 mod drain;
 mod dropped_index;
 mod launcher;
-pub mod locks;
+mod progress;
 mod rebuild;
-pub mod runner;
-pub mod session;
-pub mod toplevel;
-mod writeback;
+mod runner;
 
 pub use launcher::register as register_launcher;
-pub use runner::{report, step_done, transaction, transaction_of_one_snapshot};
-pub use session::write_at_once;
+pub use progress::{report, step_done};
 
 use crate::catalog::{self, Build};
 use crate::error::{Failure, Result};
 use crate::extension::{as_owner, home};
 use crate::plan::JobRequest;
 use crate::sql::{self, qualified, quote_identifier, quote_literal, required};
+use crate::worker::locks;
 use groundskeeper_core::job::Task;
 use groundskeeper_core::plan::Qualified;
 use pgrx::prelude::*;

@@ -1,7 +1,5 @@
 //! `reindex`, `detach_partition`, `drop_partition`: commands on what is there already, concurrent where they can be.
 
-use super::runner::transaction;
-use super::toplevel;
 use crate::catalog;
 use crate::error::{Failure, Result};
 use crate::partition::managed;
@@ -9,6 +7,7 @@ use crate::partition::release::released;
 use crate::settings;
 use crate::sql::{self, qualified, required};
 use crate::waiting::run_before_deadline;
+use crate::worker::{toplevel, transaction};
 use groundskeeper_core::job::{DetachState, DetachStep, towards_detached};
 use groundskeeper_core::plan::Qualified;
 use pgrx::PgSqlErrorCode;

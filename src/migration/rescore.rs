@@ -7,6 +7,7 @@ use crate::error::{Failure, Result};
 use crate::jobs;
 use crate::plan::JobRequest;
 use crate::sql::{self, required};
+use crate::worker::transaction;
 use groundskeeper_core::job::Task;
 use groundskeeper_core::migration::{Market, Scope};
 use groundskeeper_core::plan::Qualified;
@@ -49,13 +50,13 @@ pub fn rescore(table: &Qualified) -> Result<()> {
     match target(table) {
         Some(Target::Records(market)) => {
             let mut after = i64::MIN;
-            while let Some(last) = jobs::transaction(|| records(market, after))? {
+            while let Some(last) = transaction(|| records(market, after))? {
                 after = last;
             }
         }
         Some(Target::Games) => {
             let mut after = String::new();
-            while let Some(last) = jobs::transaction(|| all_games(&after))? {
+            while let Some(last) = transaction(|| all_games(&after))? {
                 after = last;
             }
         }

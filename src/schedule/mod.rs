@@ -2,14 +2,12 @@
 
 mod entry;
 mod history;
-mod mailbox;
 mod pg_cron;
 mod run;
 pub mod worker;
 
 pub use entry::{check, next_run};
 pub use history::prune;
-pub use mailbox::Mailbox;
 pub use run::{overdue, step};
 
 use crate::error::{Failure, Result};

@@ -5,9 +5,9 @@ pub mod registry;
 
 use crate::error::{Failure, Result, sqlstate};
 use crate::extension::as_owner;
-use crate::jobs::locks;
 use crate::subtransaction::isolated;
 use crate::waiting::run_before_deadline;
+use crate::worker::locks;
 use crate::{settings, sql};
 use facts::{Below, Found, Relation};
 use groundskeeper_core::statistics::{Seen, Verdict, View, Window, dependencies_first};

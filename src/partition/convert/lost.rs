@@ -4,12 +4,12 @@
 use super::record::{self, CAPTURE, Conversion, FORMER, KEYS, LOG, SHADOW};
 use super::{exchange, keys, shadow};
 use crate::error::{Failure, Result};
-use crate::jobs::transaction;
 use crate::partition::managed;
 use crate::plan::partitioned;
 use crate::settings;
 use crate::sql::{self, quote_literal, required};
 use crate::waiting::run_before_deadline;
+use crate::worker::transaction;
 use groundskeeper_core::partition::convert::{Goal, Stage};
 use groundskeeper_core::plan::Qualified;
 use pgrx::PgSqlErrorCode;
