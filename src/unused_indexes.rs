@@ -2,11 +2,11 @@
 
 use crate::error::Result;
 use crate::jobs;
-use crate::plan::{JobRequest, dropped_index, plan};
+use crate::plan::dropped_index;
 use crate::sql::{self, required};
 use crate::subtransaction::isolated;
-use groundskeeper_core::job::{Definition, Task};
-use groundskeeper_core::plan::Qualified;
+use groundskeeper_core::job::{Definition, JobRequest, Task};
+use groundskeeper_core::plan::{Qualified, built_in};
 use pgrx::pg_sys::Oid;
 
 /// What became of an index, or would.
@@ -63,7 +63,7 @@ fn drop_one(unused: Unused, dry_run: bool) -> Result<Outcome> {
         return Ok(outcome(item, "skip", "blocked", "its table is locked by another session".to_owned()));
     };
     let item = dropped_index::of(definition.table.clone(), index.name.clone()).id();
-    let planned = plan()?.items.iter().find(|planned| {
+    let planned = built_in()?.items.iter().find(|planned| {
         planned.relation.schema == index.schema
             && planned.action.kind().ends_with("index")
             && planned.action.object() == Some(&index.name)

@@ -11,7 +11,7 @@ use crate::sql::{self, qualified, required};
 use crate::worker::{self, Rights, locks, toplevel, transaction, writeback};
 use groundskeeper_core::job::{self, Task};
 use groundskeeper_core::partition::convert::Goal;
-use groundskeeper_core::plan::Qualified;
+use groundskeeper_core::plan::{Qualified, built_in};
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
@@ -108,7 +108,7 @@ fn item_of(index: &Qualified) -> Result<Option<&'static groundskeeper_core::plan
             && item.action.kind().ends_with("index")
             && item.action.object() == Some(&index.name)
     };
-    Ok(plan::plan()?.items.iter().find(is_it))
+    Ok(built_in()?.items.iter().find(is_it))
 }
 
 fn record_index(index: &Qualified, table: &Qualified) -> Result<()> {
@@ -149,7 +149,7 @@ fn record_validated(table: &Qualified, constraint: &str, expression: &str) -> Re
         item.relation == *table
             && matches!(&item.action, groundskeeper_core::plan::Action::CheckConstraint { expression: e, .. } if e == expression)
     };
-    let Some(item) = plan::plan()?.items.iter().find(is_it) else { return Ok(()) };
+    let Some(item) = built_in()?.items.iter().find(is_it) else { return Ok(()) };
     let statement = super::validate(table, constraint);
     let inverse = match catalog::relation(table)? {
         Some(found) => {

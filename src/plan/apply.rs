@@ -1,7 +1,7 @@
 //! `apply_plan()`: all that fits into this transaction, the rest as jobs.
 
 use super::check::rows_in_the_way;
-use super::{After, Assessment, Context, Work, assess, items, journal, plan, script};
+use super::{After, Assessment, Context, Work, assess, items, journal, script};
 use crate::catalog;
 use crate::error::{Failure, Result};
 use crate::settings;
@@ -10,7 +10,7 @@ use crate::subtransaction::isolated;
 use crate::waiting::{run_before_deadline, with_lock_timeout};
 use crate::{extension, jobs};
 use groundskeeper_core::plan::decide::{Budget, State, Verdict};
-use groundskeeper_core::plan::{Action, Item, Qualified, section_matches};
+use groundskeeper_core::plan::{Action, Item, Qualified, built_in, section_matches};
 use pgrx::PgSqlErrorCode;
 use std::time::{Duration, Instant};
 
@@ -89,7 +89,7 @@ fn depends_on_others(item: &Item) -> bool {
 
 /// Applies one item on its own: what a worker does once the locks are to be had.
 pub fn apply_item(id: &str) -> Result<()> {
-    let item = plan()?.item(id).ok_or_else(|| Failure::internal(format!("the plan has no item {id}")))?;
+    let item = built_in()?.item(id).ok_or_else(|| Failure::internal(format!("the plan has no item {id}")))?;
     let mut context = Context::new()?;
     context.jobs.remove(id);
     let Assessment { verdict, work } = assess(item, &mut context);
@@ -122,7 +122,8 @@ fn stage(item: &Item) -> u8 {
 }
 
 fn is_made_by_plan(relation: &Qualified) -> bool {
-    plan().is_ok_and(|plan| plan.items.iter().any(|i| i.action.makes_relation() && i.relation == *relation))
+    built_in()
+        .is_ok_and(|plan| plan.items.iter().any(|i| i.action.makes_relation() && i.relation == *relation))
 }
 
 fn skip(item: &'static Item, state: State, detail: Option<String>) -> Outcome {

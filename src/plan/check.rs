@@ -1,11 +1,11 @@
 //! `check_constraint`: enforced for new rows at once, for old ones after they have been looked at.
 
-use super::{After, Context, EveryRow, JobRequest, Undo, Work};
+use super::{After, Context, EveryRow, Undo, Work};
 use crate::catalog::{self, Relation};
 use crate::error::Result;
 use crate::settings;
 use crate::sql::quote_identifier;
-use groundskeeper_core::job::Task;
+use groundskeeper_core::job::{JobRequest, Task};
 use groundskeeper_core::plan::Item;
 use groundskeeper_core::plan::decide::{CheckProgress, State, Verdict, check};
 

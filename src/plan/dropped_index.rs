@@ -2,12 +2,12 @@
 
 use super::journal::{self, Change};
 use super::rollback::{Reversal, Steps};
-use super::{JobRequest, Undo, Work};
+use super::{Undo, Work};
 use crate::catalog;
 use crate::error::{Failure, Result};
 use crate::settings;
 use crate::sql::qualified;
-use groundskeeper_core::job::{Definition, Task};
+use groundskeeper_core::job::{Definition, JobRequest, Task};
 use groundskeeper_core::plan::{Action, Item, Qualified};
 use std::collections::HashMap;
 use std::sync::{LazyLock, Mutex, PoisonError};

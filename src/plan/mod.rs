@@ -18,14 +18,13 @@ pub use check::rows_in_the_way;
 pub use rollback::{revert_sql, rollback_plan};
 
 use crate::catalog;
-use crate::error::{Failure, Result};
+use crate::error::Result;
 use crate::jobs;
-use groundskeeper_core::job::{Definition, Task};
+use groundskeeper_core::job::{Definition, JobRequest};
 use groundskeeper_core::plan::decide::{self, ColumnFact, State, Verdict};
-use groundskeeper_core::plan::{Action, Item, Plan, Qualified};
+use groundskeeper_core::plan::{Action, Item, Qualified, built_in};
 use role_setting::Given;
 use std::collections::{HashMap, HashSet};
-use std::sync::OnceLock;
 
 /// How an item stands, and what would change that.
 pub struct Assessment {
@@ -96,17 +95,6 @@ pub struct Undo {
     pub data_only: bool,
 }
 
-/// A job to be queued.
-#[derive(Debug, Clone)]
-pub struct JobRequest {
-    /// The item that it carries out.
-    pub item: Option<String>,
-    /// The relation it works on.
-    pub relation: Qualified,
-    /// What it is to bring about.
-    pub task: Task,
-}
-
 /// What is true of the plan as a whole while its items are assessed.
 pub struct Context {
     /// Items that a job has, with what the job says of itself.
@@ -141,16 +129,10 @@ impl Context {
     }
 }
 
-/// The built-in plan, read once per process.
-pub fn plan() -> Result<&'static Plan> {
-    static PLAN: OnceLock<std::result::Result<Plan, String>> = OnceLock::new();
-    PLAN.get_or_init(Plan::built_in).as_ref().map_err(|e| Failure::internal(e.clone()))
-}
-
 /// The items of this database: the plan's, but for each role that was given settings one of its own in place of
 /// the one that stands for any.
 pub fn items() -> Result<Vec<&'static Item>> {
-    let plan = plan()?;
+    let plan = built_in()?;
     let mut ids: Vec<String> = journal::standing()?.into_iter().map(|change| change.item).collect();
     ids.sort();
     ids.dedup();
@@ -168,7 +150,7 @@ pub fn items() -> Result<Vec<&'static Item>> {
 
 /// The item with that id, be it the plan's or that of a role which has been given settings.
 pub fn item(id: &str) -> Result<Option<&'static Item>> {
-    let plan = plan()?;
+    let plan = built_in()?;
     match plan.role_of(id) {
         Some(role) if journal::mentions(id)? => role_setting::item(role).map(Some),
         _ => plan.item(id).map_or_else(|| dropped_index::item(id), |item| Ok(Some(item))),

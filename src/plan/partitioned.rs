@@ -2,7 +2,7 @@
 
 use super::apply::Outcome;
 use super::rollback::Reversal;
-use super::{Undo, Work, journal, plan};
+use super::{Undo, Work, journal};
 use crate::catalog;
 use crate::error::Result;
 use crate::partition::convert::{self, record::Conversion};
@@ -10,7 +10,7 @@ use crate::sql::{qualified, quote_literal};
 use crate::subtransaction::isolated;
 use groundskeeper_core::partition::convert::{Goal, Stage};
 use groundskeeper_core::plan::decide::{State, Verdict};
-use groundskeeper_core::plan::{Action, Item, Qualified};
+use groundskeeper_core::plan::{Action, Item, Qualified, built_in};
 
 /// How a table stands.
 pub fn look_at(item: &Item, key: &str) -> Result<(Verdict, Option<Work>)> {
@@ -60,7 +60,7 @@ fn undo(relation: &Qualified) -> String {
 pub fn item_of(table: &Qualified) -> Result<Option<&'static Item>> {
     let is_it =
         |item: &&Item| item.relation == *table && matches!(item.action, Action::PartitionedTable { .. });
-    Ok(plan()?.items.iter().find(is_it))
+    Ok(built_in()?.items.iter().find(is_it))
 }
 
 /// Writes down that a table has become a partitioned one.

@@ -2,15 +2,15 @@
 
 use super::journal::{self, Change};
 use super::rollback::Reversal;
-use super::{Outcome, Undo, Work, plan, script};
+use super::{Outcome, Undo, Work, script};
 use crate::catalog::{self, Role};
 use crate::error::{Failure, Result};
 use crate::extension::home;
 use crate::jobs;
 use crate::sql::{self, quote_identifier, quote_literal, required};
-use groundskeeper_core::plan::Item;
 use groundskeeper_core::plan::decide::{State, Verdict};
 use groundskeeper_core::plan::role::{Changed, Pair, Restoration, changes, restorations, standing};
+use groundskeeper_core::plan::{Item, built_in};
 use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys::Oid;
 use std::collections::HashMap;
@@ -46,7 +46,7 @@ pub fn item(role: &str) -> Result<&'static Item> {
     if let Some(item) = items.get(role) {
         return Ok(item);
     }
-    let made = plan()?.item_for_role(role).ok_or_else(|| Failure::internal("the plan sets no role"))?;
+    let made = built_in()?.item_for_role(role).ok_or_else(|| Failure::internal("the plan sets no role"))?;
     let item: &'static Item = Box::leak(Box::new(made));
     items.insert(role.to_owned(), item);
     Ok(item)

@@ -1,11 +1,11 @@
 //! `view` and `materialized_view`: they belong to the owner of what they read, and are readable by those who
 //! may read that.
 
-use super::{After, JobRequest, Undo, Work};
+use super::{After, Undo, Work};
 use crate::catalog::{self, Relation};
 use crate::error::Result;
 use crate::sql::{qualified, quote_identifier};
-use groundskeeper_core::job::Task;
+use groundskeeper_core::job::{JobRequest, Task};
 use groundskeeper_core::plan::Item;
 use groundskeeper_core::plan::decide::{self, State, Verdict};
 

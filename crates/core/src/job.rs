@@ -4,6 +4,10 @@
 //! command; after a crash the next run looks at what is there and goes on from that, so no step is ever
 //! repeated to any harm.
 
+mod request;
+
+pub use request::JobRequest;
+
 use crate::plan::Qualified;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;

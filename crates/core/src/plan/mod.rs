@@ -4,10 +4,12 @@
 //! item's facts up in the catalogs and hands them to [`decide`]; nothing about the betting schema is known
 //! anywhere else.
 
+mod built_in;
 pub mod decide;
 mod item;
 pub mod role;
 
+pub use built_in::{Malformed, built_in};
 pub use item::{Action, ColumnNeed, Family, Index, IndexKeys, Item, Qualified};
 
 use serde::Deserialize;
