@@ -13,6 +13,7 @@ mod error;
 mod extension;
 mod guc;
 mod jobs;
+mod journal;
 mod kpi;
 mod latency;
 mod metrics;

@@ -3,7 +3,8 @@
 use super::build_index;
 use crate::catalog;
 use crate::error::{Failure, Result};
-use crate::plan::{dropped_index, journal};
+use crate::journal;
+use crate::plan::dropped_index;
 use crate::settings;
 use crate::sql::qualified;
 use crate::waiting::run_before_deadline;

@@ -4,14 +4,15 @@ use super::{build_index, drain, dropped_index, rebuild};
 use crate::catalog;
 use crate::error::{Failure, Result};
 use crate::extension::as_owner;
+use crate::journal::{self, Entry};
 use crate::migration;
 use crate::partition::convert;
-use crate::plan::{self, Undo, Work, journal};
+use crate::plan;
 use crate::sql::{self, qualified, required};
 use crate::worker::{self, Rights, locks, toplevel, transaction, writeback};
 use groundskeeper_core::job::{self, Task};
 use groundskeeper_core::partition::convert::Goal;
-use groundskeeper_core::plan::{Qualified, built_in};
+use groundskeeper_core::plan::{Qualified, Undo, built_in};
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
@@ -116,17 +117,18 @@ fn record_index(index: &Qualified, table: &Qualified) -> Result<()> {
     let quoted = qualified(&index.schema, &index.name);
     let definition =
         sql::texts("SELECT pg_catalog.pg_get_indexdef($1::pg_catalog.regclass)", &[quoted.as_str().into()])?;
-    let work = Work {
+    journal::record(&Entry {
+        item: item.id(),
+        forward: definition,
         inverse: vec![format!("DROP INDEX {quoted}")],
         undo: Undo { relation: (*table != item.relation).then(|| table.clone()), ..Undo::default() },
-        ..Work::default()
-    };
-    journal::record(item, &work, &definition)
+        ..Entry::default()
+    })
 }
 
 fn record_dropped(index: &Qualified) -> Result<()> {
     let Some(item) = item_of(index)? else { return Ok(()) };
-    journal::standing()?.iter().filter(|c| c.item == item.id()).try_for_each(|c| journal::mark_reverted(c.id))
+    journal::mark_item_reverted(&item.id())
 }
 
 /// Validates a constraint; one that rows violate says how many.
@@ -157,12 +159,13 @@ fn record_validated(table: &Qualified, constraint: &str, expression: &str) -> Re
         }
         None => None,
     };
-    let work = Work {
+    journal::record(&Entry {
+        item: item.id(),
+        forward: vec![statement],
         inverse: inverse.into_iter().flat_map(|(off, on)| std::iter::once(off).chain(on)).collect(),
         undo: Undo { was_not_valid: Some(constraint.to_owned()), ..Undo::default() },
-        ..Work::default()
-    };
-    journal::record(item, &work, &[statement])
+        ..Entry::default()
+    })
 }
 
 /// Writes down how the attempt ended, and whether there will be another.

@@ -1,11 +1,12 @@
 //! `apply_plan()`: all that fits into this transaction, the rest as jobs.
 
 use super::check::rows_in_the_way;
-use super::{After, Assessment, Context, Work, assess, items, journal, script};
+use super::{After, Assessment, Context, Work, assess, items};
 use crate::catalog;
 use crate::error::{Failure, Result};
+use crate::journal;
 use crate::settings;
-use crate::sql;
+use crate::sql::{self, script};
 use crate::subtransaction::isolated;
 use crate::waiting::{run_before_deadline, with_lock_timeout};
 use crate::{extension, jobs};
@@ -99,7 +100,7 @@ pub fn apply_item(id: &str) -> Result<()> {
     };
     let mut budget = Allowance::new();
     run_before_deadline(settings::lock_timeout_ms(), &work.inline)?;
-    journal::record(item, &work, &work.inline)?;
+    journal::record(&work.entry(item, &work.inline))?;
     work.after.iter().try_for_each(|after| follow(after, &mut budget).map(drop))
 }
 
@@ -176,7 +177,7 @@ fn carry_out(
         }
     }
     if work.inline.is_empty() && !progress.done.is_empty() {
-        journal::record(item, work, &progress.done)?;
+        journal::record(&work.entry(item, &progress.done))?;
     }
     progress.outcome(item, work, context)
 }
@@ -236,7 +237,7 @@ fn inline(item: &Item, work: &Work, budget: &mut Allowance) -> Result<bool> {
     }
     let attempt = isolated(|| {
         run_before_deadline(MOMENT_MS, &work.inline)?;
-        journal::record(item, work, &work.inline)
+        journal::record(&work.entry(item, &work.inline))
     });
     match attempt {
         Err(failure) if failure.is_lock_not_available() && work.job.is_some() => Ok(false),

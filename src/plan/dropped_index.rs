@@ -1,14 +1,13 @@
 //! Unused indexes that `drop_unused_indexes()` has dropped: items of the change log, each taken back by itself.
 
-use super::journal::{self, Change};
 use super::rollback::{Reversal, Steps};
-use super::{Undo, Work};
 use crate::catalog;
 use crate::error::{Failure, Result};
+use crate::journal::{self, Change, Entry};
 use crate::settings;
 use crate::sql::qualified;
 use groundskeeper_core::job::{Definition, JobRequest, Task};
-use groundskeeper_core::plan::{Action, Item, Qualified};
+use groundskeeper_core::plan::{Action, Item, Qualified, Undo};
 use std::collections::HashMap;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
@@ -54,14 +53,13 @@ pub fn record(index: &Qualified, definition: &Definition) -> Result<()> {
     if journal::standing()?.iter().any(|change| change.item == item.id() && recorded(change)) {
         return Ok(());
     }
-    let forward = format!("DROP INDEX {}", qualified(&index.schema, &index.name));
-    let work = Work {
+    journal::add(&Entry {
+        item: item.id(),
+        forward: vec![format!("DROP INDEX {}", qualified(&index.schema, &index.name))],
         inverse: definition.script(),
         prior_definition: Some(definition.statement.clone()),
         undo: Undo { dropped_index: Some(definition.clone()), ..Undo::default() },
-        ..Work::default()
-    };
-    journal::add(&item, &work, &[forward])
+    })
 }
 
 /// The index there again: at once over a small table, else by a job.

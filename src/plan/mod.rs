@@ -5,7 +5,6 @@ mod apply;
 mod check;
 pub mod dropped_index;
 mod index;
-pub mod journal;
 mod other;
 pub mod partitioned;
 pub mod role_setting;
@@ -20,10 +19,11 @@ pub use rollback::{revert_sql, rollback_plan};
 use crate::catalog;
 use crate::error::Result;
 use crate::jobs;
-use groundskeeper_core::job::{Definition, JobRequest};
+use crate::journal::{self, Entry};
+use crate::sql::script;
+use groundskeeper_core::job::JobRequest;
 use groundskeeper_core::plan::decide::{self, ColumnFact, State, Verdict};
-use groundskeeper_core::plan::{Action, Item, Qualified, built_in};
-use role_setting::Given;
+use groundskeeper_core::plan::{Action, Item, Qualified, Undo, built_in};
 use std::collections::{HashMap, HashSet};
 
 /// How an item stands, and what would change that.
@@ -53,6 +53,19 @@ pub struct Work {
     pub undo: Undo,
 }
 
+impl Work {
+    /// What the change log is to say of it once these statements have been run.
+    pub fn entry(&self, item: &Item, statements: &[String]) -> Entry {
+        Entry {
+            item: item.id(),
+            forward: statements.to_vec(),
+            inverse: self.inverse.clone(),
+            prior_definition: self.prior_definition.clone(),
+            undo: self.undo.clone(),
+        }
+    }
+}
+
 /// Work that follows a change and only reads.
 #[derive(Debug, Clone)]
 pub struct After {
@@ -75,24 +88,6 @@ pub struct EveryRow {
     pub constraint: String,
     /// Its expression.
     pub expression: String,
-}
-
-/// What rollback must know that the catalogs no longer tell.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
-pub struct Undo {
-    /// The type that a column had.
-    pub column_type: Option<String>,
-    /// A constraint that was there, but not validated.
-    pub was_not_valid: Option<String>,
-    /// The relation, where it has another name than in the plan.
-    pub relation: Option<Qualified>,
-    /// What a role was given.
-    pub role: Option<Given>,
-    /// The unused index that was dropped.
-    pub dropped_index: Option<Definition>,
-    /// Nothing to take back: only data was computed.
-    pub data_only: bool,
 }
 
 /// What is true of the plan as a whole while its items are assessed.
@@ -226,11 +221,6 @@ fn unmet(item: &Item, context: &Context) -> Result<Option<String>> {
         }
     }
     Ok((!reasons.is_empty()).then(|| reasons.join("; ")))
-}
-
-/// Statements as one script.
-pub fn script(statements: &[String]) -> String {
-    statements.iter().map(|s| format!("{s};")).collect::<Vec<_>>().join("\n")
 }
 
 /// What would apply an item now: as a job's statements where it is too big for one transaction.

@@ -1,10 +1,11 @@
 //! Tables that the plan wants partitioned: never by itself, only when the operator asks.
 
+use super::Work;
 use super::apply::Outcome;
 use super::rollback::Reversal;
-use super::{Undo, Work, journal};
 use crate::catalog;
 use crate::error::Result;
+use crate::journal;
 use crate::partition::convert::{self, record::Conversion};
 use crate::sql::{qualified, quote_literal};
 use crate::subtransaction::isolated;
@@ -66,14 +67,14 @@ pub fn item_of(table: &Qualified) -> Result<Option<&'static Item>> {
 /// Writes down that a table has become a partitioned one.
 pub fn record(conversion: &Conversion) -> Result<()> {
     let Some(item) = item_of(&conversion.table)? else { return Ok(()) };
-    let work = Work { undo: Undo::default(), ..work(&conversion.table, &conversion.key) };
-    journal::record(item, &work, &work.inline)
+    let work = work(&conversion.table, &conversion.key);
+    journal::record(&work.entry(item, &work.inline))
 }
 
 /// Writes down that it is what it was before.
 pub fn record_undone(conversion: &Conversion) -> Result<()> {
     let Some(item) = item_of(&conversion.table)? else { return Ok(()) };
-    journal::standing()?.iter().filter(|c| c.item == item.id()).try_for_each(|c| journal::mark_reverted(c.id))
+    journal::mark_item_reverted(&item.id())
 }
 
 /// What takes the partitioning of a table back; not what was finalized.

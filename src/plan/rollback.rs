@@ -3,12 +3,13 @@
 
 use super::apply::Outcome;
 use super::widen::Change as ColumnChange;
-use super::{After, Context, dropped_index, journal, look_at, partitioned, role_setting, script};
+use super::{After, Context, dropped_index, look_at, partitioned, role_setting};
 use crate::catalog::{self, Relation};
 use crate::error::Result;
 use crate::jobs;
+use crate::journal;
 use crate::settings;
-use crate::sql::qualified;
+use crate::sql::{qualified, script};
 use crate::subtransaction::isolated;
 use crate::waiting::run_before_deadline;
 use groundskeeper_core::job::{JobRequest, Task};

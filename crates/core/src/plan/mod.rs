@@ -8,9 +8,11 @@ mod built_in;
 pub mod decide;
 mod item;
 pub mod role;
+mod undo;
 
 pub use built_in::{Malformed, built_in};
 pub use item::{Action, ColumnNeed, Family, Index, IndexKeys, Item, Qualified};
+pub use undo::{Given, Undo};
 
 use serde::Deserialize;
 
