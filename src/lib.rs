@@ -12,6 +12,7 @@ mod connections;
 mod error;
 mod extension;
 mod guc;
+mod index;
 mod jobs;
 mod journal;
 mod kpi;
@@ -26,7 +27,6 @@ mod settings;
 mod sql;
 mod statistics;
 mod subtransaction;
-mod unused_indexes;
 mod waiting;
 mod worker;
 

@@ -1,12 +1,8 @@
 //! Jobs: queued by any role for what it may do, run by background workers that connect as that role.
 
-mod build_index;
 mod dispatcher;
-mod drain;
-mod dropped_index;
 mod launcher;
 mod progress;
-mod rebuild;
 mod runner;
 
 pub use launcher::register as register_launcher;
@@ -15,6 +11,7 @@ pub use progress::{report, step_done};
 use crate::catalog::{self, Build};
 use crate::error::{Failure, Result};
 use crate::extension::{as_owner, home};
+use crate::index::build::{drop_statement, statement};
 use crate::sql::{self, qualified, quote_identifier, quote_literal, required};
 use crate::worker::locks;
 use groundskeeper_core::job::{JobRequest, Task};
@@ -130,10 +127,10 @@ pub fn statements(request: &JobRequest, inline: &[String]) -> Vec<String> {
     match &request.task {
         Task::CreateIndex { index, .. } => {
             let leftover = inline.iter().any(|s| s.starts_with("DROP INDEX"));
-            let build = build_index::statement(&request.task, Build::Concurrent);
-            leftover.then(|| drop_index(index)).into_iter().chain(build).collect()
+            let build = statement(&request.task, Build::Concurrent);
+            leftover.then(|| drop_statement(index)).into_iter().chain(build).collect()
         }
-        Task::DropIndex { index, .. } => vec![drop_index(index)],
+        Task::DropIndex { index, .. } => vec![drop_statement(index)],
         Task::RestoreIndex { definition, .. } => {
             definition.concurrently().into_iter().chain(definition.after.iter().cloned()).collect()
         }
@@ -170,10 +167,6 @@ pub fn statements(request: &JobRequest, inline: &[String]) -> Vec<String> {
         | Task::FinalizePartitioning { .. }
         | Task::CatchUp { .. } => inline.to_vec(),
     }
-}
-
-fn drop_index(index: &Qualified) -> String {
-    format!("DROP INDEX CONCURRENTLY {}", qualified(&index.schema, &index.name))
 }
 
 fn validate(table: &Qualified, constraint: &str) -> String {
@@ -220,68 +213,6 @@ pub fn last_error(item: &str) -> Result<Option<String>> {
         )
     })?;
     Ok(last.flatten())
-}
-
-/// Queues the rebuilding of an index.
-pub fn reindex(index: pg_sys::Oid) -> Result<i64> {
-    let wrong = |name: &str| {
-        Failure::new(
-            PgSqlErrorCode::ERRCODE_WRONG_OBJECT_TYPE,
-            format!("{name} is no index that can be rebuilt"),
-        )
-        .hint("Name an index; of a partitioned one, those of its partitions.")
-    };
-    let found = catalog::relation_by_oid(index)?
-        .filter(|found| found.kind == 'i')
-        .ok_or_else(|| wrong("the relation"))?;
-    let table = catalog::table_of_index(index)?.ok_or_else(|| wrong(&found.quoted))?;
-    let task = Task::Reindex { index: found.name, before: u32::from(found.oid) };
-    enqueue(&JobRequest { item: None, relation: table, task })
-}
-
-/// Queues the detaching of a partition.
-pub fn detach_partition(partition: pg_sys::Oid) -> Result<i64> {
-    let (parent, partition) = partition_of(partition)?;
-    let task = Task::DetachPartition { parent: parent.clone(), partition };
-    enqueue(&JobRequest { item: None, relation: parent, task })
-}
-
-/// Queues the dropping of a partition.
-pub fn drop_partition(partition: pg_sys::Oid) -> Result<i64> {
-    let (parent, partition) = partition_of(partition)?;
-    let quoted = qualified(&partition.schema, &partition.name);
-    if drain::is_default(&quoted)? {
-        return Err(Failure::new(
-            PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-            format!("{quoted} is a default partition"),
-        )
-        .hint("groundskeeper.drain_default() moves what it can into partitions of their own."));
-    }
-    let task = Task::DropPartition { parent: parent.clone(), partition };
-    enqueue(&JobRequest { item: None, relation: parent, task })
-}
-
-/// Queues the draining of a managed table's default partition.
-pub fn drain_default(relation: pg_sys::Oid, batch_size: i32) -> Result<i64> {
-    let (_, parent) = crate::partition::adopt::owned(relation)?;
-    let task = Task::DrainDefault { parent: parent.name.clone(), batch_size: i64::from(batch_size) };
-    enqueue(&JobRequest {
-        item: Some(format!("drain_default {}", parent.quoted)),
-        relation: parent.name,
-        task,
-    })
-}
-
-/// A partition with its parent, by name.
-fn partition_of(partition: pg_sys::Oid) -> Result<(Qualified, Qualified)> {
-    let found = catalog::relation_by_oid(partition)?;
-    let parent = catalog::parent_of_partition(partition)?;
-    found.map(|found| found.name).zip(parent).map(|(partition, parent)| (parent, partition)).ok_or_else(
-        || {
-            Failure::new(PgSqlErrorCode::ERRCODE_WRONG_OBJECT_TYPE, "the relation is no partition")
-                .hint("SELECT relid FROM pg_partition_tree('parent') lists those of a table.")
-        },
-    )
 }
 
 /// The open job of a kind on a relation, if there is one.

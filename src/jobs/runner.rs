@@ -1,12 +1,13 @@
 //! The runner: one short-lived worker per attempt at a job, connected as the job's role.
 
-use super::{build_index, drain, dropped_index, rebuild};
 use crate::catalog;
 use crate::error::{Failure, Result};
 use crate::extension::as_owner;
+use crate::index::{build, dropped, rebuild};
 use crate::journal::{self, Entry};
 use crate::migration;
 use crate::partition::convert;
+use crate::partition::{drain, leave};
 use crate::plan;
 use crate::sql::{self, qualified, required};
 use crate::worker::{self, Rights, locks, toplevel, transaction, writeback};
@@ -71,20 +72,18 @@ fn claim(job: i64) -> Result<Option<Task>> {
 fn carry_out(task: &Task) -> Result<()> {
     match task {
         Task::CreateIndex { index, table, .. } => {
-            build_index::towards(task)?;
+            build::towards(task)?;
             transaction(|| record_index(index, table))
         }
         Task::DropIndex { index, unused: None } => {
-            build_index::away(index)?;
+            build::away(index)?;
             transaction(|| record_dropped(index))
         }
-        Task::DropIndex { index, unused: Some(definition) } => dropped_index::drop(index, definition),
-        Task::RestoreIndex { index, definition, change } => {
-            dropped_index::restore(index, definition, *change)
-        }
+        Task::DropIndex { index, unused: Some(definition) } => dropped::drop(index, definition),
+        Task::RestoreIndex { index, definition, change } => dropped::restore(index, definition, *change),
         Task::Reindex { index, before } => rebuild::reindex(index, *before),
-        Task::DetachPartition { parent, partition } => rebuild::detach(parent, partition),
-        Task::DropPartition { parent, partition } => rebuild::drop_partition(parent, partition),
+        Task::DetachPartition { parent, partition } => leave::detach(parent, partition),
+        Task::DropPartition { parent, partition } => leave::drop_partition(parent, partition),
         Task::DrainDefault { parent, batch_size } => drain::drain(parent, *batch_size),
         Task::ValidateConstraint { table, constraint, expression } => validate(table, constraint, expression),
         Task::RefreshView { view } => {

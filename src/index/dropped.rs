@@ -1,16 +1,15 @@
 //! Unused indexes: dropped with a word in the change log, and built again when that is taken back.
 
-use super::build_index;
+use super::build;
 use crate::catalog;
 use crate::error::{Failure, Result};
-use crate::journal;
-use crate::plan::dropped_index;
+use crate::journal::{self, Change, Entry};
 use crate::settings;
 use crate::sql::qualified;
 use crate::waiting::run_before_deadline;
 use crate::worker::transaction;
 use groundskeeper_core::job::Definition;
-use groundskeeper_core::plan::Qualified;
+use groundskeeper_core::plan::{Action, Item, Qualified, Undo};
 use pgrx::PgSqlErrorCode;
 
 /// Drops an index, unless another has its name by now. The change is recorded when the index is gone: a crash before
@@ -26,8 +25,8 @@ pub fn drop(index: &Qualified, definition: &Definition) -> Result<()> {
         )
         .hint("Call groundskeeper.drop_unused_indexes() again."));
     }
-    build_index::away(index)?;
-    transaction(|| dropped_index::record(index, definition))
+    build::away(index)?;
+    transaction(|| record(index, definition))
 }
 
 /// Builds it again.
@@ -35,9 +34,41 @@ pub fn restore(index: &Qualified, definition: &Definition, change: i64) -> Resul
     let statement = definition
         .concurrently()
         .ok_or_else(|| Failure::internal("an index that cannot be built concurrently"))?;
-    build_index::again(index, &statement)?;
+    build::again(index, &statement)?;
     transaction(|| {
         run_before_deadline(settings::lock_timeout_ms(), &definition.after)?;
         journal::mark_reverted(change)
+    })
+}
+
+/// The section of the plan that these items are of.
+pub const SECTION: &str = "beyond";
+
+/// The item of an index of a table.
+pub fn of(table: Qualified, name: String) -> Item {
+    Item {
+        section: SECTION.to_owned(),
+        relation: table,
+        action: Action::DroppedIndex { name },
+        needs: Vec::new(),
+    }
+}
+
+/// Records that an index was dropped, unless that has been recorded. One that was built again by hand meanwhile is
+/// another.
+fn record(index: &Qualified, definition: &Definition) -> Result<()> {
+    let item = of(definition.table.clone(), index.name.clone());
+    let recorded = |change: &Change| {
+        change.undo.dropped_index.as_ref().is_some_and(|dropped| dropped.oid == definition.oid)
+    };
+    if journal::standing()?.iter().any(|change| change.item == item.id() && recorded(change)) {
+        return Ok(());
+    }
+    journal::add(&Entry {
+        item: item.id(),
+        forward: vec![format!("DROP INDEX {}", qualified(&index.schema, &index.name))],
+        inverse: definition.script(),
+        prior_definition: Some(definition.statement.clone()),
+        undo: Undo { dropped_index: Some(definition.clone()), ..Undo::default() },
     })
 }
