@@ -85,7 +85,7 @@ SELECT j.job_id, j.kind, j.target,
        CASE WHEN j.state = 'running' THEN COALESCE(p.phase, j.phase) END AS phase,
        CASE WHEN j.state = 'running' AND a.wait_event_type = 'Lock'
             THEN 'waits for ' || COALESCE(NULLIF(pg_catalog.array_to_string(pg_catalog.pg_blocking_pids(a.pid), ', '), ''), 'a lock')
-            -- the dispatcher's lock, as src/jobs/locks.rs takes it
+            -- the dispatcher's lock, as src/worker/locks.rs takes it
             WHEN j.state = 'queued' AND j.detail IS NULL AND NOT EXISTS (
                 SELECT FROM pg_catalog.pg_locks l
                  WHERE l.locktype = 'userlock' AND l.classid::bigint = 1735092834 AND l.objid::bigint = 0

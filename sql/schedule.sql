@@ -71,7 +71,7 @@ SELECT s.job_name, s.schedule, s.command, s.scheduler, s.timezone, s.run_as, s.h
   FROM groundskeeper.schedule s
   LEFT JOIN groundskeeper.schedule_run r USING (job_name)
  CROSS JOIN LATERAL (
-       -- as src/jobs/locks.rs takes it
+       -- as src/worker/locks.rs takes it
        SELECT EXISTS (SELECT FROM pg_catalog.pg_locks l
                        WHERE l.locktype = 'userlock' AND l.granted AND l.classid::bigint = 1735095139
                          AND l.objid::bigint = r.slot

@@ -6,7 +6,7 @@ mod check;
 pub mod dropped_index;
 mod index;
 mod other;
-pub mod partitioned;
+mod partitioned;
 pub mod role_setting;
 mod rollback;
 mod view;

@@ -6,6 +6,7 @@ mod former;
 mod keys;
 mod lost;
 mod matview;
+pub mod plan_item;
 mod preflight;
 pub mod record;
 mod shadow;
@@ -22,7 +23,6 @@ use crate::catalog;
 use crate::error::{Failure, Result};
 use crate::extension::as_owner;
 use crate::jobs;
-use crate::plan::partitioned;
 use crate::sql::{self, qualified, quote_literal, required};
 use groundskeeper_core::job::{JobRequest, Task};
 use groundskeeper_core::partition::convert::{Goal, Stage, Step, next};
@@ -233,7 +233,7 @@ fn enqueue(table: &Qualified, goal: Goal) -> Result<i64> {
         return Ok(open);
     }
     let item = match goal {
-        Goal::Partition => partitioned::item_of(table)?.map(|item| item.id()),
+        Goal::Partition => plan_item::item_of(table)?.map(|item| item.id()),
         _ => None,
     };
     jobs::enqueue(&JobRequest { item, relation: table.clone(), task })

@@ -1,6 +1,7 @@
 //! The steps of a conversion, as a job runs them: each a transaction or several, each safe to run again.
 
 use super::exchange::{self, Way};
+use super::plan_item;
 use super::record::{self, Conversion, FORMER, LOG, SHADOW};
 use super::sync::{self, Pair};
 use super::{former, key_type, lost, shadow};
@@ -8,7 +9,6 @@ use crate::error::{Failure, Result};
 use crate::guc;
 use crate::jobs::report;
 use crate::partition::managed;
-use crate::plan::partitioned;
 use crate::settings;
 use crate::sql::{self, qualified, required};
 use crate::waiting::run_before_deadline;
@@ -246,11 +246,11 @@ fn swap(conversion: &Conversion, goal: Goal) -> Result<()> {
         record::follow(conversion, &later)?;
         if way == Way::There {
             register(conversion)?;
-            partitioned::record(conversion)?;
+            plan_item::record(conversion)?;
             record::reach(conversion, Stage::Swapped)
         } else {
             managed::forget(&conversion.quoted())?;
-            partitioned::record_undone(conversion)?;
+            plan_item::record_undone(conversion)?;
             record::reach(conversion, Stage::Restored)
         }
     })
