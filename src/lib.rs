@@ -17,11 +17,13 @@ mod jobs;
 mod journal;
 mod kpi;
 mod latency;
+mod launcher;
 mod metrics;
 mod migration;
 mod parse;
 mod partition;
 mod plan;
+mod runner;
 mod schedule;
 mod settings;
 mod sql;
@@ -68,6 +70,6 @@ mod groundskeeper {}
 #[pg_guard]
 pub extern "C-unwind" fn _PG_init() {
     settings::define();
-    jobs::register_launcher();
+    launcher::register();
     latency::register();
 }

@@ -5,6 +5,7 @@ use super::regclass::{Regclass, existing};
 use crate::index::rebuild;
 use crate::jobs;
 use crate::partition::leave;
+use crate::schedule;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
@@ -46,7 +47,9 @@ fn detach_partition(partition: Option<Regclass>) -> Result<i64, ErrorReport> {
 #[pg_extern(schema = "groundskeeper", volatile, parallel_unsafe)]
 #[search_path(pg_catalog, pg_temp)]
 fn resume() -> Result<i64, ErrorReport> {
-    Ok(jobs::resume()?)
+    let adopted = jobs::resume()?;
+    schedule::resume()?;
+    Ok(adopted)
 }
 
 /// Starts a worker for jobs that have none, as after a crash without preloading.

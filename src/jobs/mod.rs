@@ -1,20 +1,17 @@
 //! Jobs: queued by any role for what it may do, run by background workers that connect as that role.
 
 mod dispatcher;
-mod launcher;
 mod progress;
-mod runner;
 
-pub use launcher::register as register_launcher;
+pub use dispatcher::start_in;
 pub use progress::{report, step_done};
 
-use crate::catalog::{self, Build};
+use crate::catalog;
 use crate::error::{Failure, Result};
 use crate::extension::{as_owner, home};
-use crate::index::build::{drop_statement, statement};
 use crate::sql::{self, qualified, quote_identifier, quote_literal, required};
 use crate::worker::locks;
-use groundskeeper_core::job::{JobRequest, Task};
+use groundskeeper_core::job::JobRequest;
 use groundskeeper_core::plan::Qualified;
 use pgrx::prelude::*;
 use std::collections::HashMap;
@@ -120,62 +117,6 @@ pub fn may_log_in(role: &str) -> Result<()> {
         .detail(format!("Workers connect as {role}, who {why}."))
         .hint(remedy)),
     }
-}
-
-/// The statements that a job would run, to be rehearsed elsewhere.
-pub fn statements(request: &JobRequest, inline: &[String]) -> Vec<String> {
-    match &request.task {
-        Task::CreateIndex { index, .. } => {
-            let leftover = inline.iter().any(|s| s.starts_with("DROP INDEX"));
-            let build = statement(&request.task, Build::Concurrent);
-            leftover.then(|| drop_statement(index)).into_iter().chain(build).collect()
-        }
-        Task::DropIndex { index, .. } => vec![drop_statement(index)],
-        Task::RestoreIndex { definition, .. } => {
-            definition.concurrently().into_iter().chain(definition.after.iter().cloned()).collect()
-        }
-        Task::Reindex { index, .. } => {
-            vec![format!("REINDEX INDEX CONCURRENTLY {}", qualified(&index.schema, &index.name))]
-        }
-        Task::DetachPartition { parent, partition } => vec![format!(
-            "ALTER TABLE {} DETACH PARTITION {} CONCURRENTLY",
-            qualified(&parent.schema, &parent.name),
-            qualified(&partition.schema, &partition.name)
-        )],
-        Task::DropPartition { parent, partition } => {
-            let (parent, partition) =
-                (qualified(&parent.schema, &parent.name), qualified(&partition.schema, &partition.name));
-            let detach = format!("ALTER TABLE {parent} DETACH PARTITION {partition}");
-            vec![detach, format!("DROP TABLE {partition}")]
-        }
-        Task::DrainDefault { parent, batch_size } => vec![format!(
-            "SELECT groundskeeper.drain_default({}, {batch_size})",
-            quote_literal(qualified(&parent.schema, &parent.name))
-        )],
-        Task::ValidateConstraint { table, constraint, .. } => vec![validate(table, constraint)],
-        Task::RefreshView { view } => {
-            vec![format!("REFRESH MATERIALIZED VIEW {}", qualified(&view.schema, &view.name))]
-        }
-        Task::Analyze { table, column } => vec![analyze(table, column)],
-        Task::Rescore { table } => {
-            let table = quote_literal(qualified(&table.schema, &table.name));
-            vec![format!("SELECT groundskeeper.rescore({table})")]
-        }
-        Task::AlterTable { .. }
-        | Task::PartitionTable { .. }
-        | Task::UndoPartitioning { .. }
-        | Task::FinalizePartitioning { .. }
-        | Task::CatchUp { .. } => inline.to_vec(),
-    }
-}
-
-fn validate(table: &Qualified, constraint: &str) -> String {
-    let table = qualified(&table.schema, &table.name);
-    format!("ALTER TABLE {table} VALIDATE CONSTRAINT {}", quote_identifier(constraint))
-}
-
-fn analyze(table: &Qualified, column: &str) -> String {
-    format!("ANALYZE {} ({})", qualified(&table.schema, &table.name), quote_identifier(column))
 }
 
 /// The items that a job has, each with what to say of it.
@@ -368,7 +309,6 @@ pub fn resume() -> Result<i64> {
         )
     })?;
     dispatcher::start_at_commit();
-    crate::schedule::resume()?;
     Ok(adopted.unwrap_or(0))
 }
 

@@ -1,6 +1,7 @@
 //! `apply_plan()`: all that fits into this transaction, the rest as jobs.
 
 use super::check::rows_in_the_way;
+use super::rehearsal::statements;
 use super::{After, Assessment, Context, Work, assess, items};
 use crate::catalog;
 use crate::error::{Failure, Result};
@@ -134,7 +135,7 @@ fn skip(item: &'static Item, state: State, detail: Option<String>) -> Outcome {
 /// What would be done, in the words that would do it.
 fn rehearse(item: &'static Item, work: &Work, detail: Option<String>, budget: &mut Allowance) -> Outcome {
     let (action, mut statements) = match &work.job {
-        Some(job) if !budget.take_at_leisure(work.bytes) => ("queue", jobs::statements(job, &work.inline)),
+        Some(job) if !budget.take_at_leisure(work.bytes) => ("queue", statements(job, &work.inline)),
         _ => ("apply", work.inline.clone()),
     };
     let mut action = action;
@@ -210,7 +211,7 @@ impl Progress {
     fn outcome(self, item: &'static Item, work: &Work, context: &mut Context) -> Result<Outcome> {
         let action = if self.done.is_empty() { "queue" } else { "apply" };
         let sql = if self.done.is_empty() {
-            work.job.as_ref().map(|request| script(&jobs::statements(request, &work.inline)))
+            work.job.as_ref().map(|request| script(&statements(request, &work.inline)))
         } else {
             Some(script(&self.done))
         };

@@ -7,6 +7,7 @@ pub mod dropped_index;
 mod index;
 mod other;
 mod partitioned;
+mod rehearsal;
 pub mod role_setting;
 mod rollback;
 mod view;
@@ -14,13 +15,13 @@ mod widen;
 
 pub use apply::{Outcome, apply_item, apply_plan};
 pub use check::rows_in_the_way;
+pub use rehearsal::{analyze, apply_sql, validate};
 pub use rollback::{revert_sql, rollback_plan};
 
 use crate::catalog;
 use crate::error::Result;
 use crate::jobs;
 use crate::journal::{self, Entry};
-use crate::sql::script;
 use groundskeeper_core::job::JobRequest;
 use groundskeeper_core::plan::decide::{self, ColumnFact, State, Verdict};
 use groundskeeper_core::plan::{Action, Item, Qualified, Undo, built_in};
@@ -221,16 +222,4 @@ fn unmet(item: &Item, context: &Context) -> Result<Option<String>> {
         }
     }
     Ok((!reasons.is_empty()).then(|| reasons.join("; ")))
-}
-
-/// What would apply an item now: as a job's statements where it is too big for one transaction.
-pub fn apply_sql(work: &Work) -> String {
-    let mut statements = match &work.job {
-        Some(job) if work.bytes > crate::settings::inline_build_limit_bytes() => {
-            jobs::statements(job, &work.inline)
-        }
-        _ => work.inline.clone(),
-    };
-    statements.extend(work.after.iter().map(|after| after.statement.clone()));
-    script(&statements)
 }

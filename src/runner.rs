@@ -91,7 +91,7 @@ fn carry_out(task: &Task) -> Result<()> {
             toplevel::run(&format!("REFRESH MATERIALIZED VIEW {quoted}"))?;
             toplevel::run(&format!("ANALYZE {quoted}"))
         }
-        Task::Analyze { table, column } => toplevel::run(&super::analyze(table, column)),
+        Task::Analyze { table, column } => toplevel::run(&plan::analyze(table, column)),
         Task::Rescore { table } => migration::rescore(table),
         Task::AlterTable { item } => transaction(|| plan::apply_item(item)),
         Task::PartitionTable { table } => convert::run(table, Goal::Partition),
@@ -132,7 +132,7 @@ fn record_dropped(index: &Qualified) -> Result<()> {
 
 /// Validates a constraint; one that rows violate says how many.
 fn validate(table: &Qualified, constraint: &str, expression: &str) -> Result<()> {
-    let result = toplevel::run(&super::validate(table, constraint));
+    let result = toplevel::run(&plan::validate(table, constraint));
     match result {
         Err(failure) if failure.code == PgSqlErrorCode::ERRCODE_CHECK_VIOLATION => {
             let quoted = qualified(&table.schema, &table.name);
@@ -151,7 +151,7 @@ fn record_validated(table: &Qualified, constraint: &str, expression: &str) -> Re
             && matches!(&item.action, groundskeeper_core::plan::Action::CheckConstraint { expression: e, .. } if e == expression)
     };
     let Some(item) = built_in()?.items.iter().find(is_it) else { return Ok(()) };
-    let statement = super::validate(table, constraint);
+    let statement = plan::validate(table, constraint);
     let inverse = match catalog::relation(table)? {
         Some(found) => {
             catalog::check_named(found.oid, constraint)?.map(|check| check.off_and_on(&found.quoted))

@@ -2,7 +2,7 @@
 //! jobs which a crash or a restart interrupted go on by themselves, and returns to those that have a schedule when
 //! something is due there. It holds no connection to any of them meanwhile.
 
-use super::dispatcher;
+use crate::jobs;
 use crate::schedule::worker::{ANSWER, start_scheduler};
 use crate::worker::{self, Mailbox};
 use chrono::{DateTime, Utc};
@@ -45,7 +45,7 @@ pub extern "C-unwind" fn groundskeeper_launcher(_argument: pg_sys::Datum) {
     // SAFETY: no database: only the catalogs that all databases share can be read, which is all that we need.
     unsafe { pg_sys::BackgroundWorkerInitializeConnection(std::ptr::null(), std::ptr::null(), 0) };
     for database in databases() {
-        while !dispatcher::start_in(database) {
+        while !jobs::start_in(database) {
             // No worker is free now; the jobs are not in such a hurry that this database should be left out.
             if !BackgroundWorker::wait_latch(Some(Duration::from_secs(5))) {
                 return;
