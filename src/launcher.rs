@@ -2,6 +2,7 @@
 //! jobs which a crash or a restart interrupted go on by themselves, and returns to those that have a schedule when
 //! something is due there. It holds no connection to any of them meanwhile.
 
+use crate::backend;
 use crate::jobs;
 use crate::schedule::worker::{ANSWER, start_scheduler};
 use crate::worker::{self, Mailbox};
@@ -22,10 +23,7 @@ const RETRY: Duration = Duration::from_secs(10);
 /// Registers the launcher; called while `shared_preload_libraries` are loaded. It starts when recovery is over,
 /// so never on a standby, and not at all while `pg_upgrade` runs the server.
 pub fn register() {
-    // SAFETY: plain reads of the server's own globals.
-    let (preloading, upgrading) =
-        unsafe { (pg_sys::process_shared_preload_libraries_in_progress, pg_sys::IsBinaryUpgrade) };
-    if !preloading || upgrading {
+    if !backend::is_preloading() || backend::is_upgrading() {
         return;
     }
     BackgroundWorkerBuilder::new("pg_groundskeeper launcher")

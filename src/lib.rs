@@ -6,6 +6,7 @@
 
 mod alerts;
 mod api;
+mod backend;
 mod bloat;
 mod catalog;
 mod connections;

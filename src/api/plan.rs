@@ -1,8 +1,8 @@
 //! `plan_status`, `apply_plan`, `rollback_plan`.
 
 use super::given;
+use crate::backend;
 use crate::error::{self, Failure};
-use crate::extension;
 use crate::journal;
 use crate::plan::{self, Context, Outcome, assess};
 use crate::sql::{qualified, quote_identifier, script};
@@ -86,7 +86,7 @@ fn apply_plan(
         .into());
     }
     let outcomes = plan::apply_plan(dry_run, sections.as_deref())?;
-    if extension::being_created() {
+    if backend::is_creating_extension() {
         say_what_was_done(&outcomes);
     }
     Ok(TableIterator::new(outcomes.into_iter().map(row)))

@@ -1,6 +1,7 @@
 //! The dispatcher: one short-lived worker per database that starts a runner for each job whose turn it is, and
 //! leaves when there is nothing left to wait for.
 
+use crate::backend;
 use crate::error::{Failure, Result};
 use crate::extension::home;
 use crate::settings;
@@ -25,9 +26,7 @@ thread_local! {
 
 /// Starts a dispatcher when the current transaction commits, so that it finds what was queued.
 pub fn start_at_commit() {
-    // SAFETY: a plain look at the server's state.
-    let standby = unsafe { pg_sys::RecoveryInProgress() };
-    if standby || ARRANGED.replace(true) {
+    if backend::is_in_recovery() || ARRANGED.replace(true) {
         return;
     }
     register_xact_callback(PgXactCallbackEvent::PreCommit, || {
@@ -40,9 +39,7 @@ pub fn start_at_commit() {
 }
 
 fn start() {
-    // SAFETY: both read the state of the backend's own transaction.
-    let (database, xid) = unsafe { (pg_sys::MyDatabaseId, pg_sys::GetTopTransactionIdIfAny()) };
-    if !register(database, xid.into_inner()) {
+    if !register(backend::database(), backend::transaction().map_or(0, pg_sys::TransactionId::into_inner)) {
         ereport!(
             WARNING,
             PgSqlErrorCode::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
@@ -196,13 +193,11 @@ fn start_due(Watch { started, .. }: &mut Watch) -> Result<Option<Duration>> {
 
 /// Starts the runner of a job; `None` when no background worker is free.
 fn start_runner(job: i64, role: pg_sys::Oid) -> Option<DynamicBackgroundWorker> {
-    // SAFETY: a plain read of the backend's own global.
-    let database = unsafe { pg_sys::MyDatabaseId };
     worker::start(&Worker {
         function: "groundskeeper_runner",
         name: &format!("pg_groundskeeper job {job}"),
         kind: "pg_groundskeeper job",
-        database,
+        database: backend::database(),
         role: Some(role),
         told: &job.to_string(),
         watched: true,

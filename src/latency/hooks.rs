@@ -5,6 +5,7 @@
 //! violated constraint or the position in the query. The abort of the (sub)transaction tells us of it.
 
 use super::session;
+use crate::backend;
 use groundskeeper_core::stopwatch::Class;
 use pgrx::pg_sys;
 use std::ffi::{c_char, c_void};
@@ -228,7 +229,7 @@ fn is_leaving() -> bool {
 
 /// Called after the commit, or in the abort, where no error may be raised: we only count.
 unsafe extern "C-unwind" fn transaction(event: pg_sys::XactEvent::Type, _argument: *mut c_void) {
-    if !session::is_client() {
+    if !backend::is_client() {
         return;
     }
     match event {
@@ -256,7 +257,7 @@ unsafe extern "C-unwind" fn subtransaction(
 ) {
     // The end of a session says the same of the transaction as a whole.
     if event == pg_sys::SubXactEvent::SUBXACT_EVENT_ABORT_SUB
-        && session::is_client()
+        && backend::is_client()
         && !is_leaving()
         && is_error()
     {

@@ -76,8 +76,7 @@ fn markets(bet_type: Option<&str>) -> Result<Vec<Market>> {
 
 /// Looks at committed rows only, at all of them or at none, and meets each row's error with that row.
 fn prepare_transaction() -> Result<()> {
-    // SAFETY: a plain read of the backend's own global.
-    if unsafe { pg_sys::XactIsoLevel } > pg_sys::XACT_READ_COMMITTED as i32 {
+    if crate::backend::has_one_snapshot() {
         return Err(Failure::new(
             PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
             "the migration needs the isolation level READ COMMITTED",

@@ -4,6 +4,7 @@
 
 use super::entry::{Active, active};
 use super::run;
+use crate::backend;
 use crate::error::{Failure, Result, sqlstate};
 use crate::settings;
 use crate::sql::{self, quote_identifier, required};
@@ -145,8 +146,7 @@ fn begin(active: &Active, started: &mut HashMap<String, Started>) -> Result<bool
         function: "groundskeeper_scheduled_run",
         name: kind,
         kind,
-        // SAFETY: a plain read of the backend's own global.
-        database: unsafe { pg_sys::MyDatabaseId },
+        database: backend::database(),
         role: Some(role),
         told: name,
         watched: true,
@@ -217,10 +217,8 @@ fn answered(
     mailbox: &Mailbox,
     extra: &str,
 ) -> std::result::Result<(), String> {
-    // SAFETY: a plain read of the backend's state.
-    let role = unsafe { pg_sys::GetUserId() };
     let told = format!("{} {extra}", mailbox.handle());
-    let (name, role) = (kind, Some(role));
+    let (name, role) = (kind, Some(backend::role()));
     let started = worker::start(&Worker { function, name, kind, database, role, told: &told, watched: true });
     let Some(worker) = started else {
         return Err("no background worker is free: raise max_worker_processes".to_owned());
@@ -262,8 +260,7 @@ pub fn call(job_name: &str) -> Result<std::result::Result<(), String>> {
         return Ok(Err("there is no dynamic shared memory left".to_owned()));
     };
     mailbox.put(b"its worker ended without a word; see the server log");
-    // SAFETY: a plain read of the backend's own global.
-    let database = unsafe { pg_sys::MyDatabaseId };
+    let database = backend::database();
     let (function, kind) = ("groundskeeper_scheduled_call", "pg_groundskeeper scheduled call");
     Ok(answered(function, kind, database, &mailbox, job_name))
 }

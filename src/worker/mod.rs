@@ -11,6 +11,7 @@ pub use mailbox::Mailbox;
 pub use session::write_at_once;
 pub use transaction::{transaction, transaction_of_one_snapshot};
 
+use crate::backend;
 use pgrx::bgworkers::{
     BackgroundWorker, BackgroundWorkerBuilder, BackgroundWorkerStatus, BgWorkerStartTime,
     DynamicBackgroundWorker, SignalWakeFlags,
@@ -61,8 +62,7 @@ pub fn start(worker: &Worker) -> Option<DynamicBackgroundWorker> {
     if !worker.watched {
         return builder.load_dynamic().ok();
     }
-    // SAFETY: a plain read of the backend's own global.
-    let builder = builder.set_notify_pid(unsafe { pg_sys::MyProcPid });
+    let builder = builder.set_notify_pid(backend::process());
     // SAFETY: the handle must outlive this transaction, in whose memory PostgreSQL would otherwise allocate it.
     let context = unsafe { pg_sys::MemoryContextSwitchTo(pg_sys::TopMemoryContext) };
     let started = builder.load_dynamic();
