@@ -14,7 +14,7 @@ mod steps;
 mod sync;
 
 pub use keys::{DELETED as KEY_DELETED, TRUNCATED as KEY_TRUNCATED};
-pub use preflight::{Finding, Severity, preflight};
+pub use preflight::{Finding, preflight};
 pub use shadow::CAPTURE_TRUNCATE;
 pub use steps::{rows_copied, run};
 
@@ -26,6 +26,7 @@ use crate::jobs;
 use crate::sql::{self, qualified, quote_literal, required};
 use groundskeeper_core::job::{JobRequest, Task};
 use groundskeeper_core::partition::convert::{Goal, Stage, Step, next};
+use groundskeeper_core::partition::preflight::Severity;
 use groundskeeper_core::partition::{Interval, MAX_PREMAKE};
 use groundskeeper_core::plan::Qualified;
 use pgrx::PgSqlErrorCode;
