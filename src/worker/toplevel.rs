@@ -18,7 +18,6 @@ pub fn run(statement: &str) -> Result<()> {
         unsafe { in_portal(&text) }
     }))
     .catch_others(|caught| Err(Failure::from_caught(caught)))
-    .catch_rust_panic(|caught| caught.rethrow())
     .execute();
     if result.is_err() {
         // SAFETY: the error was raised inside the transaction that the statement was run in, whichever it had

@@ -12,8 +12,7 @@ pub fn transaction<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     let attempt = pg_sys::PgTryBuilder::new(AssertUnwindSafe(|| {
         BackgroundWorker::transaction(AssertUnwindSafe(|| isolated(work)))
     }))
-    .catch_others(|caught| Err(Failure::from_caught(caught)))
-    .catch_rust_panic(|caught| caught.rethrow());
+    .catch_others(|caught| Err(Failure::from_caught(caught)));
     let result = attempt.execute();
     // SAFETY: after an error that left the transaction open, aborting it is what the main loop of a backend
     // does; outside of a transaction there is nothing to abort.
