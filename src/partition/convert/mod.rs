@@ -74,7 +74,7 @@ pub fn partition_table(request: &Request) -> Result<i64> {
         return Err(invalid(format!("premake must be between 1 and {most}")));
     }
     let timezone = request.timezone.clone().unwrap_or_else(crate::settings::timezone);
-    known_zone(&timezone)?;
+    let timezone = catalog::time_zone(&timezone)?;
     let table = catalog::relation_by_oid(request.relation)?.ok_or_else(|| {
         Failure::new(PgSqlErrorCode::ERRCODE_UNDEFINED_TABLE, "the relation does not exist")
     })?;
@@ -238,15 +238,6 @@ fn enqueue(table: &Qualified, goal: Goal) -> Result<i64> {
         _ => None,
     };
     jobs::enqueue(&JobRequest { item, relation: table.clone(), task })
-}
-
-fn known_zone(zone: &str) -> Result<()> {
-    let query = "SELECT EXISTS (SELECT FROM pg_catalog.pg_timezone_names WHERE name = $1)";
-    if sql::first(query, &[zone.into()], |row| required::<bool>(row, 1))? == Some(true) {
-        return Ok(());
-    }
-    Err(invalid(format!("time zone {} is not known", quote_literal(zone)))
-        .hint("SELECT name FROM pg_timezone_names lists those that are."))
 }
 
 fn must_own(relation: Oid, quoted: &str) -> Result<()> {
