@@ -162,3 +162,7 @@ BEGIN ATOMIC
      WHERE reverted_at IS NULL;
 END;
 COMMENT ON FUNCTION groundskeeper.rollback_script() IS 'The change log as one script that brings back the schema as it was, with what each object was before';
+
+GRANT SELECT ON groundskeeper.change_log TO pg_monitor;
+GRANT EXECUTE ON FUNCTION groundskeeper.rollback_script() TO pg_monitor;
+GRANT SELECT ON groundskeeper.jobs, groundskeeper.job_history TO PUBLIC;
