@@ -8,7 +8,7 @@ mod request;
 
 pub use request::JobRequest;
 
-use crate::plan::Qualified;
+use crate::names::Qualified;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! What is asked of the queue.
 
 use super::Task;
-use crate::plan::Qualified;
+use crate::names::Qualified;
 
 /// A job to be queued.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,8 +10,9 @@ mod item;
 pub mod role;
 mod undo;
 
+pub use crate::names::Qualified;
 pub use built_in::{Malformed, built_in};
-pub use item::{Action, ColumnNeed, Family, Index, IndexKeys, Item, Qualified};
+pub use item::{Action, ColumnNeed, Family, Index, IndexKeys, Item};
 pub use undo::{Given, Undo};
 
 use serde::Deserialize;

@@ -1,8 +1,8 @@
 //! What taking a change back must know that the catalogs no longer tell; stored with the change.
 
-use super::Qualified;
 use super::role::Changed;
 use crate::job::Definition;
+use crate::names::Qualified;
 use serde::{Deserialize, Serialize};
 
 /// What rollback must know that the catalogs no longer tell.
