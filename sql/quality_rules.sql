@@ -67,7 +67,7 @@ COMMENT ON TABLE groundskeeper.quality_rules IS
   'migration and rescoring pass them on as (SELECT jsonb_object_agg(rule, points) FROM groundskeeper.quality_rules)';
 COMMENT ON COLUMN groundskeeper.quality_rules.rule IS 'Name of the rule, one of groundskeeper.default_quality_rules()';
 COMMENT ON COLUMN groundskeeper.quality_rules.points IS
-  'Points taken off or added, score from which a status applies, or count; never negative, at most two decimals';
+  'Points taken off or added, score from which a status applies, count, or percent; never negative, at most two decimals';
 COMMENT ON COLUMN groundskeeper.quality_rules.description IS 'What the number does';
 COMMENT ON CONSTRAINT quality_rules_valid ON groundskeeper.quality_rules IS
   'The rule exists and takes the number; raises an error that says what is wrong';
@@ -85,13 +85,14 @@ COMMENT ON FUNCTION groundskeeper.spread_quality_score IS
 COMMENT ON FUNCTION groundskeeper.total_quality_score IS
   'Quality score of a total, 0.00 to 99.99; NULL rules mean the built-in ones, missing keys their defaults';
 COMMENT ON FUNCTION groundskeeper.moneyline_quality_issues IS
-  'Codes of what is missing, impossible or out of order in a moneyline; an empty array where nothing is';
+  'Codes of what is missing, impossible, implausible or out of order in a moneyline; an empty array where nothing is';
 COMMENT ON FUNCTION groundskeeper.spread_quality_issues IS
   'Codes of what is missing, impossible or out of order in a spread; an empty array where nothing is';
 COMMENT ON FUNCTION groundskeeper.total_quality_issues IS
-  'Codes of what is missing, impossible or out of order in a total; an empty array where nothing is';
+  'Codes of what is missing, impossible, implausible or out of order in a total; an empty array where nothing is';
 COMMENT ON FUNCTION groundskeeper.validation_status IS
-  'One of validated, needs_review or invalid, by score and thresholds; at best needs_review with a missing_ or invalid_ issue';
+  'One of validated, needs_review or invalid, by score and thresholds; at best needs_review with a missing_ or invalid_ issue, '
+  'implausible_market, line_rounded, conflicting_teams or swapped_sides';
 COMMENT ON FUNCTION groundskeeper.base_quality_factor IS
   '1 where both odds and a sportsbook name are there, else 0: the expression of staging.migration_ready_records';
 COMMENT ON FUNCTION groundskeeper.game_quality_score IS

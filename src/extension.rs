@@ -55,6 +55,15 @@ pub fn give_up_users_relations() -> Result<()> {
            JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
           WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
             AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass AND d.deptype = 'e'
+            AND n.nspname NOT IN ('groundskeeper', 'monitoring')
+         UNION ALL
+         SELECT pg_catalog.format('ALTER EXTENSION pg_groundskeeper DROP FUNCTION %I.%I()', n.nspname, p.proname)
+           FROM pg_catalog.pg_depend d
+           JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid AND e.extname = 'pg_groundskeeper'
+           JOIN pg_catalog.pg_proc p ON p.oid = d.objid AND p.prorettype = 'pg_catalog.trigger'::pg_catalog.regtype
+           JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+          WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass
+            AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass AND d.deptype = 'e'
             AND n.nspname NOT IN ('groundskeeper', 'monitoring')",
         &[],
     )?;

@@ -9,6 +9,7 @@ static LOCK_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(300);
 static INLINE_BUILD_LIMIT: GucSetting<i32> = GucSetting::<i32>::new((Budget::ORDINARY / 1024) as i32);
 static MAX_WORKERS: GucSetting<i32> = GucSetting::<i32>::new(2);
 static ALLOW_PARTITION_DDL: GucSetting<bool> = GucSetting::<bool>::new(false);
+static MIGRATING: GucSetting<bool> = GucSetting::<bool>::new(false);
 static MAX_PARTITIONS: GucSetting<i32> = GucSetting::<i32>::new(1000);
 static ARCHIVE_SCHEMA: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
 static TIMEZONE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c"America/New_York"));
@@ -115,6 +116,14 @@ pub fn define() {
         &ALLOW_PARTITION_DDL,
         GucContext::Userset,
         GucFlags::default(),
+    );
+    GucRegistry::define_bool_guc(
+        c"groundskeeper.migrating",
+        c"Whether what the session writes to the games is the migration's own, and so no news to it.",
+        c"The migration sets it for its transactions.",
+        &MIGRATING,
+        GucContext::Userset,
+        GucFlags::NO_SHOW_ALL,
     );
     define_timezone();
     GucRegistry::define_int_guc(

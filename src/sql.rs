@@ -91,3 +91,57 @@ pub fn required<T: FromDatum + IntoDatum>(row: &SpiHeapTupleData, column: usize)
 pub fn qualified(schema: &str, name: &str) -> String {
     quote_qualified_identifier(schema, name)
 }
+
+/// A text in the server's own encoding, whatever that is: what is only handed on is not converted.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct Text(Vec<u8>);
+
+impl Text {
+    /// For a person to read; what is no UTF-8 is replaced.
+    pub fn shown(&self) -> String {
+        String::from_utf8_lossy(&self.0).into_owned()
+    }
+}
+
+impl FromDatum for Text {
+    unsafe fn from_polymorphic_datum(datum: pg_sys::Datum, is_null: bool, _: pg_sys::Oid) -> Option<Self> {
+        if is_null {
+            return None;
+        }
+        // SAFETY: the caller vouches for a text that is not NULL; it is copied, after being detoasted if need be.
+        unsafe {
+            let text = pg_sys::pg_detoast_datum_packed(datum.cast_mut_ptr());
+            let bytes = std::slice::from_raw_parts(
+                pgrx::varlena::vardata_any(text).cast(),
+                pgrx::varlena::varsize_any_exhdr(text),
+            );
+            Some(Self(bytes.to_vec()))
+        }
+    }
+}
+
+impl IntoDatum for Text {
+    fn into_datum(self) -> Option<pg_sys::Datum> {
+        let length = i32::try_from(self.0.len()).ok()?;
+        // SAFETY: copies that many bytes, which are there, into a new text in the current memory context.
+        Some(unsafe { pg_sys::cstring_to_text_with_len(self.0.as_ptr().cast(), length) }.into())
+    }
+
+    fn type_oid() -> pg_sys::Oid {
+        pg_sys::TEXTOID
+    }
+}
+
+// SAFETY: it goes through `from_polymorphic_datum`, for a datum that is not NULL.
+unsafe impl pgrx::datum::UnboxDatum for Text {
+    type As<'src> = Self;
+
+    unsafe fn unbox<'src>(datum: pgrx::datum::Datum<'src>) -> Self
+    where
+        Self: 'src,
+    {
+        // SAFETY: the caller vouches for a text that is not NULL.
+        unsafe { Self::from_polymorphic_datum(datum.sans_lifetime(), false, pg_sys::TEXTOID) }
+            .unwrap_or_else(|| Self(Vec::new()))
+    }
+}

@@ -34,7 +34,7 @@ impl Template {
         match self {
             Self::Empty => &[],
             Self::ShapeA => &[shape::SHAPE_A],
-            Self::ShapeB => &[shape::SHAPE_B],
+            Self::ShapeB => shape::SHAPE_B,
             Self::HalfApplied => &[shape::SHAPE_A, shape::HALF_APPLIED],
             Self::ShapeAWithDependents => &[shape::SHAPE_A, shape::DEPENDENTS],
         }

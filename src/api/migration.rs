@@ -1,36 +1,67 @@
-//! The functions that the procedure `migrate_to_staging` calls, and `rescore`.
+//! The functions that the procedure `migrate_to_staging` calls, what configures it, and `rescore`.
 
 use super::given;
+use super::quality::Text;
 use super::regclass::{Regclass, existing};
+use crate::error::Failure;
 use crate::migration;
+use groundskeeper_core::migration::{Iso, iso, is_worth_another_try, roles};
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
 extension_sql_file!(
     "../../sql/migration.sql",
     name = "migration",
-    requires = ["journal", start_migration, migration_step, fail_migration, rescore]
+    requires = [
+        "journal",
+        "names",
+        start_migration,
+        migration_step,
+        fail_migration,
+        rescore,
+        moment_of,
+        local_time_of,
+        check_column_name
+    ]
 );
 
-/// Begins a run for each market that nobody is migrating; their numbers.
+/// Begins a run for each market that nobody is migrating; the numbers of those with something to do.
 #[pg_extern(schema = "groundskeeper", volatile, parallel_unsafe)]
 #[search_path(pg_catalog, pg_temp)]
-fn start_migration(bet_type: Option<&str>, batch_size: Option<i32>) -> Result<Vec<i64>, ErrorReport> {
-    Ok(migration::start(bet_type, given(batch_size, "batch_size")?)?)
+fn start_migration(
+    bet_type: Option<&str>,
+    batch_size: Option<i32>,
+    sweep: Option<bool>,
+) -> Result<Vec<i64>, ErrorReport> {
+    Ok(migration::start(bet_type, given(batch_size, "batch_size")?, given(sweep, "sweep")?)?)
 }
 
 /// Does the next piece of a run's work in this transaction; false when nothing is left.
 #[pg_extern(schema = "groundskeeper", volatile, parallel_unsafe)]
 #[search_path(pg_catalog, pg_temp)]
-fn migration_step(run: Option<i64>) -> Result<bool, ErrorReport> {
-    Ok(migration::step(given(run, "run")?)?)
+fn migration_step(run: Option<i64>, tries: Option<i32>) -> Result<bool, ErrorReport> {
+    let (run, tries) = (given(run, "run")?, given(tries, "tries")?);
+    if tries > 0 {
+        migration::wait(tries)?;
+    }
+    Ok(migration::step(run)?)
 }
 
-/// Writes down that runs have ended with an error.
+/// Whether a step that raised an error is tried again; if not, the runs are written down as failed with it.
 #[pg_extern(schema = "groundskeeper", volatile, parallel_unsafe)]
 #[search_path(pg_catalog, pg_temp)]
-fn fail_migration(runs: Option<Vec<i64>>, error: Option<&str>) -> Result<(), ErrorReport> {
-    Ok(migration::fail(&given(runs, "runs")?, given(error, "error")?)?)
+fn fail_migration(
+    runs: Option<Vec<i64>>,
+    code: Option<&str>,
+    error: Option<&str>,
+    tries: Option<i32>,
+) -> Result<bool, ErrorReport> {
+    let (runs, code, error) = (given(runs, "runs")?, given(code, "code")?, given(error, "error")?);
+    if is_worth_another_try(code) && migration::may_wait(given(tries, "tries")?) {
+        return Ok(true);
+    }
+    migration::fail(&runs, error)?;
+    Ok(false)
 }
 
 /// Scores the rows of a staging table by the rules as they are now; the number of the job that does it.
@@ -38,4 +69,52 @@ fn fail_migration(runs: Option<Vec<i64>>, error: Option<&str>) -> Result<(), Err
 #[search_path(pg_catalog, pg_temp)]
 fn rescore(relation: Option<Regclass>) -> Result<i64, ErrorReport> {
     Ok(migration::enqueue_rescore(existing(relation, "relation")?)?)
+}
+
+/// The moment that a text in ISO 8601 tells with its offset.
+#[pg_extern(schema = "groundskeeper", immutable, parallel_safe, strict)]
+fn moment_of(text: Text<'_>) -> Option<TimestampWithTimeZone> {
+    match read(text)? {
+        Iso::Moment(at) => TimestampWithTimeZone::try_from(at).ok(),
+        Iso::Local(_) => None,
+    }
+}
+
+/// What clocks show by a text in ISO 8601 without an offset.
+#[pg_extern(schema = "groundskeeper", immutable, parallel_safe, strict)]
+fn local_time_of(text: Text<'_>) -> Option<Timestamp> {
+    match read(text)? {
+        Iso::Local(at) => Timestamp::try_from(at).ok(),
+        Iso::Moment(_) => None,
+    }
+}
+
+/// Such texts are ASCII, in every encoding.
+fn read(text: Text<'_>) -> Option<Iso> {
+    iso(std::str::from_utf8(text.bytes()?).ok()?)
+}
+
+/// True for a role that the migration knows of the relation.
+#[pg_extern(schema = "groundskeeper", immutable, parallel_safe)]
+fn check_column_name(
+    relation: Option<&str>,
+    role: Option<&str>,
+    column_name: Option<&str>,
+) -> Result<bool, ErrorReport> {
+    let (relation, role) = (given(relation, "relation")?, given(role, "role")?);
+    let invalid = |message: String| Failure::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, message);
+    let known = roles(relation).ok_or_else(|| {
+        invalid(format!("the migration knows no relation \"{relation}\"")).hint(
+            "It is a raw table, a staging table of a market, or staging.games, with its schema: raw_data.spreads_raw.",
+        )
+    })?;
+    if !known.contains(&role) {
+        return Err(invalid(format!("relation {relation} has no role \"{role}\""))
+            .detail(format!("The roles are {}.", known.join(", ")))
+            .into());
+    }
+    if given(column_name, "column_name")?.trim().is_empty() {
+        return Err(invalid(format!("the column of role {role} has no name")).into());
+    }
+    Ok(true)
 }

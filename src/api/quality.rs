@@ -10,8 +10,8 @@ mod rules;
 use groundskeeper_core::quality::{Bet, Game, Issue, Record, base_factor, status};
 use pgrx::prelude::*;
 
-pub use arguments::Text;
-use arguments::{Codes, Measure, Number, RawData, RulesArgument};
+use arguments::{Codes, Measure, Number, RawData};
+pub use arguments::{JsonbArgument, Text};
 use call_site::{CallSite, KeptCodes, KeptNumeric};
 
 /// A word of ours as SQL sees it.
@@ -47,7 +47,7 @@ fn moneyline_quality_score(
     raw_data: RawData,
     collected_at: Option<TimestampWithTimeZone>,
     created_at: Option<TimestampWithTimeZone>,
-    rules: default!(RulesArgument<'_>, "NULL"),
+    rules: default!(JsonbArgument<'_>, "NULL"),
     fcinfo: pg_sys::FunctionCallInfo,
 ) -> KeptNumeric {
     let bet = Bet::Moneyline { home_odds, away_odds };
@@ -66,7 +66,7 @@ fn spread_quality_score(
     raw_data: RawData,
     collected_at: Option<TimestampWithTimeZone>,
     created_at: Option<TimestampWithTimeZone>,
-    rules: default!(RulesArgument<'_>, "NULL"),
+    rules: default!(JsonbArgument<'_>, "NULL"),
     fcinfo: pg_sys::FunctionCallInfo,
 ) -> KeptNumeric {
     let bet = Bet::Spread { has_value: spread_value.is_finite(), odds: spread_odds };
@@ -86,7 +86,7 @@ fn total_quality_score(
     raw_data: RawData,
     collected_at: Option<TimestampWithTimeZone>,
     created_at: Option<TimestampWithTimeZone>,
-    rules: default!(RulesArgument<'_>, "NULL"),
+    rules: default!(JsonbArgument<'_>, "NULL"),
     fcinfo: pg_sys::FunctionCallInfo,
 ) -> KeptNumeric {
     let bet = Bet::Total { has_points: total_points.is_finite(), over_odds, under_odds };
@@ -105,7 +105,7 @@ fn moneyline_quality_issues(
     raw_data: RawData,
     collected_at: Option<TimestampWithTimeZone>,
     created_at: Option<TimestampWithTimeZone>,
-    rules: default!(RulesArgument<'_>, "NULL"),
+    rules: default!(JsonbArgument<'_>, "NULL"),
     fcinfo: pg_sys::FunctionCallInfo,
 ) -> Option<KeptCodes> {
     let bet = Bet::Moneyline { home_odds, away_odds };
@@ -124,7 +124,7 @@ fn spread_quality_issues(
     raw_data: RawData,
     collected_at: Option<TimestampWithTimeZone>,
     created_at: Option<TimestampWithTimeZone>,
-    rules: default!(RulesArgument<'_>, "NULL"),
+    rules: default!(JsonbArgument<'_>, "NULL"),
     fcinfo: pg_sys::FunctionCallInfo,
 ) -> Option<KeptCodes> {
     let bet = Bet::Spread { has_value: spread_value.is_finite(), odds: spread_odds };
@@ -144,7 +144,7 @@ fn total_quality_issues(
     raw_data: RawData,
     collected_at: Option<TimestampWithTimeZone>,
     created_at: Option<TimestampWithTimeZone>,
-    rules: default!(RulesArgument<'_>, "NULL"),
+    rules: default!(JsonbArgument<'_>, "NULL"),
     fcinfo: pg_sys::FunctionCallInfo,
 ) -> Option<KeptCodes> {
     let bet = Bet::Total { has_points: total_points.is_finite(), over_odds, under_odds };
@@ -157,7 +157,7 @@ fn total_quality_issues(
 fn validation_status(
     score: Option<Number<'_>>,
     issues: default!(Codes, "'{}'"),
-    rules: default!(RulesArgument<'_>, "NULL"),
+    rules: default!(JsonbArgument<'_>, "NULL"),
     fcinfo: pg_sys::FunctionCallInfo,
 ) -> Option<Code> {
     // SAFETY: the function manager called us with it, and nothing else in this call asks for its call site.
@@ -180,7 +180,7 @@ fn base_quality_factor(home_odds: Option<i32>, away_odds: Option<i32>, sportsboo
 fn game_quality_score(
     books: Option<i64>,
     records: Option<i64>,
-    rules: default!(RulesArgument<'_>, "NULL"),
+    rules: default!(JsonbArgument<'_>, "NULL"),
     fcinfo: pg_sys::FunctionCallInfo,
 ) -> KeptNumeric {
     // SAFETY: the function manager called us with it, and nothing else in this call asks for its call site.
@@ -193,7 +193,7 @@ fn game_quality_score(
 fn game_validation_status(
     books: Option<i64>,
     records: Option<i64>,
-    rules: default!(RulesArgument<'_>, "NULL"),
+    rules: default!(JsonbArgument<'_>, "NULL"),
     fcinfo: pg_sys::FunctionCallInfo,
 ) -> Code {
     // SAFETY: the function manager called us with it, and nothing else in this call asks for its call site.
@@ -227,23 +227,22 @@ fn record<'a>(
     }
 }
 
-fn score(fcinfo: pg_sys::FunctionCallInfo, rules: RulesArgument<'_>, record: &Record<'_>) -> KeptNumeric {
+fn score(fcinfo: pg_sys::FunctionCallInfo, rules: JsonbArgument<'_>, record: &Record<'_>) -> KeptNumeric {
     // SAFETY: the function manager called us with it, and nothing else in this call asks for its call site.
     let site = unsafe { CallSite::of(fcinfo) };
     let score = record.score(site.rules(rules));
     site.numeric(score)
 }
 
-/// No issue depends on the rules, but rules that a score would refuse are refused here too.
 fn issues(
     fcinfo: pg_sys::FunctionCallInfo,
-    rules: RulesArgument<'_>,
+    rules: JsonbArgument<'_>,
     record: &Record<'_>,
 ) -> Option<KeptCodes> {
     // SAFETY: the function manager called us with it, and nothing else in this call asks for its call site.
     let site = unsafe { CallSite::of(fcinfo) };
-    site.rules(rules);
-    site.codes(record.issues().iter().map(Issue::code).collect())
+    let issues = record.issues(site.rules(rules));
+    site.codes(issues.iter().map(Issue::code).collect())
 }
 
 /// A number's whole hundredths, rounded down: thresholds are hundredths, so no comparison changes by it.

@@ -143,6 +143,20 @@ pub fn relation_bytes(oid: Oid) -> Result<u64> {
     Ok(bytes.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0))
 }
 
+/// The first of the names that a relation has a column of.
+pub fn first_column(relation: &Qualified, names: &[String]) -> Result<Option<String>> {
+    let found = sql::texts(
+        "SELECT a.attname::text
+           FROM pg_catalog.unnest($3::text[]) WITH ORDINALITY n (name, place)
+           JOIN pg_catalog.pg_attribute a ON a.attname = n.name AND a.attnum > 0 AND NOT a.attisdropped
+           JOIN pg_catalog.pg_class c ON c.oid = a.attrelid AND c.relname = $2
+           JOIN pg_catalog.pg_namespace s ON s.oid = c.relnamespace AND s.nspname = $1
+          ORDER BY n.place LIMIT 1",
+        &[relation.schema.as_str().into(), relation.name.as_str().into(), names.to_vec().into()],
+    )?;
+    Ok(found.into_iter().next())
+}
+
 /// The columns of the foreign key from one relation to another, in key order.
 pub fn foreign_key_columns(from: &Qualified, to: &Qualified) -> Result<Vec<String>> {
     sql::texts(

@@ -1,18 +1,29 @@
 //! One batch: raw rows in, and each of them staged or written down as failed.
 
-use super::{bisect, failures, games};
-use crate::error::{Result, sqlstate};
-use crate::sql::{self, required};
+use super::facts::Deployment;
+use super::{bisect, failures, games, notes};
+use crate::error::{Failure, Result, sqlstate};
+use crate::sql::{self, Text, required};
 use crate::subtransaction::isolated;
 use groundskeeper_core::migration::{self, Scope, Shape};
+use pgrx::PgSqlErrorCode;
 use pgrx::datum::DatumWithOid;
 use std::collections::{HashMap, HashSet};
 
 /// The raw rows of a batch.
 #[derive(Debug, Clone)]
 pub enum Rows {
-    /// Ids above the first up to the second; how many there were when they were counted.
-    Range(i64, i64, i64),
+    /// Ids above the first up to the second.
+    Range {
+        /// Above this one.
+        after: i64,
+        /// Up to this one.
+        upto: i64,
+        /// How many there were when they were counted.
+        count: i64,
+        /// But for these, which have failed and are not due.
+        left_out: Vec<i64>,
+    },
     /// These ids.
     Ids(Vec<i64>),
 }
@@ -20,25 +31,32 @@ pub enum Rows {
 impl Rows {
     fn scope(&self) -> Scope {
         match self {
-            Self::Range(..) => Scope::Range,
+            Self::Range { .. } => Scope::Range,
             Self::Ids(_) => Scope::Ids,
         }
     }
 
     fn count(&self) -> i64 {
+        let length = |ids: &Vec<i64>| i64::try_from(ids.len()).unwrap_or(i64::MAX);
         match self {
-            Self::Range(_, _, count) => *count,
-            Self::Ids(ids) => i64::try_from(ids.len()).unwrap_or(i64::MAX),
+            Self::Range { count, left_out, .. } => count - length(left_out),
+            Self::Ids(ids) => length(ids),
         }
     }
 
-    fn args<'a>(&self, rules: &'a str) -> Vec<DatumWithOid<'a>> {
-        let mut args: Vec<DatumWithOid> = vec![rules.into()];
+    fn plain_args<'a>(&self) -> Vec<DatumWithOid<'a>> {
         match self {
-            Self::Range(after, upto, _) => args.extend([(*after).into(), (*upto).into()]),
-            Self::Ids(ids) => args.push(ids.clone().into()),
+            Self::Range { after, upto, left_out, .. } => {
+                vec![(*after).into(), (*upto).into(), left_out.clone().into()]
+            }
+            Self::Ids(ids) => vec![ids.clone().into()],
         }
-        args
+    }
+
+    /// Arguments of a statement that scores and names.
+    pub fn args<'a>(&self, deployment: &'a Deployment) -> Vec<DatumWithOid<'a>> {
+        let configured = [deployment.rules.as_str().into(), deployment.naming.clone().into()];
+        configured.into_iter().chain(self.plain_args()).collect()
     }
 }
 
@@ -53,10 +71,10 @@ pub struct Tally {
     pub again: i64,
 }
 
-/// Stages what is not staged or has moved. Every row of the batch is staged afterwards, or among the failures.
-pub fn migrate(shape: &Shape, rules: &str, rows: &Rows) -> Result<Tally> {
+/// Stages what is not staged or has changed. Every row of the batch is staged afterwards, or among the failures.
+pub fn migrate(deployment: &Deployment, shape: &Shape, rows: &Rows) -> Result<Tally> {
     let fresh = is_fresh(shape, rows)?;
-    let mut batch = Batch { shape, rules, written: 0, failed: HashMap::new() };
+    let mut batch = Batch { deployment, shape, written: 0, kept_out: HashSet::new(), failed: HashMap::new() };
     batch.stage(rows, fresh)?;
     if batch.written < rows.count() || !fresh {
         batch.account_for_the_rest(rows)?;
@@ -68,11 +86,11 @@ pub fn migrate(shape: &Shape, rules: &str, rows: &Rows) -> Result<Tally> {
 
 /// Whether nothing of the batch can be staged yet, as no row at or beyond it is.
 fn is_fresh(shape: &Shape, rows: &Rows) -> Result<bool> {
-    let Rows::Range(after, ..) = rows else { return Ok(false) };
+    let Rows::Range { after, .. } = rows else { return Ok(false) };
     // The highest one is at the end of the index; whether a higher one exists might be planned as a scan.
     let highest = format!(
         "SELECT pg_catalog.max(s.{})::pg_catalog.int8 FROM {} s",
-        shape.raw_id,
+        shape.staging.raw_id.quoted,
         shape.market.staging()
     );
     let highest = sql::first(&highest, &[], |row| Ok(row.get::<i64>(1)?))?.flatten();
@@ -80,9 +98,11 @@ fn is_fresh(shape: &Shape, rows: &Rows) -> Result<bool> {
 }
 
 struct Batch<'a> {
+    deployment: &'a Deployment,
     shape: &'a Shape,
-    rules: &'a str,
     written: i64,
+    /// Rows that should have been written, and were not.
+    kept_out: HashSet<i64>,
     /// Reason and detail.
     failed: HashMap<i64, (String, String)>,
 }
@@ -90,8 +110,9 @@ struct Batch<'a> {
 impl Batch<'_> {
     fn stage(&mut self, rows: &Rows, fresh: bool) -> Result<()> {
         match isolated(|| self.write(rows, fresh)) {
-            Ok(written) => {
+            Ok((written, kept_out)) => {
                 self.written += written;
+                self.kept_out.extend(kept_out);
                 Ok(())
             }
             Err(failure) if bisect::is_of_a_record(&failure) => self.stage_by_halves(&self.ids(rows)?),
@@ -100,42 +121,68 @@ impl Batch<'_> {
     }
 
     fn stage_by_halves(&mut self, ids: &[i64]) -> Result<()> {
-        let (mut written, mut failed) = (0, HashMap::new());
+        let (mut written, mut kept_out, mut failed) = (0, Vec::new(), Vec::new());
         bisect::each(
             ids,
             &mut |part| {
-                written += self.write(&Rows::Ids(part.to_vec()), false)?;
+                let (these, kept) = self.write(&Rows::Ids(part.to_vec()), false)?;
+                written += these;
+                kept_out.extend(kept);
                 Ok(())
             },
-            &mut |id, failure| {
-                failed.insert(*id, (migration::reason(&sqlstate(failure.code)), failure.message));
-            },
+            &mut |id, failure| failed.push((*id, failure)),
         )?;
         self.written += written;
-        self.failed.extend(failed);
+        self.kept_out.extend(kept_out);
+        for (id, failure) in failed {
+            let detail = self.detail(id, &failure)?;
+            self.failed.insert(id, (migration::reason(&sqlstate(failure.code)), detail));
+        }
         Ok(())
     }
 
-    fn write(&self, rows: &Rows, fresh: bool) -> Result<i64> {
-        let (scope, args) = (rows.scope(), rows.args(self.rules));
-        let mut written = sql::affected(&self.shape.insert(scope, fresh), &args)?;
+    /// What was said, and of which columns where PostgreSQL does not say so itself.
+    fn detail(&self, id: i64, failure: &Failure) -> Result<String> {
+        let silent = [
+            PgSqlErrorCode::ERRCODE_STRING_DATA_RIGHT_TRUNCATION,
+            PgSqlErrorCode::ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE,
+        ];
+        let query = self.shape.unfit_values().filter(|_| silent.contains(&failure.code));
+        let Some(query) = query else { return Ok(failure.message.clone()) };
+        let columns = isolated(|| sql::first(&query, &[id.into()], |row| required::<String>(row, 1)));
+        Ok(match columns.ok().flatten().filter(|columns| !columns.is_empty()) {
+            Some(columns) => format!("{columns}: {}", failure.message),
+            None => failure.message.clone(),
+        })
+    }
+
+    /// How many were written, and which were not.
+    fn write(&self, rows: &Rows, fresh: bool) -> Result<(i64, Vec<i64>)> {
+        let scope = rows.scope();
+        let mut written = sql::affected(&self.shape.insert(scope, fresh), &rows.args(self.deployment))?;
+        let mut kept_out = Vec::new();
         if !fresh && written < rows.count() {
-            written += sql::affected(&self.shape.update(scope), &args)?;
+            let updated = sql::returned(&self.shape.update(scope), &rows.args(self.deployment), |row| {
+                Ok((required::<i64>(row, 1)?, row.get::<Vec<i64>>(2)?))
+            })?;
+            let (count, kept) = updated.unwrap_or_default();
+            written += count;
+            kept_out = kept.unwrap_or_default();
         }
-        Ok(written)
+        Ok((written, kept_out))
     }
 
     fn ids(&self, rows: &Rows) -> Result<Vec<i64>> {
         match rows {
             Rows::Ids(ids) => Ok(ids.clone()),
-            Rows::Range(..) => {
-                let raw = self.shape.market.raw();
+            Rows::Range { .. } => {
+                let id = &self.shape.raw.id.quoted;
                 let ids = format!(
-                    "SELECT r.id::pg_catalog.int8 FROM {raw} r
-                      WHERE $1::pg_catalog.text IS NOT NULL AND {} ORDER BY 1",
-                    Scope::Range.condition()
+                    "SELECT r.{id}::pg_catalog.int8 FROM {} r WHERE {} ORDER BY 1",
+                    self.shape.market.raw(),
+                    Scope::Range.plain_condition(id)
                 );
-                sql::rows(&ids, &rows.args(self.rules), |row| required(row, 1))
+                sql::rows(&ids, &rows.plain_args(), |row| required(row, 1))
             }
         }
     }
@@ -147,26 +194,37 @@ impl Batch<'_> {
         if left.is_empty() {
             return Ok(());
         }
-        let without_game: HashSet<String> = left.iter().filter_map(|(_, game)| game.clone()).collect();
         // Collected since the games were made.
-        let ids: Vec<String> = without_game.into_iter().collect();
-        let refused = match ids.as_slice() {
-            [] => HashMap::new(),
-            ids => games::make_these(ids, self.shape.game_words, self.rules)?.1,
-        };
-        let left: Vec<i64> = left.iter().map(|(id, _)| *id).collect();
+        let missing: HashSet<Text> = self.missing_games(&left)?.into_values().collect();
+        let refused = if missing.is_empty() { HashMap::new() } else { self.make(missing)? };
+        self.kept_out.clear();
         self.stage(&Rows::Ids(left.clone()), false)?;
         let left = self.unstaged(&Rows::Ids(left))?;
-        for (id, game) in left.iter().filter_map(|(id, game)| Some((id, game.as_ref()?))) {
-            let why = refused.get(game).map_or("it was not written", String::as_str);
-            self.failed.insert(*id, ("game_not_staged".to_owned(), format!("game {game}: {why}")));
+        for (id, game) in self.missing_games(&left)? {
+            let why = refused.get(&game).map_or("it was not written", String::as_str);
+            self.failed
+                .insert(id, ("game_not_staged".to_owned(), format!("game {}: {why}", game.shown())));
         }
         self.fail_suppressed(&left);
         Ok(())
     }
 
-    fn fail_suppressed(&mut self, left: &[(i64, Option<String>)]) {
-        for (id, _) in left {
+    /// Makes games that are missing; the reasons why some cannot be.
+    fn make(&self, missing: HashSet<Text>) -> Result<HashMap<Text, String>> {
+        let made = games::make_these(self.deployment, missing.into_iter().collect())?;
+        let mut made = made.ok_or_else(|| {
+            Failure::new(
+                PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE,
+                "another session is making the games of a migration",
+            )
+        })?;
+        let outcome = made.outcome();
+        notes::leave_games(self.shape.market, outcome.left)?;
+        Ok(outcome.refused)
+    }
+
+    fn fail_suppressed(&mut self, left: &[i64]) {
+        for id in left {
             self.failed.entry(*id).or_insert_with(|| {
                 let detail = format!("a trigger or rule kept it out of {}", self.shape.market.staging());
                 ("suppressed".to_owned(), detail)
@@ -174,10 +232,21 @@ impl Batch<'_> {
         }
     }
 
-    fn unstaged(&self, rows: &Rows) -> Result<Vec<(i64, Option<String>)>> {
-        let left = sql::rows(&self.shape.unstaged(rows.scope()), &rows.args(self.rules), |row| {
-            Ok((required::<i64>(row, 1)?, row.get::<String>(2)?))
-        })?;
-        Ok(left.into_iter().filter(|(id, _)| !self.failed.contains_key(id)).collect())
+    /// The rows that are not staged as they are, but for those that failed.
+    fn unstaged(&self, rows: &Rows) -> Result<Vec<i64>> {
+        let absent = sql::rows(&self.shape.unstaged(rows.scope()), &rows.plain_args(), |row| required(row, 1))?;
+        let left: HashSet<i64> = absent.into_iter().chain(self.kept_out.iter().copied()).collect();
+        let mut left: Vec<i64> = left.into_iter().filter(|id| !self.failed.contains_key(id)).collect();
+        left.sort_unstable();
+        Ok(left)
+    }
+
+    /// Which of the rows lack their game, and which that is.
+    fn missing_games(&self, ids: &[i64]) -> Result<HashMap<i64, Text>> {
+        let Some(query) = self.shape.missing_games().filter(|_| !ids.is_empty()) else {
+            return Ok(HashMap::new());
+        };
+        let games = sql::rows(&query, &[ids.to_vec().into()], |row| Ok((required(row, 1)?, required(row, 2)?)))?;
+        Ok(games.into_iter().collect())
     }
 }

@@ -1,27 +1,146 @@
-//! What the catalogs tell of the tables.
+//! What the catalogs and the configuration tell of a deployment.
 
 use crate::error::{Failure, Result};
-use crate::sql::{self, required};
-use groundskeeper_core::migration::{self, Column, Market, Misfit, Shape, Table, Words};
+use crate::extension::as_owner;
+use crate::settings;
+use crate::sql::{self, Text, required};
+use groundskeeper_core::migration::{
+    self, Capture, Column, ColumnNames, Facts, GAMES, Games, Market, Misfit, Shape, Source, Table,
+};
+use groundskeeper_core::plan::Qualified;
 use pgrx::prelude::*;
+use std::collections::HashMap;
 
-/// How the migration is spelled for a market's tables, or an error that names what does not fit.
-pub fn shape(market: Market) -> Result<Shape> {
-    let names = [market.raw(), market.staging(), "staging.games".to_owned()];
-    let ([raw, staging, games], [_, staged, game]) = tables(names)?;
-    migration::fit(market, &raw, &staging, &games, [staged.as_deref(), game.as_deref()]).map_err(unfit)
+/// The tables of the migration and what configures it, looked up once per transaction.
+pub struct Deployment {
+    tables: HashMap<String, Table>,
+    names: ColumnNames,
+    /// The quality rules in force, as text.
+    pub rules: String,
+    /// What clubs and books are called, as text.
+    pub naming: Text,
+    /// What changes when columns, clubs or books are called otherwise.
+    pub mapping: String,
+    /// The zone of the plan's days.
+    pub zone: String,
 }
 
-fn unfit(misfits: Vec<Misfit>) -> Failure {
-    let all: Vec<String> = misfits.iter().map(ToString::to_string).collect();
-    let remedies: Vec<&str> = misfits.iter().filter_map(|misfit| misfit.remedy.as_deref()).collect();
+impl Deployment {
+    /// Looks it up.
+    pub fn load() -> Result<Self> {
+        let tables = tables()?;
+        let configured = as_owner(|| {
+            sql::first(
+                "SELECT r.rules, n.naming, c.columns, pg_catalog.md5(pg_catalog.concat_ws(' ', n.naming, c.columns, $1))
+                   FROM (SELECT COALESCE(pg_catalog.jsonb_object_agg(rule, points), '{}')::pg_catalog.text
+                           FROM groundskeeper.quality_rules) r (rules),
+                        (SELECT groundskeeper.naming()::pg_catalog.text) n (naming),
+                        (SELECT COALESCE(pg_catalog.json_agg(pg_catalog.json_build_array(c.relation, c.role, c.column_name)
+                                                             ORDER BY c.relation, c.role), '[]')::pg_catalog.text
+                           FROM groundskeeper.column_names c) c (columns)",
+                &[settings::timezone().into()],
+                |row| {
+                    let (rules, naming) = (required::<String>(row, 1)?, required::<Text>(row, 2)?);
+                    Ok((rules, naming, required::<String>(row, 3)?, required::<String>(row, 4)?))
+                },
+            )
+        })?;
+        let (rules, naming, columns, mapping) = configured.ok_or_else(|| Failure::internal("no configuration"))?;
+        let names = serde_json::from_str(&columns).map_err(|error| Failure::internal(error.to_string()))?;
+        let zone = settings::timezone();
+        Ok(Self { tables, names: ColumnNames::new(names), rules, naming, mapping, zone })
+    }
+
+    fn table(&self, name: &str) -> Table {
+        let absent = || Table {
+            name: name.to_owned(),
+            columns: Vec::new(),
+            status_check: None,
+            rewrites_rows: false,
+        };
+        self.tables.get(name).cloned().unwrap_or_else(absent)
+    }
+
+    /// How the migration is spelled for a market's tables, or what does not fit.
+    pub fn fit(&self, market: Market) -> std::result::Result<Shape, Vec<Misfit>> {
+        let (raw, staging) = (self.table(&market.raw()), self.table(&market.staging()));
+        migration::fit(market, &raw, &staging, &self.table(GAMES), &self.names)
+    }
+
+    /// The same, or an error that names what does not fit.
+    pub fn shape(&self, market: Market) -> Result<Shape> {
+        self.fit(market).map_err(|misfits| unfit(&misfits))
+    }
+
+    /// The games' table.
+    pub fn games(&self) -> Result<Games> {
+        migration::fit_games(&self.table(GAMES), &self.names).map_err(|misfits| unfit(&misfits))
+    }
+
+    /// The raw tables that tell of games.
+    pub fn sources(&self) -> Vec<Source> {
+        let source = |market: Market| migration::source(market, &self.table(&market.raw()), &self.names);
+        Market::ALL.into_iter().filter_map(source).collect()
+    }
+
+    /// The triggers that note changes to a relation of the plan, and the columns of games that may be corrected; why
+    /// it can have none otherwise.
+    pub fn capture(&self, relation: &Qualified) -> std::result::Result<(Capture, Facts), String> {
+        let (schema, name) = (relation.schema.as_str(), relation.name.as_str());
+        let list = |misfits: Vec<Misfit>| misfits.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+        if relation.to_string() == GAMES {
+            let table = self.table(GAMES);
+            let unscored = |misfits: Vec<Misfit>| misfits.into_iter().filter(|m| !m.planned).collect::<Vec<_>>();
+            let games = match migration::fit_games(&Table { columns: scored(table.columns), ..table }, &self.names) {
+                Ok(games) => games,
+                Err(misfits) => return Err(list(unscored(misfits))),
+            };
+            let name_of = |found: &migration::Found| found.name.clone();
+            let facts = Facts {
+                teams: games.sides.iter().map(name_of).collect(),
+                time: [&games.game_date].into_iter().chain(&games.game_datetime).map(name_of).collect(),
+            };
+            let capture = Capture::of_games(schema, name, &games.id.name, &games.external_id.name);
+            return Ok((capture, facts));
+        }
+        let market = Market::ALL.into_iter().find(|market| market.raw() == relation.to_string());
+        let market = market.ok_or_else(|| format!("{relation} is no table of the migration"))?;
+        let table = self.table(&market.raw());
+        match migration::raw_keys(&table, &self.names) {
+            Ok((id, game)) => {
+                Ok((Capture::of_raw(schema, name, market.bet_type(), &id.name, &game.name), Facts::default()))
+            }
+            Err(misfits) => Err(list(misfits)),
+        }
+    }
+}
+
+/// Columns as they will be once the plan has widened the score.
+fn scored(columns: Vec<Column>) -> Vec<Column> {
+    let wide = |mut column: Column| {
+        if column.type_name == "numeric(3,2)" {
+            column.type_name = "numeric(5,2)".to_owned();
+        }
+        column
+    };
+    columns.into_iter().map(wide).collect()
+}
+
+/// An error that names all that does not fit.
+pub fn unfit(misfits: &[Misfit]) -> Failure {
+    let mut all: Vec<String> = misfits.iter().map(ToString::to_string).collect();
+    let mut remedies: Vec<&str> = misfits.iter().filter_map(|misfit| misfit.remedy.as_deref()).collect();
+    all.dedup();
+    remedies.dedup();
     let failure = Failure::new(
         PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
         format!("the migration does not fit: {}", all.first().map_or("", String::as_str)),
     )
     .detail(format!("{}.", all.join("; ")));
     if remedies.is_empty() {
-        failure.hint("The columns that it needs are listed in docs/migration.md.")
+        failure.hint(
+            "The columns that it needs are listed in docs/migration.md; groundskeeper.column_names tells it of other names.",
+        )
     } else {
         failure.hint(format!(
             "SELECT * FROM groundskeeper.plan_status() says whether the plan can widen it; else: {};",
@@ -30,85 +149,113 @@ fn unfit(misfits: Vec<Misfit>) -> Failure {
     }
 }
 
-/// The raw tables that tell of games: those that are there with the columns that games are made from.
-pub fn tables_with_games() -> Result<Vec<Market>> {
-    let needed = [
-        "game_external_id",
-        "sportsbook_name",
-        "game_date",
-        "home_team_name",
-        "away_team_name",
-        "collected_at",
-    ];
-    let (tables, _) = tables(Market::ALL.map(Market::raw))?;
-    let tells = |table: &Table| needed.iter().all(|name| table.columns.iter().any(|c| c.name == *name));
-    Ok(Market::ALL
-        .into_iter()
-        .zip(&tables)
-        .filter(|(_, table)| tells(table))
-        .map(|(market, _)| market)
-        .collect())
-}
-
-/// Tables with their columns, and the CHECK constraints on the status alone of each, as one text.
-fn tables<const N: usize>(names: [String; N]) -> Result<([Table; N], [Option<String>; N])> {
-    let asked = names.to_vec();
-    let mut tables = names.map(|name| Table { name, columns: Vec::new() });
-    let mut checks = [const { None }; N];
+/// All tables that the migration may touch, with their columns and the CHECK constraints on the status alone of each.
+fn tables() -> Result<HashMap<String, Table>> {
+    let markets = Market::ALL.into_iter().flat_map(|market| [market.raw(), market.staging()]);
+    let asked: Vec<String> = markets.chain([GAMES.to_owned()]).collect();
+    let mut tables: HashMap<String, Table> = HashMap::new();
     sql::rows(
-        "SELECT t.place, a.attname::pg_catalog.text, pg_catalog.format_type(a.atttypid, a.atttypmod),
+        "SELECT t.name, a.attname::pg_catalog.text, pg_catalog.format_type(a.atttypid, a.atttypmod),
                 CASE WHEN a.attname = 'validation_status' THEN (
                     SELECT pg_catalog.string_agg(pg_catalog.pg_get_constraintdef(con.oid), ' ' ORDER BY con.conname)
                       FROM pg_catalog.pg_constraint con
                      WHERE con.conrelid = a.attrelid AND con.conkey = ARRAY[a.attnum] AND con.contype = 'c') END,
+                a.attnotnull,
                 -- what a trigger before the insert may still fill in
                 a.attnotnull AND NOT a.atthasdef AND a.attidentity = '' AND y.typdefault IS NULL
-                AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger g WHERE g.tgrelid = c.oid AND g.tgtype & 7 = 7)
-           FROM pg_catalog.unnest($1::pg_catalog.text[]) WITH ORDINALITY t (name, place)
+                AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger g WHERE g.tgrelid = c.oid AND g.tgtype & 7 = 7),
+                EXISTS (SELECT FROM pg_catalog.pg_trigger g
+                         WHERE g.tgrelid = c.oid AND g.tgtype & 3 = 3 AND g.tgtype & 20 <> 0 AND g.tgenabled <> 'D')
+           FROM pg_catalog.unnest($1::pg_catalog.text[]) t (name)
            JOIN pg_catalog.pg_class c ON c.oid = pg_catalog.to_regclass(t.name) AND c.relkind IN ('r', 'p')
            JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
            JOIN pg_catalog.pg_type y ON y.oid = a.atttypid",
         &[asked.into()],
         |row| {
-            let place = usize::try_from(required::<i64>(row, 1)?).unwrap_or(0).wrapping_sub(1);
-            if let (Some(table), Some(check)) = (tables.get_mut(place), checks.get_mut(place)) {
-                let (name, type_name) = (required(row, 2)?, required(row, 3)?);
-                table.columns.push(Column { name, type_name, required: required(row, 5)? });
-                *check = check.take().or(row.get(4)?);
-            }
+            let table = required::<String>(row, 1)?;
+            let entry = tables.entry(table.clone()).or_insert_with(|| Table {
+                name: table,
+                columns: Vec::new(),
+                status_check: None,
+                rewrites_rows: false,
+            });
+            entry.rewrites_rows = required(row, 7)?;
+            entry.status_check = entry.status_check.take().or(row.get(4)?);
+            entry.columns.push(Column {
+                name: required(row, 2)?,
+                type_name: required(row, 3)?,
+                not_null: required(row, 5)?,
+                required: required(row, 6)?,
+            });
             Ok(())
         },
     )?;
-    Ok((tables, checks))
+    Ok(tables)
 }
 
-/// Whether an index begins with the column, so that a look-up by it does not read the whole table.
-pub fn is_indexed(table: &str, column: &str) -> Result<bool> {
-    let found = sql::first(
-        "SELECT EXISTS (
+/// Which of the raw tables and the games note their changes.
+pub fn captured(relations: &[String]) -> Result<Vec<String>> {
+    let triggers: Vec<String> = Capture::triggers().map(str::to_owned).to_vec();
+    sql::texts(
+        "SELECT t.name FROM pg_catalog.unnest($1::pg_catalog.text[]) t (name)
+          WHERE (SELECT pg_catalog.count(*) FROM pg_catalog.pg_trigger g
+                  WHERE g.tgrelid = pg_catalog.to_regclass(t.name) AND g.tgname::pg_catalog.text = ANY ($2)
+                    AND g.tgenabled IN ('O', 'A')) = pg_catalog.cardinality($2)",
+        &[relations.to_vec().into(), triggers.into()],
+    )
+}
+
+/// Whether a relation's changes are noted by a function of that text, as they are to be by now.
+pub fn noted_as(relation: &Qualified, body: &str) -> Result<bool> {
+    if captured(&[relation.to_string()])?.is_empty() {
+        return Ok(false);
+    }
+    let triggers: Vec<String> = Capture::triggers().map(str::to_owned).to_vec();
+    let same = sql::first(
+        "SELECT pg_catalog.bool_and(p.prosrc = $3)
+           FROM pg_catalog.pg_trigger g JOIN pg_catalog.pg_proc p ON p.oid = g.tgfoid
+          WHERE g.tgrelid = pg_catalog.to_regclass($1) AND g.tgname::pg_catalog.text = ANY ($2)",
+        &[relation.to_string().into(), triggers.into(), body.into()],
+        |row| Ok(row.get::<bool>(1)?),
+    )?;
+    Ok(same.flatten() == Some(true))
+}
+
+/// Columns, as `table column`, that no index begins with, so that a look-up by them may read the whole table.
+pub fn unindexed(columns: &[(String, String)]) -> Result<Vec<(String, String)>> {
+    let (tables, names): (Vec<String>, Vec<String>) = columns.iter().cloned().unzip();
+    sql::rows(
+        "SELECT c.name, c.attname
+           FROM ROWS FROM (pg_catalog.unnest($1::pg_catalog.text[]), pg_catalog.unnest($2::pg_catalog.text[])) c (name, attname)
+          WHERE NOT EXISTS (
              SELECT FROM pg_catalog.pg_index i
                JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
-              WHERE i.indrelid = pg_catalog.to_regclass($1) AND a.attname = $2 AND i.indisvalid)",
-        &[table.into(), column.into()],
-        |row| required::<bool>(row, 1),
+              WHERE i.indrelid = pg_catalog.to_regclass(c.name) AND a.attname::pg_catalog.text = c.attname AND i.indisvalid)",
+        &[tables.into(), names.into()],
+        |row| Ok((required(row, 1)?, required(row, 2)?)),
+    )
+}
+
+/// What a market's tables are: another text once a column, a constraint, a trigger or its function is another.
+pub fn definition(market: Market) -> Result<String> {
+    let relations = vec![market.raw(), market.staging(), GAMES.to_owned()];
+    let text = sql::first(
+        "WITH r AS MATERIALIZED (
+             SELECT pg_catalog.to_regclass(t.name)::pg_catalog.oid AS oid FROM pg_catalog.unnest($1::pg_catalog.text[]) t (name))
+         SELECT pg_catalog.md5(pg_catalog.string_agg(d.version, ' ' ORDER BY d.version))
+           FROM (SELECT pg_catalog.concat('a', a.attrelid, '/', a.attnum, '/', a.xmin) FROM pg_catalog.pg_attribute a JOIN r ON a.attrelid = r.oid
+                  WHERE a.attnum > 0
+                 UNION ALL
+                 SELECT pg_catalog.concat('c', c.oid, '/', c.xmin) FROM pg_catalog.pg_constraint c JOIN r ON c.conrelid = r.oid
+                 UNION ALL
+                 SELECT pg_catalog.concat('t', g.oid, '/', g.xmin, '/', p.xmin) FROM pg_catalog.pg_trigger g JOIN r ON g.tgrelid = r.oid
+                   JOIN pg_catalog.pg_proc p ON p.oid = g.tgfoid
+                 UNION ALL
+                 SELECT pg_catalog.concat('r', w.oid, '/', w.xmin) FROM pg_catalog.pg_rewrite w JOIN r ON w.ev_class = r.oid
+                 UNION ALL
+                 SELECT pg_catalog.concat('i', i.indexrelid, '/', i.xmin) FROM pg_catalog.pg_index i JOIN r ON i.indrelid = r.oid) d (version)",
+        &[relations.into()],
+        |row| Ok(row.get::<String>(1)?),
     )?;
-    Ok(found == Some(true))
-}
-
-/// The quality rules in force, as text.
-pub fn rules() -> Result<String> {
-    let rules = crate::extension::as_owner(|| {
-        sql::first(
-            "SELECT pg_catalog.jsonb_object_agg(rule, points)::pg_catalog.text FROM groundskeeper.quality_rules",
-            &[],
-            |row| Ok(row.get::<String>(1)?),
-        )
-    })?;
-    Ok(rules.flatten().unwrap_or_else(|| "{}".to_owned()))
-}
-
-/// The words that the games' status admits.
-pub fn game_words() -> Result<Words> {
-    let shape = Market::ALL.into_iter().find_map(|market| shape(market).ok());
-    Ok(shape.ok_or_else(|| Failure::internal("no market's tables fit the migration"))?.game_words)
+    Ok(text.flatten().unwrap_or_default())
 }

@@ -7,16 +7,19 @@ mod failures;
 mod games;
 mod lock;
 mod log;
+mod notes;
 mod rescore;
 mod run;
 
+pub use facts::{Deployment, noted_as};
+use facts::captured;
 pub use rescore::{enqueue as enqueue_rescore, rescore};
 
 use crate::error::{Failure, Result};
 use crate::guc;
 use crate::sql::{self, required};
 use batch::{Rows, Tally};
-use groundskeeper_core::migration::{Market, Shape};
+use groundskeeper_core::migration::{self, GAMES, Market, Misfit, Shape};
 use lock::Lock;
 use pgrx::prelude::*;
 use run::{Phase, Run};
@@ -25,8 +28,12 @@ use std::ops::RangeInclusive;
 /// The sizes of a batch that make sense.
 const BATCH_SIZES: RangeInclusive<i32> = 1..=1_000_000;
 
-/// Begins a run for each market asked for that no other session is migrating. Their numbers.
-pub fn start(bet_type: Option<&str>, batch_size: i32) -> Result<Vec<i64>> {
+/// How often locked games are tried again before they are left to the next run.
+const TRIES_FOR_GAMES: i64 = 40;
+
+/// Begins a run for each market asked for that no other session is migrating, and ends those that have nothing to do.
+/// The numbers of the others.
+pub fn start(bet_type: Option<&str>, batch_size: i32, sweep: bool) -> Result<Vec<i64>> {
     let markets = markets(bet_type)?;
     if !BATCH_SIZES.contains(&batch_size) {
         return Err(Failure::new(
@@ -36,31 +43,89 @@ pub fn start(bet_type: Option<&str>, batch_size: i32) -> Result<Vec<i64>> {
         .detail("It takes a number from 1 to 1000000."));
     }
     prepare_transaction()?;
-    let shapes = markets.into_iter().map(facts::shape).collect::<Result<Vec<_>>>()?;
-    for shape in &shapes {
-        warn_of_missing_indexes(shape)?;
-        refuse_lowest_id(shape.market)?;
-    }
+    let deployment = Deployment::load()?;
+    let fits: Vec<_> = markets.into_iter().map(|market| (market, deployment.fit(market))).collect();
+    refuse_or_warn(&fits)?;
+    let shapes: Vec<&Shape> = fits.iter().filter_map(|(_, fit)| fit.as_ref().ok()).collect();
+    let captured = captured_markets(&shapes)?;
+    warn_of_missing_indexes(&shapes)?;
+    let overflowed = notes::overflowed()?;
     let execution = sql::texts("SELECT pg_catalog.gen_random_uuid()::pg_catalog.text", &[])?;
     let execution = execution.first().ok_or_else(|| Failure::internal("no execution id"))?;
     let mut runs = Vec::new();
-    for shape in shapes {
-        let market = shape.market;
-        let (live, dead) =
-            if Lock::Market(market).try_take() { run::interrupted(market)? } else { (true, Vec::new()) };
-        if live {
+    for (market, fit) in &fits {
+        if !is_free(*market)? {
             notice!("skipping {}s: another session is migrating them", market.bet_type());
             continue;
         }
-        for run in dead {
-            run::end(run, Some("interrupted"))?;
-            log::write(run)?;
+        let begin = |phase| run::begin(execution, *market, batch_size.into(), phase);
+        match fit {
+            Err(misfits) => finish(begin(Phase::Retry)?, Some(&facts::unfit(misfits).one_line()))?,
+            Ok(shape) => {
+                refuse_lowest_id(shape)?;
+                let captured = captured.contains(market) && !overflowed;
+                notes::look(shape, &deployment.mapping, captured, sweep)?;
+                let first = if runs.is_empty() { Phase::Games } else { Phase::Rows };
+                let run = begin(first)?;
+                if notes::pending(*market)? {
+                    log::write(run)?;
+                    runs.push(run);
+                } else {
+                    finish(run, None)?;
+                }
+            }
         }
-        let run = run::begin(execution, market, batch_size.into(), &run::horizon(&shape)?)?;
-        log::write(run)?;
-        runs.push(run);
     }
     Ok(runs)
+}
+
+/// An error where none of the markets fits; else one warning for all of what does not.
+fn refuse_or_warn(fits: &[(Market, std::result::Result<Shape, Vec<Misfit>>)]) -> Result<()> {
+    let misfits: Vec<Misfit> = fits.iter().filter_map(|(_, fit)| fit.as_ref().err()).flatten().cloned().collect();
+    if misfits.is_empty() {
+        return Ok(());
+    }
+    let unfit = facts::unfit(&misfits);
+    if fits.iter().all(|(_, fit)| fit.is_err()) {
+        return Err(unfit);
+    }
+    // The message of a warning is all that some clients show.
+    let detail = unfit.detail.unwrap_or_default();
+    ereport!(WARNING, unfit.code, format!("the migration does not fit all markets: {}", detail.trim_end_matches('.')), unfit.hint.unwrap_or_default());
+    Ok(())
+}
+
+/// Whether no other session is migrating a market; what a dead one left open is written down as failed.
+fn is_free(market: Market) -> Result<bool> {
+    let (live, dead) =
+        if Lock::Market(market).try_take() { run::interrupted(market)? } else { (true, Vec::new()) };
+    if !live {
+        dead.into_iter().try_for_each(|run| finish(run, Some("interrupted")))?;
+    }
+    Ok(!live)
+}
+
+fn finish(run: i64, error: Option<&str>) -> Result<()> {
+    run::end(run, error)?;
+    log::write(run)
+}
+
+/// The markets whose changes are noted; the others are said, as each run looks at all of their rows.
+fn captured_markets(shapes: &[&Shape]) -> Result<Vec<Market>> {
+    let relations: Vec<String> = shapes.iter().map(|shape| shape.market.raw()).chain([GAMES.to_owned()]).collect();
+    let captured = captured(&relations)?;
+    let missing: Vec<String> = relations.into_iter().filter(|name| !captured.contains(name)).collect();
+    if !missing.is_empty() {
+        ereport!(
+            NOTICE,
+            PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION,
+            format!("changes of {} are not noted: each run looks at all rows", missing.join(", ")),
+            "SELECT * FROM groundskeeper.apply_plan() makes the triggers that note them."
+        );
+    }
+    let games = captured.iter().any(|name| name == GAMES);
+    let noted = |market: &Market| games && captured.contains(&market.raw());
+    Ok(shapes.iter().map(|shape| shape.market).filter(noted).collect())
 }
 
 fn markets(bet_type: Option<&str>) -> Result<Vec<Market>> {
@@ -86,18 +151,33 @@ fn prepare_transaction() -> Result<()> {
     guc::set_for_transaction(&[
         // A policy that hid staged rows would have them staged twice.
         (c"row_security", c"off"),
-        // Moments go through text.
+        // Moments without a zone are UTC's, whoever calls, and go through text.
+        (c"timezone", c"UTC"),
         (c"datestyle", c"ISO, YMD"),
+        (c"quote_all_identifiers", c"off"),
         // A batch is over before its plan would have been compiled.
         (c"jit", c"off"),
+        // Whoever waits for us is not kept waiting: the batch gives way, and is tried again.
+        (c"lock_timeout", c"100ms"),
+        // What we write to the games is no news.
+        (c"groundskeeper.migrating", c"on"),
     ]);
     sql::run("SET CONSTRAINTS ALL IMMEDIATE", &[])
 }
 
+/// Sorting all records by each part of them takes several times as long as hashing them.
+fn prepared_memory() -> Result<()> {
+    sql::run(
+        "SELECT pg_catalog.set_config('work_mem',
+                    GREATEST(pg_catalog.pg_size_bytes(pg_catalog.current_setting('work_mem')), 134217728) / 1024 || 'kB', true)",
+        &[],
+    )
+}
+
 /// Ids above the lowest one are staged; a row that has the lowest itself would silently be left out.
-fn refuse_lowest_id(market: Market) -> Result<()> {
-    let raw = market.raw();
-    let there = format!("SELECT EXISTS (SELECT FROM {raw} r WHERE r.id = $1)");
+fn refuse_lowest_id(shape: &Shape) -> Result<()> {
+    let raw = shape.market.raw();
+    let there = format!("SELECT EXISTS (SELECT FROM {raw} r WHERE r.{} = $1)", shape.raw.id.quoted);
     if sql::first(&there, &[i64::MIN.into()], |row| required::<bool>(row, 1))? != Some(true) {
         return Ok(());
     }
@@ -108,24 +188,46 @@ fn refuse_lowest_id(market: Market) -> Result<()> {
     .hint("Give that row another id."))
 }
 
-fn warn_of_missing_indexes(shape: &Shape) -> Result<()> {
-    let market = shape.market;
-    for (table, column) in [
-        (market.staging(), shape.raw_id),
-        (market.raw(), "updated_at"),
-        (market.raw(), "game_external_id"),
-        ("staging.games".to_owned(), "external_id"),
-    ] {
-        if !facts::is_indexed(&table, column)? {
-            ereport!(
-                NOTICE,
-                PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION,
-                format!("no index on {table} begins with {column}: each batch may read the whole table"),
-                "SELECT * FROM groundskeeper.apply_plan() builds the plan's."
-            );
-        }
+fn warn_of_missing_indexes(shapes: &[&Shape]) -> Result<()> {
+    let columns: Vec<(String, String)> = shapes
+        .iter()
+        .flat_map(|shape| {
+            let market = shape.market;
+            [
+                (market.staging(), shape.staging.raw_id.name.clone()),
+                (market.raw(), shape.raw.tells.game.name.clone()),
+                (GAMES.to_owned(), shape.games.external_id.name.clone()),
+            ]
+        })
+        .collect();
+    let mut missing = facts::unindexed(&columns)?;
+    missing.dedup();
+    for (table, column) in missing {
+        ereport!(
+            NOTICE,
+            PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION,
+            format!("no index on {table} begins with {column}: each batch may read the whole table"),
+            "SELECT * FROM groundskeeper.apply_plan() builds the plan's."
+        );
     }
     Ok(())
+}
+
+/// Waits before a batch that has given way to somebody else is tried again.
+pub fn wait(tries: i32) -> Result<()> {
+    let chance = sql::first("SELECT pg_catalog.random()", &[], |row| required::<f64>(row, 1))?.unwrap_or(0.5);
+    let pause = migration::pause(tries.unsigned_abs(), chance).unwrap_or_default();
+    sleep(pause.as_secs_f64())
+}
+
+/// Whether it is worth another try, after so many.
+pub fn may_wait(tries: i32) -> bool {
+    migration::pause(tries.unsigned_abs(), 0.0).is_some()
+}
+
+/// Sleeps so that a request to stop is heard.
+fn sleep(seconds: f64) -> Result<()> {
+    sql::run("SELECT pg_catalog.pg_sleep($1)", &[seconds.into()])
 }
 
 /// Does the next piece of a run's work in this transaction; false when nothing is left.
@@ -136,116 +238,118 @@ pub fn step(run: i64) -> Result<bool> {
         return Ok(false);
     };
     Lock::Market(run.market).take();
-    let shape = facts::shape(run.market)?;
-    let rules = facts::rules()?;
+    let deployment = Deployment::load()?;
+    let shape = deployment.shape(run.market)?;
     let durable = guc::synchronous_commit();
     // What a crash takes back, the next run stages again; the last transaction of a run is synchronous.
     guc::commit_asynchronously();
     let more = match run.phase {
-        Phase::Games => make_games(&mut run, &shape, &rules)?,
-        Phase::Moved => restage_moved(&mut run, &shape, &rules)?,
-        Phase::New => stage_new(&mut run, &shape, &rules)?,
-        Phase::Retry => retry(&mut run, &shape, &rules)?,
+        Phase::Games => make_games(&mut run, &deployment)?,
+        Phase::Rows => stage(&mut run, &deployment, &shape)?,
+        Phase::Retry => retry(&mut run, &deployment, &shape)?,
     };
     run.save()?;
-    if run.phase == Phase::New {
-        run.confirm()?;
-    }
     if !more {
         guc::set_for_transaction(&[(c"synchronous_commit", &durable)]);
-        run.complete(shape.raw_id)?;
-        log::write(run.id)?;
+        notes::completed(&shape)?;
+        finish(run.id, None)?;
     }
     Ok(more)
 }
 
 /// Games come first, from the union of the raw tables: the first run of an execution makes those of all rows that
 /// the execution will look at.
-fn make_games(run: &mut Run, shape: &Shape, rules: &str) -> Result<bool> {
-    if run::is_first(run.id)? {
-        let mut runs = Vec::new();
-        for id in run::of_execution(&run.execution)? {
-            runs.extend(run::load(id)?);
-        }
-        let touched: Vec<String> = runs.iter().flat_map(touched_by).collect();
-        let all = runs.iter().any(|run| run.after == i64::MIN);
-        let touched = if all { None } else { Some(touched.join(" UNION ALL ")) };
-        let (tally, _) = games::make(touched.as_deref(), shape.game_words, rules)?;
-        if let Some(notice) = tally.notice() {
-            notice!("{notice}");
-        }
-        run.annotate_games(&tally)?;
+fn make_games(run: &mut Run, deployment: &Deployment) -> Result<bool> {
+    if run.cursor > 0 {
+        // Games that an application holds are soon free.
+        sleep(0.05)?;
     }
-    let by_moment = run.after > i64::MIN && run.moved_since.is_some();
-    run.phase = if by_moment { Phase::Moved } else { Phase::New };
-    run.cursor = if by_moment { i64::MIN } else { run.after };
-    run.cursor_at.clone_from(&run.moved_since);
-    Ok(true)
-}
-
-/// The external ids in a run's rows.
-fn touched_by(run: &Run) -> Vec<String> {
-    let (raw, after, upto) = (run.market.raw(), run.after, run.upto.unwrap_or(run.after));
-    let new = format!("SELECT r.game_external_id FROM {raw} r WHERE r.id > {after} AND r.id <= {upto}");
-    let moved = run.moved_since.as_ref().map(|since| {
-        let since = sql::quote_literal(since);
-        format!(
-            "SELECT r.game_external_id FROM {raw} r
-              WHERE r.updated_at >= {since}::pg_catalog.timestamptz AND r.id <= {after}"
-        )
-    });
-    [new].into_iter().chain(moved).collect()
-}
-
-/// What was staged before and has moved, or came late, is found by the moment of its update.
-fn restage_moved(run: &mut Run, shape: &Shape, rules: &str) -> Result<bool> {
-    let moved = sql::rows(
-        &shape.moved(),
-        &[run.cursor_at.clone().into(), run.cursor.into(), run.batch_size.into(), run.after.into()],
-        |row| Ok((required::<i64>(row, 1)?, required::<String>(row, 2)?, required::<bool>(row, 3)?)),
-    )?;
-    let Some((last, at, _)) = moved.last().cloned() else {
-        run.phase = Phase::New;
-        (run.cursor, run.cursor_at) = (run.after, None);
+    let about = notes::about_games(&run::markets_of_execution(&run.execution)?)?;
+    if about.is_empty() {
+        (run.phase, run.cursor) = (Phase::Rows, 0);
         return Ok(true);
-    };
-    let ids: Vec<i64> = moved.iter().filter(|(.., stale)| *stale).map(|(id, ..)| *id).collect();
-    if !ids.is_empty() {
-        let tally = batch::migrate(shape, rules, &Rows::Ids(ids))?;
-        add(run, &tally);
     }
-    (run.cursor, run.cursor_at) = (last, Some(at));
+    let mut tally = games::make(deployment, &about)?;
+    let outcome = tally.outcome();
+    let sources = games::sources(deployment);
+    notes::fan_out(&sources, &outcome.renamed, about.emptied)?;
+    notes::fan_out(&sources, &about.moved, about.emptied)?;
+    about.made()?;
+    let waits = !outcome.left.is_empty();
+    notes::leave_games(run.market, outcome.left)?;
+    tally.notices().iter().for_each(|text| notice!("{text}"));
+    run.annotate_games(&tally)?;
+    if !waits && !about.more || run.cursor >= TRIES_FOR_GAMES {
+        (run.phase, run.cursor) = (Phase::Rows, 0);
+    } else if !tally.is_full() && !about.more {
+        run.cursor += 1;
+    }
     Ok(true)
 }
 
-/// Rows collected since the last run, by ranges of ids.
-fn stage_new(run: &mut Run, shape: &Shape, rules: &str) -> Result<bool> {
-    let Some(upto) = run.upto.filter(|upto| *upto > run.cursor) else {
+/// The rows of a market that are in the given numbers, as a query in which `r` is the raw table.
+fn rows_of(shape: &Shape, ranges: &str) -> String {
+    let id = &shape.raw.id.quoted;
+    format!(
+        "SELECT r.* FROM pg_catalog.unnest({ranges}::pg_catalog.text::pg_catalog.int8multirange) n (ids)
+           JOIN {raw} r ON r.{id} >= COALESCE(pg_catalog.lower(n.ids), -9223372036854775808)
+                       AND r.{id} <= COALESCE(pg_catalog.upper(n.ids) - 1, 9223372036854775807)",
+        raw = shape.market.raw()
+    )
+}
+
+/// The rows that notes tell of, a batch at a time, by number.
+fn stage(run: &mut Run, deployment: &Deployment, shape: &Shape) -> Result<bool> {
+    let Some(next) = notes::next(run.market)? else {
         (run.phase, run.cursor) = (Phase::Retry, i64::MIN);
         return Ok(true);
     };
-    let bounds = format!(
-        "SELECT pg_catalog.max(n.id)::pg_catalog.int8, pg_catalog.count(*)
-           FROM (SELECT r.id FROM {} r WHERE r.id > $1 AND r.id <= $2 ORDER BY r.id LIMIT $3) n",
-        run.market.raw()
-    );
-    let args = [run.cursor.into(), upto.into(), run.batch_size.into()];
-    let next = sql::first(&bounds, &args, |row| Ok((row.get::<i64>(1)?, required::<i64>(row, 2)?)))?;
-    let Some((Some(last), count)) = next else {
-        run.cursor = upto;
-        return Ok(true);
-    };
-    let tally = batch::migrate(shape, rules, &Rows::Range(run.cursor, last, count))?;
-    add(run, &tally);
-    run.cursor = last;
+    let (rows, last) = batch_of(run, shape, &next)?;
+    if let Some(rows) = rows {
+        let tally = batch::migrate(deployment, shape, &rows)?;
+        add(run, &tally);
+    }
+    next.done(last)?;
     Ok(true)
 }
 
-/// What failed in earlier runs, and was not tried in this one yet, is tried again.
-fn retry(run: &mut Run, shape: &Shape, rules: &str) -> Result<bool> {
+/// The rows of the next batch, and the last of them unless that is all. What failed and is not due is left out where
+/// nobody has noted the row itself.
+fn batch_of(run: &Run, shape: &Shape, next: &notes::Next) -> Result<(Option<Rows>, Option<i64>)> {
+    let id = &shape.raw.id.quoted;
+    let query = format!(
+        "SELECT pg_catalog.count(*), pg_catalog.min(c.id)::pg_catalog.int8, pg_catalog.max(c.id)::pg_catalog.int8,
+                pg_catalog.count(DISTINCT c.place), CASE WHEN pg_catalog.count(DISTINCT c.place) > 1 THEN pg_catalog.array_agg(c.id::pg_catalog.int8) END
+           FROM (SELECT r.{id} AS id, n.place
+                   FROM pg_catalog.unnest($1::pg_catalog.text::pg_catalog.int8multirange) WITH ORDINALITY n (ids, place)
+                  CROSS JOIN LATERAL (
+                       SELECT r.{id} FROM {raw} r
+                        WHERE r.{id} >= COALESCE(pg_catalog.lower(n.ids), -9223372036854775808)
+                          AND r.{id} <= COALESCE(pg_catalog.upper(n.ids) - 1, 9223372036854775807)
+                        ORDER BY r.{id} LIMIT $2) r
+                  LIMIT $2) c",
+        raw = shape.market.raw()
+    );
+    let found = sql::first(&query, &[next.ranges.as_str().into(), run.batch_size.into()], |row| {
+        let ids = (row.get::<i64>(2)?, row.get::<i64>(3)?, row.get::<Vec<i64>>(5)?);
+        Ok((required::<i64>(row, 1)?, ids))
+    })?;
+    let Some((count, (Some(first), Some(last), ids))) = found else { return Ok((None, None)) };
+    let upto = (count >= run.batch_size).then_some(last);
+    let after = first.saturating_sub(1);
+    let left_out = failures::not_due(&shape.market.raw(), after, last)?;
+    let rows = match ids {
+        Some(ids) => Rows::Ids(ids.into_iter().filter(|id| !left_out.contains(id)).collect()),
+        None => Rows::Range { after, upto: last, count, left_out },
+    };
+    Ok((Some(rows), upto))
+}
+
+/// What failed in earlier runs, and is due again, is tried again.
+fn retry(run: &mut Run, deployment: &Deployment, shape: &Shape) -> Result<bool> {
     let ids = failures::next(run.id, run.cursor, run.batch_size)?;
     let Some(last) = ids.last().copied() else { return Ok(false) };
-    let tally = batch::migrate(shape, rules, &Rows::Ids(ids))?;
+    let tally = batch::migrate(deployment, shape, &Rows::Ids(ids))?;
     add(run, &tally);
     run.cursor = last;
     Ok(true)
@@ -261,8 +365,7 @@ fn add(run: &mut Run, tally: &Tally) {
 pub fn fail(runs: &[i64], error: &str) -> Result<()> {
     for id in runs {
         if let Some(run) = run::load(*id)? {
-            run::end(run.id, Some(error))?;
-            log::write(run.id)?;
+            finish(run.id, Some(error))?;
         }
     }
     Ok(())

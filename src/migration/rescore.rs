@@ -1,14 +1,16 @@
 //! Scoring staged rows anew, as a job.
 
+use super::batch::Rows;
 use super::lock::Lock;
-use super::{facts, games, prepare_transaction};
+use super::facts::Deployment;
+use super::{games, prepare_transaction};
 use crate::catalog;
 use crate::error::{Failure, Result};
 use crate::jobs;
-use crate::sql::{self, required};
+use crate::sql::{self, Text, required};
 use crate::worker::transaction;
 use groundskeeper_core::job::{JobRequest, Task};
-use groundskeeper_core::migration::{Market, Scope};
+use groundskeeper_core::migration::{GAMES, Market, Scope};
 use groundskeeper_core::plan::Qualified;
 use pgrx::prelude::*;
 
@@ -30,7 +32,7 @@ pub fn enqueue(relation: pg_sys::Oid) -> Result<i64> {
     })?;
     for market in Market::ALL {
         if target(&table).is_some_and(|t| matches!(t, Target::Records(m) if m == market)) {
-            facts::shape(market)?;
+            Deployment::load()?.shape(market)?;
         }
     }
     jobs::enqueue(&JobRequest { item: None, relation: table.clone(), task: Task::Rescore { table } })
@@ -54,7 +56,7 @@ pub fn rescore(table: &Qualified) -> Result<()> {
             }
         }
         Some(Target::Games) => {
-            let mut after = String::new();
+            let mut after = Text::default();
             while let Some(last) = transaction(|| all_games(&after))? {
                 after = last;
             }
@@ -68,41 +70,50 @@ pub fn rescore(table: &Qualified) -> Result<()> {
 fn records(market: Market, after: i64) -> Result<Option<i64>> {
     prepare_transaction()?;
     Lock::Market(market).take();
-    let shape = facts::shape(market)?;
+    let deployment = Deployment::load()?;
+    let shape = deployment.shape(market)?;
     let next = format!(
         "SELECT pg_catalog.max(n.id)::pg_catalog.int8
            FROM (SELECT s.{raw_id} AS id FROM {staging} s WHERE s.{raw_id} > $1 ORDER BY s.{raw_id} LIMIT $2) n",
-        raw_id = shape.raw_id,
+        raw_id = shape.staging.raw_id.quoted,
         staging = market.staging()
     );
     let last = sql::first(&next, &[after.into(), BATCH.into()], |row| Ok(row.get::<i64>(1)?))?.flatten();
     if let Some(last) = last {
-        let rules = facts::rules()?;
-        let args = [rules.as_str().into(), after.into(), last.into()];
-        sql::run(&shape.rescore(Scope::Range), &args)?;
+        let rows = Rows::Range { after, upto: last, count: 0, left_out: Vec::new() };
+        sql::run(&shape.rescore(Scope::Range), &rows.args(&deployment))?;
     }
     Ok(last)
 }
 
 /// Counts and scores the next games; the external id of the last.
-fn all_games(after: &str) -> Result<Option<String>> {
+fn all_games(after: &Text) -> Result<Option<Text>> {
     prepare_transaction()?;
-    let ids = sql::rows(
-        "SELECT DISTINCT g.external_id::pg_catalog.text COLLATE \"C\" FROM staging.games g
-          WHERE g.external_id::pg_catalog.text COLLATE \"C\" > $1 ORDER BY 1 LIMIT $2",
-        &[after.into(), (BATCH / 10).into()],
-        |row| required::<String>(row, 1),
-    )?;
+    let deployment = Deployment::load()?;
+    let external_id = deployment.games()?.external_id.quoted;
+    let next = format!(
+        "SELECT DISTINCT g.{external_id}::pg_catalog.text COLLATE \"C\" FROM {GAMES} g
+          WHERE g.{external_id}::pg_catalog.text COLLATE \"C\" > $1 ORDER BY 1 LIMIT $2"
+    );
+    let ids = sql::rows(&next, &[after.clone().into(), (BATCH / 10).into()], |row| required::<Text>(row, 1))?;
     let last = ids.last().cloned();
     if last.is_some() {
-        let words = facts::game_words()?;
-        let (_, failed) = games::make_these(&ids, words, &facts::rules()?)?;
-        if let Some((id, why)) = failed.into_iter().next() {
+        let made = games::make_these(&deployment, ids)?;
+        let mut made = made.ok_or_else(|| locked("another session is making games"))?;
+        let outcome = made.outcome();
+        if let Some((id, why)) = outcome.refused.into_iter().next() {
             return Err(Failure::new(
                 PgSqlErrorCode::ERRCODE_DATA_EXCEPTION,
-                format!("game {id} cannot be scored: {why}"),
+                format!("game {} cannot be scored: {why}", id.shown()),
             ));
+        }
+        if !outcome.left.is_empty() {
+            return Err(locked("games are locked by another session"));
         }
     }
     Ok(last)
+}
+
+fn locked(message: &str) -> Failure {
+    Failure::new(PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE, message)
 }

@@ -84,9 +84,14 @@ impl Allowance {
     }
 }
 
-/// Whether an index of another item may make this one needless.
+/// Whether what other items do decides about this one: another index may make an index needless.
 fn depends_on_others(item: &Item) -> bool {
-    matches!(&item.action, Action::Index(index) | Action::ExpressionIndex(index) if index.prefix_will_do())
+    match &item.action {
+        Action::Index(index) | Action::ExpressionIndex(index) => index.prefix_will_do(),
+        // whether the tables fit is known once their scores are wide enough
+        Action::Migration => true,
+        _ => false,
+    }
 }
 
 /// Applies one item on its own: what a worker does once the locks are to be had.

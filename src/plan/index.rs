@@ -17,7 +17,10 @@ pub fn look_at(item: &'static Item, index: &Index, context: &Context) -> Result<
     let keys = match index.key_source() {
         IndexKeys::Listed(keys) => keys.to_vec(),
         IndexKeys::ForeignKeyTo(referenced) => {
-            let columns = catalog::foreign_key_columns(&item.relation, referenced)?;
+            let mut columns = catalog::foreign_key_columns(&item.relation, referenced)?;
+            if columns.is_empty() {
+                columns.extend(catalog::first_column(&item.relation, &index.or_first_of)?);
+            }
             if columns.is_empty() {
                 let reason = format!("{} has no foreign key to {referenced}", item.relation);
                 return Ok((Verdict::because(State::NotApplicable, reason), None));

@@ -5,6 +5,7 @@ mod apply;
 mod check;
 pub mod dropped_index;
 mod index;
+mod migration;
 mod other;
 mod partitioned;
 mod rehearsal;
@@ -195,6 +196,7 @@ fn look_at(item: &'static Item, context: &Context) -> Result<(Verdict, Option<Wo
         Action::MonitoringView => other::monitoring_view(item),
         Action::RoleSetting { role } => role_setting::look_at(item, role.as_deref()),
         Action::PartitionedTable { key, .. } => partitioned::look_at(item, key),
+        Action::Migration => migration::look_at(item),
         Action::DroppedIndex { .. } => Ok((Verdict::plain(State::Applied), None)),
     }
 }

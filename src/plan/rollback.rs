@@ -3,7 +3,7 @@
 
 use super::apply::Outcome;
 use super::widen::Change as ColumnChange;
-use super::{After, Context, dropped_index, look_at, partitioned, role_setting};
+use super::{After, Context, dropped_index, look_at, migration, partitioned, role_setting};
 use crate::catalog::{self, Relation};
 use crate::error::Result;
 use crate::jobs;
@@ -152,6 +152,7 @@ fn reversal(item: &'static Item, change: &journal::Change) -> Result<Reversal> {
         Action::MaterializedView { .. } => {
             Ok(Reversal::by(vec![format!("DROP MATERIALIZED VIEW {}", relation.quoted)]))
         }
+        Action::Migration => migration::reversal(item),
         Action::MonitoringView
         | Action::RoleSetting { .. }
         | Action::PartitionedTable { .. }

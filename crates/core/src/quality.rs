@@ -5,12 +5,13 @@
 
 mod game;
 mod issues;
+mod market;
 mod record;
 mod rules;
 mod status;
 
 pub use game::{Game, GameQuality};
-pub use issues::{Issue, Issues};
+pub use issues::{Issue, Issues, OF_THE_MIGRATION};
 pub use record::{Bet, Record, base_factor, is_blank};
 pub use rules::{DEFINITIONS, Definition, Rule, RuleError, Rules};
 pub use status::{Status, status};

@@ -1,8 +1,13 @@
 //! The thirty clubs: what sources call them, and the code that stands for each.
 
+mod doubleheader;
+
 use std::sync::LazyLock;
 
 use rustc_hash::FxHashMap;
+
+use crate::folding::{LONGEST, fold};
+pub(crate) use doubleheader::without_game;
 
 /// A club with the names that it goes by.
 #[derive(Debug)]
@@ -15,75 +20,87 @@ pub struct Club {
     pub nickname: &'static str,
     /// Whether the city alone says which club is meant.
     pub city_is_enough: bool,
+    /// What is written for the city, but only before a nickname.
+    pub cities: &'static [&'static str],
+    /// What else it is called, alone or after the city.
+    pub nicknames: &'static [&'static str],
     /// Other codes, other spellings, and names that it gave up.
     pub variants: &'static [&'static str],
 }
 
 macro_rules! clubs {
-    ($($code:literal $city:literal $nickname:literal $enough:literal [$($variant:literal),*];)+) => {
-        [$(Club { code: $code, city: $city, nickname: $nickname, city_is_enough: $enough, variants: &[$($variant),*] }),+]
+    ($($code:literal $city:literal $nickname:literal $enough:literal
+       [$($short:literal),*] [$($familiar:literal),*] [$($variant:literal),*];)+) => {
+        [$(Club { code: $code, city: $city, nickname: $nickname, city_is_enough: $enough, cities: &[$($short),*],
+                  nicknames: &[$($familiar),*], variants: &[$($variant),*] }),+]
     };
 }
 
 /// All of them, by code.
 #[rustfmt::skip]
 pub static CLUBS: [Club; 30] = clubs! {
-    "ARI" "Arizona" "Diamondbacks" true ["AZ", "ARZ", "D-backs", "Dbacks", "Arizona D-backs", "Phoenix"];
+    "ARI" "Arizona" "Diamondbacks" true ["Ariz"] ["D-backs"] ["AZ", "ARZ", "Phoenix"];
     // Left Oakland after 2024, plays in Sacramento without bearing its name, on the way to Las Vegas.
-    "ATH" "Sacramento" "Athletics" true ["OAK", "SAC", "LV", "LVA", "A's", "As", "Oakland", "Oakland Athletics",
-        "Oakland A's", "Sacramento A's", "Las Vegas", "Las Vegas Athletics", "Las Vegas A's", "The Athletics"];
-    "ATL" "Atlanta" "Braves" true [];
-    "BAL" "Baltimore" "Orioles" true ["O's", "Os", "Baltimore O's"];
-    "BOS" "Boston" "Red Sox" true ["BRS", "Boston Sox", "Redsox"];
-    "CHC" "Chicago" "Cubs" false ["CHN", "CUB", "Chi Cubs", "Chicago C", "Chicago (N)", "Chicago NL"];
-    "CIN" "Cincinnati" "Reds" true ["Redlegs"];
+    "ATH" "Sacramento" "Athletics" true ["Sacto", "Vegas"] ["A's"]
+        ["OAK", "SAC", "LV", "LVA", "Oakland", "Oakland Athletics", "Oakland A's", "Las Vegas", "Las Vegas Athletics",
+         "Las Vegas A's", "The Athletics"];
+    "ATL" "Atlanta" "Braves" true ["Atlan"] [] [];
+    "BAL" "Baltimore" "Orioles" true ["Balt", "Balto"] ["O's"] [];
+    "BOS" "Boston" "Red Sox" true [] ["Bosox"] ["BRS", "Boston Sox", "Bos Sox"];
+    "CHC" "Chicago" "Cubs" false ["Chi", "Chic", "Chgo"] ["Cubbies"]
+        ["CHN", "CUB", "Chicago C", "Chicago (N)", "Chicago NL"];
+    "CIN" "Cincinnati" "Reds" true ["Cinc", "Cinci", "Cinn", "Cincy", "Cincinatti"] ["Redlegs"] [];
     // The Indians until 2021.
-    "CLE" "Cleveland" "Guardians" true ["CLG", "Guards", "Indians", "Cleveland Indians"];
-    "COL" "Colorado" "Rockies" true ["Denver"];
-    "CWS" "Chicago" "White Sox" false ["CHW", "CHA", "CHISOX", "Chi White Sox", "Chi Sox", "Chicago W", "Chicago (A)",
-        "Chicago AL", "Whitesox"];
-    "DET" "Detroit" "Tigers" true [];
-    "HOU" "Houston" "Astros" true ["'Stros", "Stros"];
-    "KC" "Kansas City" "Royals" true ["KCR", "KCA", "KAN", "K.C.", "KC Royals"];
-    "LAA" "Los Angeles" "Angels" false ["ANA", "CAL", "LA Angels", "Los Angeles A", "Anaheim", "Anaheim Angels",
-        "California Angels", "Los Angeles Angels of Anaheim", "LA Angels of Anaheim", "Halos"];
-    "LAD" "Los Angeles" "Dodgers" false ["LAN", "LA Dodgers", "Los Angeles D"];
-    "MIA" "Miami" "Marlins" true ["FLA", "FLO", "Florida", "Florida Marlins"];
-    "MIL" "Milwaukee" "Brewers" true ["Brew Crew"];
-    "MIN" "Minnesota" "Twins" true [];
-    "NYM" "New York" "Mets" false ["NYN", "NY Mets", "N.Y. Mets", "New York M", "New York (N)"];
-    "NYY" "New York" "Yankees" false ["NYA", "NY Yankees", "N.Y. Yankees", "Yanks", "New York Y", "New York (A)"];
-    "PHI" "Philadelphia" "Phillies" true ["Phils", "Philly"];
-    "PIT" "Pittsburgh" "Pirates" true ["Bucs", "Buccos"];
-    "SD" "San Diego" "Padres" true ["SDP", "SDN", "Pads", "SD Padres"];
-    "SEA" "Seattle" "Mariners" true ["M's", "Ms"];
-    "SF" "San Francisco" "Giants" true ["SFG", "SFN", "SF Giants"];
-    "STL" "St. Louis" "Cardinals" true ["SLN", "Cards", "Saint Louis", "Saint Louis Cardinals", "STL Cardinals"];
-    "TB" "Tampa Bay" "Rays" true ["TBR", "TBA", "TBD", "Tampa", "TB Rays", "Devil Rays", "Tampa Bay Devil Rays"];
-    "TEX" "Texas" "Rangers" true [];
-    "TOR" "Toronto" "Blue Jays" true ["Jays", "Bluejays", "Toronto Jays"];
-    "WSH" "Washington" "Nationals" true ["WAS", "WSN", "WDC", "Nats", "Washington Nats", "Washington DC", "Washington D.C."];
+    "CLE" "Cleveland" "Guardians" true ["Clev", "Cleve"] ["Guards", "Indians"] ["CLG"];
+    "COL" "Colorado" "Rockies" true ["Colo"] [] ["Denver"];
+    "CWS" "Chicago" "White Sox" false ["Chi", "Chic", "Chgo"] ["Chisox"]
+        ["CHW", "CHA", "Chicago W", "Chicago (A)", "Chicago AL"];
+    "DET" "Detroit" "Tigers" true ["Detr"] [] [];
+    "HOU" "Houston" "Astros" true ["Houst"] ["'Stros"] [];
+    "KC" "Kansas City" "Royals" true ["K.C.", "Kan City", "Kans City", "Kansas Cty"] [] ["KCR", "KCA", "KAN"];
+    "LAA" "Los Angeles" "Angels" false ["LA", "L.A.", "Los Ang", "Anaheim", "California", "Calif"] ["Halos"]
+        ["ANA", "CAL", "Los Angeles A", "Anaheim", "Los Angeles Angels of Anaheim", "LA Angels of Anaheim"];
+    "LAD" "Los Angeles" "Dodgers" false ["LA", "L.A.", "Los Ang"] [] ["LAN", "LOS", "Los Angeles D"];
+    "MIA" "Miami" "Marlins" true [] [] ["FLA", "FLO", "Florida", "Florida Marlins"];
+    "MIL" "Milwaukee" "Brewers" true ["Milw", "Milwau"] ["Brew Crew"] [];
+    "MIN" "Minnesota" "Twins" true ["Minn", "Minne"] [] [];
+    "NYM" "New York" "Mets" false ["NY", "N.Y.", "N. York"] [] ["NYN", "New York M", "New York (N)"];
+    "NYY" "New York" "Yankees" false ["NY", "N.Y.", "N. York"] ["Yanks"] ["NYA", "New York Y", "New York (A)"];
+    "PHI" "Philadelphia" "Phillies" true ["Phil", "Phila", "Philly"] ["Phils"] ["Philly"];
+    "PIT" "Pittsburgh" "Pirates" true ["Pitt", "Pitts", "Pittsburg", "Pgh"] ["Bucs", "Buccos"] [];
+    "SD" "San Diego" "Padres" true ["S.D.", "San D", "S. Diego"] ["Pads"] ["SDP", "SDN", "SDG"];
+    "SEA" "Seattle" "Mariners" true ["Seat", "Seatt"] ["M's"] [];
+    "SF" "San Francisco" "Giants" true ["S.F.", "San Fran", "S. Fran", "S. Francisco"] [] ["SFG", "SFN", "SFO"];
+    "STL" "St. Louis" "Cardinals" true ["St. L.", "St. Lou", "Saint Louis"] ["Cards"] ["SLN", "Saint Louis"];
+    "TB" "Tampa Bay" "Rays" true ["T.B.", "Tampa", "T. Bay"] ["Devil Rays", "D-Rays"] ["TBR", "TBA", "TBD", "TAM", "Tampa"];
+    "TEX" "Texas" "Rangers" true [] [] [];
+    "TOR" "Toronto" "Blue Jays" true ["Toron"] ["Jays"] [];
+    "WSH" "Washington" "Nationals" true ["Wash", "D.C."] ["Nats"]
+        ["WAS", "WSN", "WDC", "Washington DC", "Washington DC Nationals"];
 };
 
-/// Longer names are no club's.
-const LONGEST: usize = 40;
-
-/// Every name that a club is known by, folded. Nothing is ever added, so nobody can make it slow by choosing names.
-static NAMES: LazyLock<FxHashMap<Vec<u8>, &'static Club>> = LazyLock::new(|| {
-    CLUBS.iter().flat_map(|club| club.names().map(move |name| (folded_whole(&name), club))).collect()
+/// Every name that a club is known by, folded, and the club's place among them. Nothing is ever added, so nobody can
+/// make it slow by choosing names.
+static NAMES: LazyLock<FxHashMap<Vec<u8>, usize>> = LazyLock::new(|| {
+    let names =
+        CLUBS.iter().enumerate().flat_map(|(place, club)| club.names().map(move |name| (place, name)));
+    names.map(|(place, name)| (folded_whole(&name), place)).collect()
 });
 
 impl Club {
-    /// What it is called: by its code, its names and their variants.
+    /// What it is called: by its codes, its names and their variants.
     fn names(&self) -> impl Iterator<Item = String> {
-        let own =
-            [self.code.to_owned(), self.nickname.to_owned(), format!("{} {}", self.city, self.nickname)];
-        let other_codes = self.variants.iter().copied().filter(|variant| is_code(variant));
-        let coded =
-            std::iter::once(self.code).chain(other_codes).map(|code| format!("{code} {}", self.nickname));
-        let city = self.city_is_enough.then(|| self.city.to_owned());
-        let variants = self.variants.iter().map(|variant| (*variant).to_owned());
-        own.into_iter().chain(coded).chain(city).chain(variants)
+        let codes = || {
+            let others = self.variants.iter().copied().filter(|variant| is_code(variant));
+            std::iter::once(self.code).chain(others)
+        };
+        let nicknames = || std::iter::once(self.nickname).chain(self.nicknames.iter().copied());
+        let cities = std::iter::once(self.city).chain(self.cities.iter().copied()).chain(codes());
+        let whole =
+            cities.flat_map(move |city| nicknames().map(move |nickname| format!("{city} {nickname}")));
+        let city = self.city_is_enough.then_some(self.city);
+        let alone = codes().chain(nicknames()).chain(city).chain(self.variants.iter().copied());
+        whole.chain(alone.map(str::to_owned))
     }
 }
 
@@ -91,149 +108,23 @@ fn is_code(name: &str) -> bool {
     (2..=3).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_uppercase())
 }
 
-/// The club that a name in any ASCII-based encoding means. Case, blanks and punctuation do not matter, all else
-/// does: a name that is not one of a club's is nobody's, and one that two clubs share (New York) is neither's.
+/// The club that a name in any ASCII-based encoding means. Case, blanks and punctuation do not matter, nor does which
+/// game of a doubleheader it speaks of; all else does: a name that is not one of a club's is nobody's, and one that
+/// two clubs share (New York) is neither's.
 #[must_use]
 pub fn club(name: &[u8]) -> Option<&'static Club> {
-    let mut buffer = [0; LONGEST];
-    let length = fold(name, &mut buffer)?;
-    NAMES.get(&buffer[..length]).copied()
+    let whole = |name| place(fold(name, &mut [0; LONGEST])?);
+    whole(name).or_else(|| whole(without_game(name)?)).and_then(|place| CLUBS.get(place))
 }
 
-/// What becomes of each byte of a name: a letter or digit in lower case, nothing of what does not matter, or `OTHER`.
-const FOLDED: [u8; 256] = {
-    let mut folded = [OTHER; 256];
-    let mut byte = 0;
-    while byte < 128 {
-        folded[byte as usize] = match byte {
-            b' ' | b'\t'..=b'\r' | b'.' | b'\'' | b'-' | b'_' | b'(' | b')' => NOTHING,
-            letter if letter.is_ascii_alphanumeric() => letter.to_ascii_lowercase(),
-            _ => OTHER,
-        };
-        byte += 1;
-    }
-    folded
-};
-const NOTHING: u8 = 0;
-const OTHER: u8 = 1;
-
-/// Writes a name's letters and digits in lower case; its length, or nothing where it holds anything that no club's
-/// name does.
-fn fold(name: &[u8], into: &mut [u8; LONGEST]) -> Option<usize> {
-    const APOSTROPHE: &[u8] = "\u{2019}".as_bytes();
-    let mut length = 0;
-    let mut rest = name;
-    while let [first, tail @ ..] = rest {
-        rest = tail;
-        match FOLDED[usize::from(*first)] {
-            NOTHING => {}
-            OTHER => rest = strip_first(first, tail, APOSTROPHE)?,
-            folded => {
-                *into.get_mut(length)? = folded;
-                length += 1;
-            }
-        }
-    }
-    Some(length)
-}
-
-/// What follows a character whose first byte has been read.
-fn strip_first<'a>(first: &u8, tail: &'a [u8], character: &[u8]) -> Option<&'a [u8]> {
-    let (expected, others) = character.split_first()?;
-    if first == expected { tail.strip_prefix(others) } else { None }
+/// The place among [`CLUBS`] of the club that a folded name means.
+pub(crate) fn place(folded: &[u8]) -> Option<usize> {
+    NAMES.get(folded).copied()
 }
 
 fn folded_whole(name: &str) -> Vec<u8> {
-    let mut buffer = [0; LONGEST];
-    let length = fold(name.as_bytes(), &mut buffer).unwrap_or(0);
-    buffer[..length].to_vec()
+    fold(name.as_bytes(), &mut [0; LONGEST]).unwrap_or_default().to_vec()
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::{HashMap, HashSet};
-
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn code(name: &str) -> Option<&'static str> {
-        club(name.as_bytes()).map(|club| club.code)
-    }
-
-    #[test]
-    fn every_name_is_one_clubs_and_finds_it() {
-        let mut seen = HashMap::new();
-        for club in &CLUBS {
-            for name in club.names() {
-                assert!(!folded_whole(&name).is_empty(), "{name}");
-                assert_eq!(code(&name), Some(club.code), "{name}");
-                let other = seen.insert(folded_whole(&name), club.code);
-                assert!(other.is_none_or(|other| other == club.code), "{name} is {other:?}'s too");
-            }
-        }
-        assert_eq!(CLUBS.iter().map(|club| club.code).collect::<HashSet<_>>().len(), 30);
-    }
-
-    #[test]
-    fn renamed_clubs_are_found_by_all_of_their_names() {
-        for name in
-            ["Oakland Athletics", "Athletics", "Sacramento Athletics", "Las Vegas Athletics", "A's", "OAK"]
-        {
-            assert_eq!(code(name), Some("ATH"), "{name}");
-        }
-        for name in ["Cleveland Indians", "Cleveland Guardians", "Guardians", "INDIANS", "cle"] {
-            assert_eq!(code(name), Some("CLE"), "{name}");
-        }
-    }
-
-    #[test]
-    fn spelling_does_not_matter() {
-        for (name, expected) in [
-            ("st louis cardinals", "STL"),
-            ("  St. Louis\tCardinals ", "STL"),
-            ("Arizona D\u{2019}backs", "ARI"),
-            ("LOS ANGELES DODGERS", "LAD"),
-            ("kc", "KC"),
-            ("N.Y. Yankees", "NYY"),
-        ] {
-            assert_eq!(code(name), Some(expected), "{name}");
-        }
-    }
-
-    #[test]
-    fn what_is_no_clubs_name_is_nobodys() {
-        let no_utf8: &[u8] = &[0xff, 0xfe];
-        assert!(club(no_utf8).is_none());
-        for name in [
-            "",
-            " ",
-            "'",
-            "New York",
-            "Chicago",
-            "Los Angeles",
-            "LA",
-            "Sox",
-            "Springfield Isotopes",
-            "Metš",
-            "Mets!",
-            "Pittsburg",
-            "PITT",
-            "Yankees Mets",
-            "\u{2018}Stros",
-            "Boston Red Sox vs New York",
-        ] {
-            assert_eq!(code(name), None, "{name}");
-        }
-        assert_eq!(code(&"x".repeat(100_000)), None);
-        assert_eq!(code(&" ".repeat(100_000)), None);
-    }
-
-    proptest! {
-        #[test]
-        fn nothing_breaks_it_and_blanks_change_nothing(name in prop::collection::vec(any::<u8>(), 0..60)) {
-            let padded = [b" ".as_slice(), &name, b"\t"].concat();
-            prop_assert_eq!(club(&name).map(|c| c.code), club(&padded).map(|c| c.code));
-        }
-    }
-}
+mod tests;

@@ -1,4 +1,5 @@
--- Shape A: the betting database that the plan assumes.
+-- Shape A: the betting database that the plan assumes, column for column as it is deployed. Only a
+-- moneyline names the teams: a spread has a favorite and an underdog, a total neither.
 
 CREATE SCHEMA raw_data;
 CREATE SCHEMA staging;
@@ -36,8 +37,6 @@ CREATE TABLE raw_data.spreads_raw (
   spread_odds integer,
   favorite_team varchar(100),
   underdog_team varchar(100),
-  home_team_name varchar(100),
-  away_team_name varchar(100),
   raw_data jsonb,
   collected_at timestamptz NOT NULL DEFAULT now(),
   game_date date,
@@ -56,8 +55,6 @@ CREATE TABLE raw_data.totals_raw (
   total_points numeric(4,1),
   over_odds integer,
   under_odds integer,
-  home_team_name varchar(100),
-  away_team_name varchar(100),
   raw_data jsonb,
   collected_at timestamptz NOT NULL DEFAULT now(),
   game_date date,
@@ -85,7 +82,7 @@ CREATE TABLE staging.games (
   created_at timestamptz NOT NULL DEFAULT now(),
   updated_at timestamptz NOT NULL DEFAULT now()
 );
-CREATE INDEX idx_staging_games_game_date ON staging.games (game_date);
+CREATE INDEX idx_staging_games_date ON staging.games (game_date);
 
 CREATE TABLE staging.moneylines (
   id bigserial PRIMARY KEY,
@@ -134,8 +131,6 @@ CREATE TABLE staging.totals (
   total_points numeric(4,1),
   over_odds integer,
   under_odds integer,
-  home_team_normalized varchar(100),
-  away_team_normalized varchar(100),
   data_quality_score numeric(3,2),
   validation_status varchar(20) DEFAULT 'pending',
   validation_errors jsonb,
@@ -148,26 +143,10 @@ CREATE INDEX idx_staging_totals_game_id ON staging.totals (game_id);
 CREATE TABLE staging.betting_splits (
   id bigserial PRIMARY KEY,
   game_id integer REFERENCES staging.games (id),
+  sportsbook_name varchar(100),
   bet_type varchar(50),
-  home_bets_percentage numeric(5,2),
-  away_bets_percentage numeric(5,2),
-  home_money_percentage numeric(5,2),
-  away_money_percentage numeric(5,2),
-  processed_at timestamptz NOT NULL DEFAULT now(),
-  created_at timestamptz NOT NULL DEFAULT now(),
-  updated_at timestamptz NOT NULL DEFAULT now()
-);
-
-CREATE TABLE staging.sharp_action_signals (
-  id bigserial PRIMARY KEY,
-  game_id integer REFERENCES staging.games (id),
-  bet_type varchar(50),
-  signal_type varchar(100),
-  signal_strength numeric(5,4),
-  line_movement numeric(8,4),
-  processed_at timestamptz NOT NULL DEFAULT now(),
-  created_at timestamptz NOT NULL DEFAULT now(),
-  updated_at timestamptz NOT NULL DEFAULT now()
+  total_bets integer,
+  processed_at timestamptz NOT NULL DEFAULT now()
 );
 
 CREATE TABLE staging.data_quality_metrics (
@@ -202,9 +181,7 @@ CREATE TABLE curated.moneylines (
   sportsbook_name varchar(100),
   home_odds integer,
   away_odds integer,
-  home_implied_probability numeric(5,4),
-  away_implied_probability numeric(5,4),
-  market_features jsonb,
+  feature_vector jsonb,
   created_at timestamptz NOT NULL DEFAULT now(),
   updated_at timestamptz NOT NULL DEFAULT now()
 );
@@ -217,12 +194,9 @@ CREATE TABLE curated.spreads (
   sportsbook_name varchar(100),
   spread_value numeric(4,1),
   spread_odds integer,
-  cover_probability numeric(5,4),
-  market_features jsonb,
   created_at timestamptz NOT NULL DEFAULT now(),
   updated_at timestamptz NOT NULL DEFAULT now()
 );
-CREATE INDEX idx_curated_spreads_game_id ON curated.spreads (game_id);
 
 CREATE TABLE curated.totals (
   id bigserial PRIMARY KEY,
@@ -230,15 +204,9 @@ CREATE TABLE curated.totals (
   game_id integer,
   sportsbook_name varchar(100),
   total_points numeric(4,1),
-  over_odds integer,
-  under_odds integer,
-  over_probability numeric(5,4),
-  under_probability numeric(5,4),
-  market_features jsonb,
   created_at timestamptz NOT NULL DEFAULT now(),
   updated_at timestamptz NOT NULL DEFAULT now()
 );
-CREATE INDEX idx_curated_totals_game_id ON curated.totals (game_id);
 
 CREATE TABLE curated.enhanced_games (
   id bigserial PRIMARY KEY,
@@ -248,19 +216,11 @@ CREATE TABLE curated.enhanced_games (
   game_datetime timestamptz,
   season integer,
   venue varchar(200),
-  home_team_features jsonb,
-  away_team_features jsonb,
-  matchup_features jsonb,
-  weather_features jsonb,
-  situational_features jsonb,
   market_features jsonb,
-  pitching_features jsonb,
-  historical_features jsonb,
-  feature_metadata jsonb,
   created_at timestamptz NOT NULL DEFAULT now(),
   updated_at timestamptz NOT NULL DEFAULT now()
 );
-CREATE INDEX idx_curated_enhanced_games_datetime ON curated.enhanced_games (game_datetime);
+CREATE INDEX idx_enhanced_games_datetime ON curated.enhanced_games (game_datetime);
 
 CREATE TABLE curated.feature_vectors (
   id bigserial PRIMARY KEY,
@@ -272,7 +232,7 @@ CREATE TABLE curated.feature_vectors (
   feature_importance jsonb,
   created_at timestamptz NOT NULL DEFAULT now()
 );
-CREATE INDEX idx_curated_feature_vectors_game_bet_type ON curated.feature_vectors (game_id, bet_type);
+CREATE INDEX idx_feature_vectors_game_bet_type ON curated.feature_vectors (game_id, bet_type);
 
 CREATE TABLE curated.betting_analysis (
   id bigserial PRIMARY KEY,
@@ -283,9 +243,7 @@ CREATE TABLE curated.betting_analysis (
   confidence_score numeric(3,2),
   expected_roi numeric(8,4),
   risk_level varchar(20),
-  analysis_data jsonb,
-  supporting_factors jsonb,
-  risk_factors jsonb,
+  key_factors jsonb,
   created_at timestamptz NOT NULL DEFAULT now()
 );
 
@@ -320,12 +278,12 @@ CREATE TABLE curated.strategy_results (
   execution_timestamp timestamptz,
   created_at timestamptz NOT NULL DEFAULT now()
 );
-CREATE INDEX idx_curated_strategy_results_name_game ON curated.strategy_results (strategy_name, game_id);
+CREATE INDEX idx_strategy_results_strategy_game ON curated.strategy_results (strategy_name, game_id);
 
 CREATE TABLE public.pipeline_execution_log (
   id bigserial PRIMARY KEY,
   execution_id uuid DEFAULT gen_random_uuid(),
-  pipeline_stage varchar(20) NOT NULL CHECK (pipeline_stage IN ('raw', 'staging', 'curated')),
+  pipeline_stage varchar(20) NOT NULL,
   source_table varchar(100),
   target_table varchar(100),
   records_processed integer DEFAULT 0,
@@ -333,13 +291,11 @@ CREATE TABLE public.pipeline_execution_log (
   records_failed integer DEFAULT 0,
   start_time timestamptz NOT NULL,
   end_time timestamptz,
-  status varchar(20) DEFAULT 'running' CHECK (status IN ('running', 'completed', 'failed')),
+  status varchar(20) DEFAULT 'running',
   error_message text,
   metadata jsonb,
   created_at timestamptz NOT NULL DEFAULT now()
 );
-CREATE INDEX idx_pipeline_log_execution ON public.pipeline_execution_log (execution_id, pipeline_stage);
-CREATE INDEX idx_pipeline_log_start ON public.pipeline_execution_log (start_time);
 
 GRANT USAGE ON SCHEMA raw_data, staging, curated TO PUBLIC;
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA raw_data, staging, curated TO PUBLIC;

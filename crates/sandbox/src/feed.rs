@@ -1,7 +1,8 @@
 //! A sportsbook's feed of odds, read into the raw tables.
 //!
 //! One object per game, one block per book, one record per block and market. An empty string stands
-//! for a missing value.
+//! for a missing value. A record's payload is its book's block with the game's start beside it, which
+//! the feed gives once for all of a game's blocks.
 
 use anyhow::{Context, Result};
 use chrono::{DateTime, Utc};
@@ -28,7 +29,7 @@ struct Feed {
 struct Game {
     #[serde(rename = "_id")]
     id: String,
-    date: DateTime<Utc>,
+    date: String,
     home: Team,
     away: Team,
     sportsbooks: Vec<Value>,
@@ -46,7 +47,7 @@ impl Team {
     }
 }
 
-/// What is read of a book's block; the whole of it is kept as the record's payload.
+/// What is read of a book's block; the whole of it is kept in the record's payload.
 #[derive(Deserialize)]
 struct Book {
     name: String,
@@ -88,10 +89,11 @@ pub fn parse(json: &str, now: DateTime<Utc>) -> Result<Vec<Record>> {
     let feed: Feed = serde_json::from_str(json).context("not a feed of games")?;
     let mut records = Vec::new();
     for game in feed.games {
+        let start = game.start()?;
         for block in &game.sportsbooks {
             let book = Book::deserialize(block).with_context(|| format!("a book of game {}", game.id))?;
             let quotes = game.quotes(&book).with_context(|| format!("{} on game {}", book.name, game.id))?;
-            records.extend(quotes.map(|quote| game.record(&book, block, quote, now)));
+            records.extend(quotes.map(|quote| game.record(&book, block, quote, start, now)));
         }
     }
     Ok(records)
@@ -111,6 +113,10 @@ pub fn load(client: &mut Client, records: &[Record]) -> Result<u64> {
 }
 
 impl Game {
+    fn start(&self) -> Result<DateTime<Utc>> {
+        self.date.parse().with_context(|| format!("the start of game {}: {:?}", self.id, self.date))
+    }
+
     fn quotes(&self, book: &Book) -> Result<[Quote; 3]> {
         let Odds { moneyline, spread, total } = &book.odds;
         let value = number(&spread.home.points)?;
@@ -120,7 +126,12 @@ impl Game {
             None => None,
         };
         Ok([
-            Quote::Moneyline { home: moneyline.home.american()?, away: moneyline.away.american()? },
+            Quote::Moneyline {
+                home: moneyline.home.american()?,
+                away: moneyline.away.american()?,
+                home_team: Some(self.home.name()),
+                away_team: Some(self.away.name()),
+            },
             Quote::Spread {
                 value,
                 odds: spread.home.odds.american()?,
@@ -135,21 +146,35 @@ impl Game {
         ])
     }
 
-    fn record(&self, book: &Book, block: &Value, quote: Quote, now: DateTime<Utc>) -> Record {
+    fn record(
+        &self,
+        book: &Book,
+        block: &Value,
+        quote: Quote,
+        start: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Record {
         Record {
             external_id: Some(format!("{}/{}", self.id, book.name)),
             source: SOURCE.to_owned(),
             game_external_id: present(&self.id),
             sportsbook_id: None,
             sportsbook_name: present(&book.name),
-            home_team_name: Some(self.home.name()),
-            away_team_name: Some(self.away.name()),
-            raw_data: Some(block.clone()),
+            raw_data: Some(self.payload(block)),
             collected_at: now,
-            game_date: Some(self.date.with_timezone(&New_York).date_naive()),
+            game_date: Some(start.with_timezone(&New_York).date_naive()),
             created_at: now,
             quote,
         }
+    }
+
+    /// The block with the game's start as the feed writes it.
+    fn payload(&self, block: &Value) -> Value {
+        let mut payload = block.clone();
+        if let Value::Object(fields) = &mut payload {
+            fields.insert("date".to_owned(), Value::from(self.date.as_str()));
+        }
+        payload
     }
 }
 
@@ -197,7 +222,7 @@ mod tests {
             small().into_iter().filter(|record| record.sportsbook_name.as_deref() == Some("blankbook"));
         for record in blank {
             match record.quote {
-                Quote::Moneyline { home, away } => assert_eq!((home, away), (None, None)),
+                Quote::Moneyline { home, away, .. } => assert_eq!((home, away), (None, None)),
                 Quote::Spread { value, odds, favorite, .. } => {
                     assert_eq!((value, odds, favorite), (None, None, None));
                 }
@@ -212,6 +237,27 @@ mod tests {
             .into_iter()
             .find(|record| record.game_external_id.as_deref().is_some_and(|id| id.ends_with("SEA@LAD")));
         assert_eq!(late.unwrap().game_date, NaiveDate::from_ymd_opt(2024, 4, 1));
+    }
+
+    #[test]
+    fn a_payload_is_the_books_block_with_the_games_start() {
+        for record in small() {
+            let payload = record.raw_data.unwrap();
+            let start: DateTime<Utc> = payload["date"].as_str().unwrap().parse().unwrap();
+            assert_eq!(Some(start.with_timezone(&New_York).date_naive()), record.game_date);
+            assert_eq!(payload["name"].as_str(), record.sportsbook_name.as_deref());
+            assert!(payload["odds"].is_object());
+        }
+    }
+
+    #[test]
+    fn only_a_moneyline_names_the_teams() {
+        let teams = small().into_iter().find_map(|record| match record.quote {
+            Quote::Moneyline { home_team, away_team, .. } => Some([home_team, away_team]),
+            _ => None,
+        });
+        let teams = teams.unwrap().map(Option::unwrap);
+        assert_eq!(teams, ["St. Louis Cardinals", "Chicago Cubs"]);
     }
 
     #[test]

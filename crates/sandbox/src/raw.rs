@@ -39,7 +39,12 @@ impl Market {
 
     fn columns(self) -> Vec<(&'static str, Type)> {
         match self {
-            Self::Moneyline => vec![("home_odds", Type::INT4), ("away_odds", Type::INT4)],
+            Self::Moneyline => vec![
+                ("home_odds", Type::INT4),
+                ("away_odds", Type::INT4),
+                ("home_team_name", Type::VARCHAR),
+                ("away_team_name", Type::VARCHAR),
+            ],
             Self::Spread => vec![
                 ("spread_value", Type::NUMERIC),
                 ("spread_odds", Type::INT4),
@@ -53,7 +58,7 @@ impl Market {
     }
 }
 
-/// A book's quote in one market.
+/// A book's quote in one market, and the teams that its raw table has columns for.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Quote {
     /// American odds on each side.
@@ -62,6 +67,10 @@ pub enum Quote {
         home: Option<i32>,
         /// On the visitors.
         away: Option<i32>,
+        /// The home team, as the source spells it.
+        home_team: Option<String>,
+        /// The visitors, as the source spells them.
+        away_team: Option<String>,
     },
     /// The home side's handicap and its odds.
     Spread {
@@ -97,7 +106,7 @@ impl Quote {
 
     fn values(&self) -> Vec<&(dyn ToSql + Sync)> {
         match self {
-            Self::Moneyline { home, away } => vec![home, away],
+            Self::Moneyline { home, away, home_team, away_team } => vec![home, away, home_team, away_team],
             Self::Spread { value, odds, favorite, underdog } => vec![value, odds, favorite, underdog],
             Self::Total { points, over, under } => vec![points, over, under],
         }
@@ -117,10 +126,6 @@ pub struct Record {
     pub sportsbook_id: Option<i32>,
     /// The book, by name.
     pub sportsbook_name: Option<String>,
-    /// The home team, as the source spells it.
-    pub home_team_name: Option<String>,
-    /// The visitors, as the source spells them.
-    pub away_team_name: Option<String>,
     /// The payload that the record was read from.
     pub raw_data: Option<Value>,
     /// When it was read.
@@ -134,14 +139,12 @@ pub struct Record {
 }
 
 /// The columns that all raw tables share.
-const FRAME: [(&str, Type); 12] = [
+const FRAME: [(&str, Type); 10] = [
     ("external_id", Type::VARCHAR),
     ("source", Type::VARCHAR),
     ("game_external_id", Type::VARCHAR),
     ("sportsbook_id", Type::INT4),
     ("sportsbook_name", Type::VARCHAR),
-    ("home_team_name", Type::VARCHAR),
-    ("away_team_name", Type::VARCHAR),
     ("raw_data", Type::JSONB),
     ("collected_at", Type::TIMESTAMPTZ),
     ("game_date", Type::DATE),
@@ -170,8 +173,6 @@ impl<'a> Writer<'a> {
             &record.game_external_id,
             &record.sportsbook_id,
             &record.sportsbook_name,
-            &record.home_team_name,
-            &record.away_team_name,
             &raw_data,
             &record.collected_at,
             &record.game_date,

@@ -13,6 +13,7 @@ mod roundtrip;
 mod score;
 mod script;
 mod statistics;
+mod steady;
 mod writers;
 
 use std::time::Instant;
@@ -53,6 +54,8 @@ enum Suite {
     Score,
     /// Raw records are staged: against a bare INSERT, one statement in SQL, and a client that goes row by row
     Migration,
+    /// Little has to be staged beside very much that is: nothing between two collections, a day's games after one
+    Steady,
     /// Statistics and views are kept fresh: against the plan's own function
     Statistics,
     /// The queries that the plan is about, before and after it
@@ -123,6 +126,7 @@ impl Suite {
             Self::Maintenance => maintenance::run(effort),
             Self::Score => score::run(effort),
             Self::Migration => migration::run(effort),
+            Self::Steady => steady::run(effort),
             Self::Statistics => statistics::run(effort),
             Self::Queries => queries::run(effort),
             Self::Monitoring => monitoring::run(effort),

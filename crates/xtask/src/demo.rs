@@ -1,6 +1,7 @@
 //! A betting database before and after the plan.
 
 mod data;
+mod migration;
 mod progress;
 mod queries;
 mod report;
@@ -17,9 +18,28 @@ use postgres::Client;
 
 use crate::process::{announce, target_dir};
 use crate::{install, setup};
+use queries::{Cost, Query};
 
 /// The database that the demo makes.
 const DATABASE: &str = "betting";
+
+/// Which tables the demo is about.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Shape {
+    /// What the plan assumes
+    A,
+    /// A later variant, also in use
+    B,
+}
+
+impl Shape {
+    fn sql(self) -> &'static [&'static str] {
+        match self {
+            Self::A => &[shape::SHAPE_A],
+            Self::B => shape::SHAPE_B,
+        }
+    }
+}
 
 /// Options of `cargo xtask demo`.
 #[derive(clap::Args)]
@@ -27,6 +47,9 @@ pub struct Options {
     /// Rows in the raw tables
     #[arg(long, default_value_t = simulator::PLAN_ROWS)]
     rows: u64,
+    /// The tables to make
+    #[arg(long, value_enum, default_value_t = Shape::A)]
+    shape: Shape,
     /// A real sportsbook feed to load instead of simulated data
     #[arg(long, value_name = "FILE")]
     odds: Option<PathBuf>,
@@ -52,7 +75,7 @@ pub fn run(options: &Options) -> Result<()> {
     announce("starting a private server");
     let server = server_options(&installation)?.start()?;
     server.create_database(DATABASE, "template0")?;
-    show(&server, &source)?;
+    show(&server, &source, options.shape)?;
     println!(
         "\nLook around:\n  {}\n  cargo xtask demo --stop    ends the server",
         server.psql_line(DATABASE)
@@ -60,26 +83,34 @@ pub fn run(options: &Options) -> Result<()> {
     remember(server)
 }
 
-fn show(server: &Server, source: &data::Source) -> Result<()> {
+fn show(server: &Server, source: &data::Source, shape: Shape) -> Result<()> {
     let mut client = server.connect(DATABASE, SUPERUSER)?;
-    client.batch_execute(shape::SHAPE_A)?;
-    let outcome = data::load(&mut client, source)?;
-    let queries = queries::all(&mut client)?;
+    shape.sql().iter().try_for_each(|sql| client.batch_execute(sql))?;
+    let outcome = data::load(&mut client, source, shape)?;
+    let queries = queries::all(&mut client, shape)?;
     announce("key queries before the plan");
     let before = queries::measure(&mut client, &queries, |query| query.before)?;
+    install_and_compare(&mut client, &queries, &before)?;
+    if outcome.is_some() {
+        migration::make_room(&mut client)?;
+    }
+    migration::show(&mut client)?;
+    report::scores(&mut client, outcome.as_ref())?;
+    report::way_back();
+    Ok(())
+}
 
+fn install_and_compare(client: &mut Client, queries: &[Query], before: &[Cost]) -> Result<()> {
     announce("CREATE EXTENSION pg_groundskeeper");
     let started = Instant::now();
     client.batch_execute("CREATE EXTENSION pg_groundskeeper")?;
     println!("    took {:.2} s", started.elapsed().as_secs_f64());
-    wait_for_jobs(&mut client)?;
-    report::plan(&mut client)?;
+    wait_for_jobs(client)?;
+    report::plan(client)?;
 
     announce("key queries after the plan");
-    let after = queries::measure(&mut client, &queries, |query| query.after)?;
-    report::comparison(&queries, &before, &after);
-    report::scores(&mut client, &outcome)?;
-    report::way_back();
+    let after = queries::measure(client, queries, |query| query.after)?;
+    report::comparison(queries, before, &after);
     Ok(())
 }
 

@@ -37,6 +37,8 @@ mod migration;
 #[cfg(test)]
 mod monitoring;
 #[cfg(test)]
+mod names;
+#[cfg(test)]
 mod odds;
 #[cfg(test)]
 mod partitions;

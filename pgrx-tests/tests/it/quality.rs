@@ -47,6 +47,11 @@ fn null_is_a_value_that_is_missing() {
         ("validation_status(99, '{NULL, collected_after_created}')", "validated"),
         ("validation_status(99, '{missing_home_odds}')", "needs_review"),
         ("validation_status(50, '{missing_home_odds}')", "invalid"),
+        ("validation_status(99, '{implausible_market}')", "needs_review"),
+        ("validation_status(99, '{unknown_team, line_rounded}')", "needs_review"),
+        ("validation_status(99, '{conflicting_teams}')", "needs_review"),
+        ("validation_status(99, '{swapped_sides}')", "needs_review"),
+        ("validation_status(99, '{unknown_team}')", "validated"),
         ("validation_status(70, rules => '{\"validated_from\": 70}')", "validated"),
         ("base_quality_factor(NULL, NULL, NULL)", "0"),
         ("base_quality_factor(-110, 100, NULL)", "0"),
@@ -86,6 +91,28 @@ fn each_issue_has_its_code() {
             "{invalid_over_odds,invalid_under_odds}",
         ),
         ("total_quality_issues('b', 'g', 0, 100, -100, 's', '{}', NULL, NULL)", "{}"),
+        ("moneyline_quality_issues('b', 'g', 105, 105, 's', '{}', NULL, NULL)", "{}"),
+        ("moneyline_quality_issues('b', 'g', -166, -167, 's', '{}', NULL, NULL)", "{implausible_market}"),
+        (
+            "total_quality_issues('b', 'g', 8.5, 2147483647, 2147483647, 's', '{}', NULL, NULL)",
+            "{implausible_market}",
+        ),
+        (
+            "total_quality_issues('b', 'g', 8.5, -2147483648, -2147483648, 's', '{}', NULL, NULL)",
+            "{implausible_market}",
+        ),
+        (
+            "moneyline_quality_issues('b', 'g', 105, 105, 's', '{}', NULL, NULL, '{\"hold_below\": 2.43}')",
+            "{implausible_market}",
+        ),
+        (
+            "moneyline_quality_issues('b', 'g', -110, -110, 's', '{}', NULL, NULL, '{\"hold_above\": 4.76}')",
+            "{implausible_market}",
+        ),
+        (
+            "moneyline_quality_issues('b', 'g', -110, -110, 's', '{}', NULL, NULL, '{\"hold_above\": 4.77}')",
+            "{}",
+        ),
     ] {
         assert_eq!(text(&mut client, &format!("groundskeeper.{call}")), expected, "{call}");
     }
@@ -252,7 +279,7 @@ fn the_table_of_rules_takes_edits_and_nothing_else() {
     assert_eq!(changed(&mut client), 1, "30 is gone, or 25 is wrong");
     client.batch_execute("TRUNCATE groundskeeper.quality_rules").unwrap();
     assert_eq!(changed(&mut client), 0);
-    assert_eq!(text(&mut client, "SELECT count(*) FROM groundskeeper.quality_rules"), "18");
+    assert_eq!(text(&mut client, "SELECT count(*) FROM groundskeeper.quality_rules"), "20");
 }
 
 #[test]
@@ -294,7 +321,7 @@ fn anyone_may_score_and_few_may_see_or_change_the_rules() {
     assert_eq!(text(&mut as_anyone, "groundskeeper.base_quality_factor(1, 1, '')"), "1");
 
     let mut as_monitor = db.client_as(&monitor).unwrap();
-    assert_eq!(text(&mut as_monitor, "SELECT count(*) FROM groundskeeper.quality_rules"), "18");
+    assert_eq!(text(&mut as_monitor, "SELECT count(*) FROM groundskeeper.quality_rules"), "20");
     for (client, statement) in [
         (&mut as_anyone, "TABLE groundskeeper.quality_rules"),
         (&mut as_monitor, "UPDATE groundskeeper.quality_rules SET points = 1"),

@@ -3,11 +3,13 @@
 //! Each of them takes NULL as a value like any other. (pgrx declares a function STRICT unless an argument is an
 //! `Option`; every function that takes these has one.)
 
+use std::ffi::CStr;
 use std::slice;
 
 use pgrx::callconv::{Arg, ArgAbi};
 use pgrx::prelude::*;
 use pgrx::varlena::{varatt_is_1b_e, varatt_is_4b_c, vardata_any, varsize_any_exhdr};
+use pgrx::{direct_function_call, rust_byte_slice_to_bytea};
 
 /// A `text`, in the server's encoding.
 #[derive(Clone, Copy, Default)]
@@ -46,14 +48,21 @@ impl Measure {
     }
 }
 
-/// A `jsonb` of rules, unread.
+/// A `jsonb`, unread.
 #[derive(Clone, Copy, Default)]
-pub struct RulesArgument<'fcx>(Option<&'fcx [u8]>);
+pub struct JsonbArgument<'fcx>(Option<&'fcx [u8]>);
 
-impl<'fcx> RulesArgument<'fcx> {
+impl<'fcx> JsonbArgument<'fcx> {
     /// The jsonb's content without its varlena header; nothing for NULL.
     pub fn image(self) -> Option<&'fcx [u8]> {
         self.0
+    }
+
+    /// The text of a jsonb with that content, in the server's encoding.
+    pub fn text_of<'a>(image: &[u8]) -> Option<&'a CStr> {
+        let jsonb = rust_byte_slice_to_bytea(image).into_datum();
+        // SAFETY: the content of a jsonb behind the header of a varlena is that jsonb again.
+        unsafe { direct_function_call(pg_sys::jsonb_out, &[jsonb]) }
     }
 }
 
@@ -190,8 +199,8 @@ unsafe impl<'fcx> ArgAbi<'fcx> for Codes {
 pgrx::impl_sql_translatable!(Text<'_>, arg_only = "text");
 read_from_bytes!(Text<'fcx>, Extent::Whole, |bytes| Text(Some(bytes)));
 
-pgrx::impl_sql_translatable!(RulesArgument<'_>, arg_only = "jsonb");
-read_from_bytes!(RulesArgument<'fcx>, Extent::Whole, |bytes| RulesArgument(Some(bytes)));
+pgrx::impl_sql_translatable!(JsonbArgument<'_>, arg_only = "jsonb");
+read_from_bytes!(JsonbArgument<'fcx>, Extent::Whole, |bytes| JsonbArgument(Some(bytes)));
 
 // A jsonb's first word holds the type of its root.
 pgrx::impl_sql_translatable!(RawData, arg_only = "jsonb");

@@ -6,7 +6,7 @@ use pgrx::callconv::{BoxRet, FcInfo};
 use pgrx::pg_sys::Datum;
 use pgrx::prelude::*;
 
-use super::arguments::{Codes, Number, RulesArgument};
+use super::arguments::{Codes, JsonbArgument, Number};
 use super::rules;
 
 /// Prime, and so without a collision among scores that differ by whole points.
@@ -80,7 +80,7 @@ impl CallSite {
     }
 
     /// The rules to apply: the built-in ones for NULL. Raises an error for what is no set of rules.
-    pub fn rules(&mut self, argument: RulesArgument<'_>) -> &Rules {
+    pub fn rules(&mut self, argument: JsonbArgument<'_>) -> &Rules {
         let image = argument.image();
         if self.rules.as_ref().map(|(kept, _)| &**kept) != image {
             self.statuses.clear();

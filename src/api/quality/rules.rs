@@ -3,12 +3,12 @@
 use std::ffi::CStr;
 
 use groundskeeper_core::quality::{DEFINITIONS, Rules};
+use pgrx::name;
 use pgrx::pg_sys::panic::{ErrorReport, ErrorReportable};
 use pgrx::prelude::*;
-use pgrx::{direct_function_call, name, rust_byte_slice_to_bytea};
 use serde_json::{Map, Value};
 
-use super::arguments::RulesArgument;
+use super::arguments::JsonbArgument;
 use super::call_site::numeric_from_hundredths;
 use crate::error::{Failure, Result};
 
@@ -30,8 +30,8 @@ fn default_quality_rules() -> TableIterator<
 
 /// True, or an error that says which rule is wrong: for a CHECK constraint.
 #[pg_extern(schema = "groundskeeper", immutable, parallel_safe)]
-fn check_quality_rules(rules: Option<RulesArgument<'_>>) -> bool {
-    if let Some(image) = rules.and_then(RulesArgument::image) {
+fn check_quality_rules(rules: Option<JsonbArgument<'_>>) -> bool {
+    if let Some(image) = rules.and_then(JsonbArgument::image) {
         read_or_raise(image);
     }
     true
@@ -44,10 +44,7 @@ pub fn read_or_raise(image: &[u8]) -> Rules {
 
 /// The built-in rules with those replaced that the content of a jsonb names.
 fn read(image: &[u8]) -> Result<Rules> {
-    let jsonb = rust_byte_slice_to_bytea(image).into_datum();
-    // SAFETY: the content of a jsonb behind the header of a varlena is that jsonb again.
-    let text: Option<&CStr> = unsafe { direct_function_call(pg_sys::jsonb_out, &[jsonb]) };
-    let text = text.map(CStr::to_string_lossy).unwrap_or_default();
+    let text = JsonbArgument::text_of(image).map(CStr::to_string_lossy).unwrap_or_default();
     let object: Map<String, Value> = serde_json::from_str(&text).map_err(|error| {
         invalid("quality rules must be a JSON object of numbers".into())
             .detail(format!("Read as JSON: {error}."))

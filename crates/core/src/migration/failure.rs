@@ -34,6 +34,12 @@ pub fn reason(sqlstate: &str) -> String {
     known.to_owned()
 }
 
+/// Whether a batch that failed so has met somebody else's transaction, which goes first: the batch is tried again.
+#[must_use]
+pub fn is_worth_another_try(sqlstate: &str) -> bool {
+    ["40P01", "40001", "55P03"].contains(&sqlstate)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

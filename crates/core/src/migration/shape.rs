@@ -1,195 +1,144 @@
-//! Which columns the tables have, and whether the migration fits them.
-
-use std::fmt;
+//! Which columns a market's tables have, and whether the migration fits them.
 
 use super::Market;
-use super::statement::GAME_COLUMNS;
-
-/// A column as the catalog tells of it.
-#[derive(Debug, Clone)]
-pub struct Column {
-    /// Its name.
-    pub name: String,
-    /// Its type as PostgreSQL spells it, with its digits or length.
-    pub type_name: String,
-    /// Whether a row cannot be without a value that somebody gives.
-    pub required: bool,
-}
-
-/// A table and its columns.
-#[derive(Debug, Clone)]
-pub struct Table {
-    /// `schema.name`.
-    pub name: String,
-    /// Its columns; none where there is no such table.
-    pub columns: Vec<Column>,
-}
-
-/// What makes a table unfit.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Misfit {
-    /// The table, or its column.
-    pub what: String,
-    /// Why.
-    pub why: String,
-    /// What helps.
-    pub remedy: Option<String>,
-}
-
-impl fmt::Display for Misfit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.what, self.why)
-    }
-}
-
-/// The words that a status column admits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Words {
-    /// `validated`, `needs_review`, `invalid`, `low_coverage`.
-    Plan,
-    /// `valid`, `warning`, `invalid`.
-    Validity,
-}
+use super::columns::{ColumnNames, Family, Found, Inspection, Misfit, Table, Words, quote};
 
 /// How the migration is spelled for one market's tables.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shape {
     /// The market.
     pub market: Market,
-    /// The staging column that refers to the raw row.
-    pub raw_id: &'static str,
-    /// Whether staging refers to a game by its external id instead of its number.
+    /// Its raw table.
+    pub raw: Raw,
+    /// Its staging table.
+    pub staging: Staging,
+    /// The games.
+    pub games: Games,
+}
+
+/// A raw table's columns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Raw {
+    /// The row's number.
+    pub id: Found,
+    /// Who delivered it.
+    pub source: Found,
+    /// The payload.
+    pub payload: Found,
+    /// The book's number.
+    pub book_id: Found,
+    /// The odds.
+    pub odds: Vec<Found>,
+    /// When it was stored.
+    pub created_at: Found,
+    /// When it was changed.
+    pub updated_at: Found,
+    /// What it tells of its game.
+    pub tells: Source,
+}
+
+/// What a raw table tells of games.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// The market.
+    pub market: Market,
+    /// The game's id at the source.
+    pub game: Found,
+    /// The book's name.
+    pub book: Found,
+    /// The day of the game.
+    pub game_date: Found,
+    /// When it was read.
+    pub collected_at: Found,
+    /// The line, where the market has one.
+    pub line: Option<Found>,
+    /// The home team and the visitors, where it names them.
+    pub sides: Option<[Found; 2]>,
+    /// The favorite and the underdog, where it names them.
+    pub pair: Option<[Found; 2]>,
+    /// The payload, where it may tell when the game starts.
+    pub payload: Option<Found>,
+    /// What tells when the game starts beside the keys that feeds have.
+    pub start: Start,
+}
+
+/// What a deployment has for the start of a game.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Start {
+    /// Nothing of its own.
+    Unsaid,
+    /// A column.
+    Column(Found),
+    /// A key of the payload.
+    Key(String),
+}
+
+/// A staging table's columns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Staging {
+    /// The raw row's number.
+    pub raw_id: Found,
+    /// The game.
+    pub game_id: Found,
+    /// Whether it refers to a game by its external id instead of its number.
     pub by_external_id: bool,
-    /// The staging column of the line, for markets that have one.
-    pub line: Option<&'static str>,
-    /// The words of the market's status column.
+    /// The book's number.
+    pub book_id: Found,
+    /// The book's name.
+    pub book: Found,
+    /// The odds, as those of the raw table.
+    pub odds: Vec<Found>,
+    /// The line, where the market has one.
+    pub line: Option<Found>,
+    /// The home team and the visitors, where it has room for them.
+    pub sides: Option<[Found; 2]>,
+    /// The favorite and the underdog, where it has room for them.
+    pub pair: Option<[Found; 2]>,
+    /// The score.
+    pub score: Found,
+    /// The status.
+    pub status: Found,
+    /// The issues.
+    pub errors: Found,
+    /// When it was staged.
+    pub processed_at: Found,
+    /// The raw row's moment.
+    pub updated_at: Found,
+    /// The words of its status.
     pub words: Words,
-    /// The words of the games' status column.
-    pub game_words: Words,
+    /// Whether triggers may change a row before it is written.
+    pub rewrites_rows: bool,
 }
 
-/// The families of types that a column may be of.
-#[derive(Clone, Copy)]
-enum Family {
-    Integer,
-    Number,
-    Text,
-    Json,
-    Date,
-    Time,
-    Score,
+/// The columns of the games.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Games {
+    /// The game's number.
+    pub id: Found,
+    /// Its id at the source.
+    pub external_id: Found,
+    /// The home team and the visitors.
+    pub sides: [Found; 2],
+    /// Its day.
+    pub game_date: Found,
+    /// Its time of day, where there is room for it.
+    pub game_time: Option<Found>,
+    /// When it starts, where there is room for it.
+    pub game_datetime: Option<Found>,
+    /// Its season.
+    pub season: Found,
+    /// Its score.
+    pub score: Found,
+    /// Its status.
+    pub status: Found,
+    /// When it was changed.
+    pub updated_at: Found,
+    /// The words of its status.
+    pub words: Words,
 }
 
-impl Family {
-    fn admits(self, type_name: &str) -> Result<(), String> {
-        let base = type_name.split('(').next().unwrap_or(type_name);
-        let zoned = base == "timestamp" || type_name.starts_with("timestamp");
-        let fits = match self {
-            Self::Integer => matches!(base, "smallint" | "integer" | "bigint"),
-            Self::Number => matches!(base, "smallint" | "integer" | "bigint" | "numeric"),
-            Self::Text => matches!(base, "text" | "character varying"),
-            Self::Json => base == "jsonb",
-            Self::Date => base == "date",
-            Self::Time => zoned,
-            Self::Score => return score_fits(type_name),
-        };
-        let wanted = match self {
-            Self::Integer => "an integer",
-            Self::Number => "an exact number",
-            Self::Text => "text",
-            Self::Json => "jsonb",
-            Self::Date => "a date",
-            Self::Time => "a timestamp",
-            Self::Score => "a score",
-        };
-        if fits { Ok(()) } else { Err(format!("is {type_name}, not {wanted}")) }
-    }
-}
-
-/// A score needs two digits before the point and two after it.
-fn score_fits(type_name: &str) -> Result<(), String> {
-    let fits = match type_name {
-        "numeric" | "real" | "double precision" => true,
-        _ => digits(type_name).is_some_and(|(precision, scale)| precision - scale >= 2 && scale >= 2),
-    };
-    if fits { Ok(()) } else { Err(format!("is {type_name}, which cannot hold scores up to 99.99")) }
-}
-
-fn digits(type_name: &str) -> Option<(i32, i32)> {
-    let (precision, scale) = type_name.strip_prefix("numeric(")?.strip_suffix(')')?.split_once(',')?;
-    Some((precision.parse().ok()?, scale.parse().ok()?))
-}
-
-/// Whether a constraint names words at all.
-fn names_words(check: &str) -> bool {
-    check.split('\'').skip(1).step_by(2).any(|word| word.bytes().any(|byte| byte.is_ascii_alphanumeric()))
-}
-
-/// Looks tables over and collects what does not fit.
-struct Inspection(Vec<Misfit>);
-
-impl Inspection {
-    fn exists(&mut self, table: &Table) -> bool {
-        if table.columns.is_empty() {
-            self.0.push(Misfit { what: table.name.clone(), why: "does not exist".into(), remedy: None });
-        }
-        !table.columns.is_empty()
-    }
-
-    /// The first of the names that the table has.
-    fn column(&mut self, table: &Table, names: &[&'static str], family: Family) -> Option<&'static str> {
-        let found = names.iter().find_map(|name| Some((*name, table.column(name)?)));
-        let Some((name, column)) = found else {
-            let what = format!("{}.{}", table.name, names.first()?);
-            self.0.push(Misfit { what, why: "does not exist".into(), remedy: None });
-            return None;
-        };
-        if let Err(why) = family.admits(&column.type_name) {
-            let remedy = matches!(family, Family::Score).then(|| {
-                let scale = digits(&column.type_name).map_or(2, |(_, scale)| scale.max(2));
-                format!("ALTER TABLE {} ALTER COLUMN {name} TYPE numeric({}, {scale})", table.name, scale + 3)
-            });
-            self.0.push(Misfit { what: format!("{}.{name}", table.name), why, remedy });
-        }
-        Some(name)
-    }
-
-    fn columns(&mut self, table: &Table, family: Family, names: &[&'static str]) {
-        for name in names {
-            self.column(table, &[name], family);
-        }
-    }
-
-    /// Columns that must be given a value, and are not among those that are written.
-    fn required(&mut self, table: &Table, written: &[&str]) {
-        let unknown = table.columns.iter().filter(|c| c.required && !written.contains(&c.name.as_str()));
-        self.0.extend(unknown.map(|column| Misfit {
-            what: format!("{}.{}", table.name, column.name),
-            why: "is NOT NULL without a default, and the migration has no value for it".into(),
-            remedy: None,
-        }));
-    }
-
-    /// The words of a status column, by the CHECK constraint on it.
-    fn words(&mut self, table: &Table, check: Option<&str>) -> Words {
-        match check {
-            None => Words::Plan,
-            Some(check) if check.contains("'validated'") || !names_words(check) => Words::Plan,
-            Some(check) if check.contains("'valid'") && check.contains("'warning'") => Words::Validity,
-            Some(check) => {
-                let what = format!("{}.validation_status", table.name);
-                self.0.push(Misfit { what, why: format!("admits other words: {check}"), remedy: None });
-                Words::Plan
-            }
-        }
-    }
-}
-
-impl Table {
-    fn column(&self, name: &str) -> Option<&Column> {
-        self.columns.iter().find(|column| column.name == name)
-    }
-}
+/// The games' table.
+pub const GAMES: &str = "staging.games";
 
 /// How the migration is spelled for these tables.
 ///
@@ -200,89 +149,231 @@ pub fn fit(
     raw: &Table,
     staging: &Table,
     games: &Table,
-    status_checks: [Option<&str>; 2],
+    names: &ColumnNames,
 ) -> Result<Shape, Vec<Misfit>> {
-    let mut look = Inspection(Vec::new());
-    if look.exists(raw) {
-        look.columns(raw, Family::Integer, &["id", "sportsbook_id"]);
-        let texts = ["source", "game_external_id", "sportsbook_name", "home_team_name", "away_team_name"];
-        look.columns(raw, Family::Text, &texts);
-        look.columns(raw, Family::Json, &["raw_data"]);
-        look.columns(raw, Family::Date, &["game_date"]);
-        look.columns(raw, Family::Time, &["collected_at", "created_at", "updated_at"]);
-        look.columns(raw, Family::Integer, market.odds());
-        if let Some(line) = market.line() {
-            look.column(raw, &[line], Family::Number);
-        }
-        if market == Market::Spread {
-            look.columns(raw, Family::Text, &["favorite_team", "underdog_team"]);
-        }
+    let mut look = Inspection::new(names);
+    let raw = if look.exists(raw) { raw_columns(&mut look, market, raw, names) } else { None };
+    let staged = if look.exists(staging) { staging_columns(&mut look, market, staging) } else { None };
+    let game = if look.exists(games) { game_columns(&mut look, games) } else { None };
+    if let Some(staged) = &staged {
+        let written = staged.written();
+        look.required(staging, &written.iter().map(|found| found.name.as_str()).collect::<Vec<_>>());
     }
-    let (mut raw_id, mut line, mut by_external_id) = ("raw_id", None, false);
-    if look.exists(staging) {
-        raw_id = look.column(staging, &["raw_id", market.own_raw_id()], Family::Integer).unwrap_or(raw_id);
-        by_external_id = staging.column("game_id").is_some_and(|c| Family::Text.admits(&c.type_name).is_ok());
-        let game = if by_external_id { Family::Text } else { Family::Integer };
-        look.column(staging, &["game_id"], game);
-        look.columns(staging, Family::Integer, &["sportsbook_id"]);
-        look.columns(staging, Family::Text, &["sportsbook_name", "validation_status"]);
-        look.columns(staging, Family::Text, &market.staging_teams());
-        look.columns(staging, Family::Integer, market.odds());
-        if let Some(name) = market.line() {
-            line = look.column(staging, &[name, "line_value"], Family::Number);
+    if let Some(game) = &game {
+        let written = game.written();
+        look.required(games, &written.iter().map(|found| found.name.as_str()).collect::<Vec<_>>());
+    }
+    match (raw, staged, game) {
+        (Some(raw), Some(staging), Some(games)) if look.misfits.is_empty() => {
+            Ok(Shape { market, raw, staging, games })
         }
-        look.columns(staging, Family::Score, &["data_quality_score"]);
-        look.columns(staging, Family::Json, &["validation_errors"]);
-        look.columns(staging, Family::Time, &["processed_at", "updated_at"]);
+        _ => Err(look.misfits),
     }
-    if look.exists(games) {
-        look.columns(games, Family::Integer, &["id", "season"]);
-        let texts = ["external_id", "home_team_normalized", "away_team_normalized", "validation_status"];
-        look.columns(games, Family::Text, &texts);
-        look.columns(games, Family::Date, &["game_date"]);
-        look.columns(games, Family::Score, &["data_quality_score"]);
-        look.columns(games, Family::Time, &["updated_at"]);
+}
+
+/// The columns of the games alone.
+///
+/// # Errors
+/// What does not fit, all of it.
+pub fn fit_games(games: &Table, names: &ColumnNames) -> Result<Games, Vec<Misfit>> {
+    let mut look = Inspection::new(names);
+    let found = if look.exists(games) { game_columns(&mut look, games) } else { None };
+    found.filter(|_| look.misfits.is_empty()).ok_or(look.misfits)
+}
+
+/// The columns of a raw table that a note of its changes takes: the row's number, and its game's id at the source.
+///
+/// # Errors
+/// What does not fit.
+pub fn raw_keys(raw: &Table, names: &ColumnNames) -> Result<(Found, Found), Vec<Misfit>> {
+    let mut look = Inspection::new(names);
+    if !look.exists(raw) {
+        return Err(look.misfits);
     }
-    let words = look.words(staging, status_checks[0]);
-    let game_words = look.words(games, status_checks[1]);
-    let shape = Shape { market, raw_id, by_external_id, line, words, game_words };
-    look.required(staging, &shape.written());
-    look.required(games, &GAME_COLUMNS);
-    if look.0.is_empty() { Ok(shape) } else { Err(look.0) }
+    let id = look.column(raw, &["id"], Family::Integer);
+    let game = look.column(raw, &["game_external_id"], Family::Text);
+    id.zip(game).ok_or(look.misfits)
+}
+
+/// What a raw table tells of games; nothing where it lacks what that takes.
+#[must_use]
+pub fn source(market: Market, raw: &Table, names: &ColumnNames) -> Option<Source> {
+    let mut look = Inspection::new(names);
+    source_columns(&mut look, market, raw, names).filter(|_| look.misfits.is_empty())
+}
+
+fn raw_columns(look: &mut Inspection, market: Market, raw: &Table, names: &ColumnNames) -> Option<Raw> {
+    let id = look.column(raw, &["id"], Family::Integer);
+    let book_id = look.column(raw, &["sportsbook_id"], Family::Integer);
+    let source = look.column(raw, &["source"], Family::Text);
+    let payload = look.column(raw, &["raw_data"], Family::Json);
+    let created_at = look.column(raw, &["created_at"], Family::Time);
+    let updated_at = look.column(raw, &["updated_at"], Family::Time);
+    let tells = source_columns(look, market, raw, names);
+    let odds: Vec<_> =
+        market.odds().iter().map(|roles| look.column(raw, roles, Family::Integer)).collect();
+    if market.line().is_some() && tells.as_ref().is_some_and(|tells| tells.line.is_none()) {
+        look.column(raw, market.line()?, Family::Number);
+    }
+    if market == Market::Moneyline && tells.as_ref().is_some_and(|tells| tells.sides.is_none()) {
+        SIDES.iter().for_each(|role| drop(look.column(raw, &[role], Family::Text)));
+    }
+    let odds = odds.into_iter().collect::<Option<_>>()?;
+    let (id, source, payload, book_id) = (id?, source?, payload?, book_id?);
+    Some(Raw { id, source, payload, book_id, odds, created_at: created_at?, updated_at: updated_at?, tells: tells? })
+}
+
+/// The roles of the home team and the visitors in raw tables.
+const SIDES: [&str; 2] = ["home_team_name", "away_team_name"];
+
+fn source_columns(look: &mut Inspection, market: Market, raw: &Table, names: &ColumnNames) -> Option<Source> {
+    let game = look.column(raw, &["game_external_id"], Family::Text);
+    let book = look.column(raw, &["sportsbook_name"], Family::Text);
+    let game_date = look.column(raw, &["game_date"], Family::Date);
+    let collected_at = look.column(raw, &["collected_at"], Family::Time);
+    let line = market.line().and_then(|roles| look.optional(raw, roles, Family::Number));
+    let sides = both(look, raw, SIDES);
+    let pair = both(look, raw, ["favorite_team", "underdog_team"]);
+    let payload = look.optional(raw, &["raw_data"], Family::Json);
+    let start = match names.of(&raw.name, "start_time") {
+        None => Start::Unsaid,
+        Some(name) if raw.column(name).is_some() => {
+            look.optional(raw, &["start_time"], Family::Time).map_or(Start::Unsaid, Start::Column)
+        }
+        Some(key) => Start::Key(key.to_owned()),
+    };
+    let (game, book, game_date, collected_at) = (game?, book?, game_date?, collected_at?);
+    Some(Source { market, game, book, game_date, collected_at, line, sides, pair, payload, start })
+}
+
+fn both(look: &mut Inspection, table: &Table, roles: [&str; 2]) -> Option<[Found; 2]> {
+    let [one, other] = roles.map(|role| look.optional(table, &[role], Family::Text));
+    Some([one?, other?])
+}
+
+fn staging_columns(look: &mut Inspection, market: Market, staging: &Table) -> Option<Staging> {
+    let raw_id = look.column(staging, &["raw_id", market.own_raw_id()], Family::Integer);
+    let is_text = |name: &str| {
+        staging.column(name).is_some_and(|c| c.type_name == "text" || c.type_name.starts_with("character varying"))
+    };
+    let by_external_id = look.name(staging, "game_id").is_some_and(is_text);
+    let game = if by_external_id { Family::Text } else { Family::Integer };
+    let game_id = look.column(staging, &["game_id"], game);
+    let book_id = look.column(staging, &["sportsbook_id"], Family::Integer);
+    let book = look.column(staging, &["sportsbook_name"], Family::Text);
+    let status = look.column(staging, &["validation_status"], Family::Text);
+    let normalized = ["home_team_normalized", "away_team_normalized"];
+    let sides = if market == Market::Moneyline {
+        let [home, away] = normalized.map(|role| look.column(staging, &[role], Family::Text));
+        home.zip(away).map(Into::into)
+    } else {
+        both(look, staging, normalized)
+    };
+    let pair = both(look, staging, ["favorite_team_normalized", "underdog_team_normalized"]);
+    let odds: Vec<_> =
+        market.odds().iter().map(|roles| look.column(staging, roles, Family::Integer)).collect();
+    let line = market.line().map(|roles| look.column(staging, &[roles[0], "line_value"], Family::Number));
+    let score = look.column(staging, &["data_quality_score"], Family::Score);
+    let errors = look.column(staging, &["validation_errors"], Family::Json);
+    let processed_at = look.column(staging, &["processed_at"], Family::Time);
+    let updated_at = look.column(staging, &["updated_at"], Family::Time);
+    let words = look.words(staging);
+    Some(Staging {
+        raw_id: raw_id?,
+        game_id: game_id?,
+        by_external_id,
+        book_id: book_id?,
+        book: book?,
+        odds: odds.into_iter().collect::<Option<_>>()?,
+        line: match line {
+            Some(line) => Some(line?),
+            None => None,
+        },
+        sides,
+        pair,
+        score: score?,
+        status: status?,
+        errors: errors?,
+        processed_at: processed_at?,
+        updated_at: updated_at?,
+        words,
+        rewrites_rows: staging.rewrites_rows,
+    })
+}
+
+fn game_columns(look: &mut Inspection, games: &Table) -> Option<Games> {
+    let id = look.column(games, &["id"], Family::Integer);
+    let season = look.column(games, &["season"], Family::Integer);
+    let external_id = look.column(games, &["external_id"], Family::Text);
+    let home = look.column(games, &["home_team_normalized"], Family::Text);
+    let away = look.column(games, &["away_team_normalized"], Family::Text);
+    let status = look.column(games, &["validation_status"], Family::Text);
+    let game_date = look.column(games, &["game_date"], Family::Date);
+    let game_datetime = look.optional(games, &["game_datetime"], Family::Time);
+    let score = look.column(games, &["data_quality_score"], Family::Score);
+    let updated_at = look.column(games, &["updated_at"], Family::Time);
+    let words = look.words(games);
+    // Its type is no family of ours, and it is read only.
+    let game_time = games.column("game_time").filter(|c| c.type_name == "time without time zone");
+    let game_time = game_time.map(|column| Found {
+        quoted: quote(&column.name),
+        name: column.name.clone(),
+        type_name: column.type_name.clone(),
+        not_null: column.not_null,
+    });
+    Some(Games {
+        id: id?,
+        external_id: external_id?,
+        sides: [home?, away?],
+        game_date: game_date?,
+        game_time,
+        game_datetime,
+        season: season?,
+        score: score?,
+        status: status?,
+        updated_at: updated_at?,
+        words,
+    })
+}
+
+impl Staging {
+    /// The columns that are written.
+    #[must_use]
+    pub fn written(&self) -> Vec<&Found> {
+        let own = [&self.raw_id, &self.game_id, &self.book_id, &self.book];
+        let kept = [&self.score, &self.status, &self.errors, &self.processed_at, &self.updated_at];
+        let teams = self.sides.iter().chain(&self.pair).flatten();
+        own.into_iter().chain(&self.odds).chain(&self.line).chain(teams).chain(kept).collect()
+    }
+}
+
+impl Games {
+    /// The columns that a new game is given.
+    #[must_use]
+    pub fn written(&self) -> Vec<&Found> {
+        let [home, away] = &self.sides;
+        let own = [&self.external_id, home, away, &self.game_date, &self.season, &self.score, &self.status];
+        own.into_iter().chain(&self.game_datetime).collect()
+    }
 }
 
 impl Market {
-    /// The columns of odds, the same in raw and staging.
-    pub(super) const fn odds(self) -> &'static [&'static str] {
+    /// The roles of the columns of odds, the same in raw and staging. A spread's are the home side's, and may be
+    /// called so.
+    const fn odds(self) -> &'static [&'static [&'static str]] {
         match self {
-            Self::Moneyline => &["home_odds", "away_odds"],
-            Self::Spread => &["spread_odds"],
-            Self::Total => &["over_odds", "under_odds"],
+            Self::Moneyline => &[&["home_odds"], &["away_odds"]],
+            Self::Spread => &[&["spread_odds", "home_odds"]],
+            Self::Total => &[&["over_odds"], &["under_odds"]],
         }
     }
 
-    /// The raw column of the line.
-    pub(super) const fn line(self) -> Option<&'static str> {
+    /// The roles of the line's column.
+    const fn line(self) -> Option<&'static [&'static str]> {
         match self {
             Self::Moneyline => None,
-            Self::Spread => Some("spread_value"),
-            Self::Total => Some("total_points"),
-        }
-    }
-
-    /// The raw columns of the two teams that are staged.
-    pub(super) const fn teams(self) -> [&'static str; 2] {
-        match self {
-            Self::Spread => ["favorite_team", "underdog_team"],
-            Self::Moneyline | Self::Total => ["home_team_name", "away_team_name"],
-        }
-    }
-
-    /// The staging columns of these teams.
-    pub(super) const fn staging_teams(self) -> [&'static str; 2] {
-        match self {
-            Self::Spread => ["favorite_team_normalized", "underdog_team_normalized"],
-            Self::Moneyline | Self::Total => ["home_team_normalized", "away_team_normalized"],
+            Self::Spread => Some(&["spread_value", "line_value"]),
+            Self::Total => Some(&["total_points", "line_value"]),
         }
     }
 
@@ -295,132 +386,40 @@ impl Market {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn table(name: &str, columns: &[(&str, &str)]) -> Table {
-        let column = |(name, type_name): &(&str, &str)| Column {
-            name: (*name).into(),
-            type_name: (*type_name).into(),
-            required: false,
-        };
-        Table { name: name.into(), columns: columns.iter().map(column).collect() }
+/// The roles that `groundskeeper.column_names` knows for a relation; nothing for another relation.
+#[must_use]
+pub fn roles(relation: &str) -> Option<Vec<&'static str>> {
+    let by_market = |table: fn(Market) -> String| Market::ALL.into_iter().find(|m| table(*m) == relation);
+    let odds = |market: Market| market.odds().iter().map(|roles| roles[0]);
+    let line = |market: Market| market.line().map(|roles| roles[0]);
+    if let Some(market) = by_market(Market::raw) {
+        let frame = ["id", "source", "game_external_id", "sportsbook_id", "sportsbook_name", "raw_data"];
+        let moments = ["collected_at", "game_date", "created_at", "updated_at", "start_time"];
+        let teams = SIDES.into_iter().chain(["favorite_team", "underdog_team"]);
+        return Some(frame.into_iter().chain(moments).chain(teams).chain(odds(market)).chain(line(market)).collect());
     }
-
-    const TIME: &str = "timestamp with time zone";
-    const NAME: &str = "character varying(100)";
-
-    fn raw() -> Table {
-        table(
-            "raw_data.totals_raw",
-            &[
-                ("id", "bigint"),
-                ("source", NAME),
-                ("game_external_id", NAME),
-                ("sportsbook_id", "integer"),
-                ("sportsbook_name", NAME),
-                ("total_points", "numeric(4,1)"),
-                ("over_odds", "integer"),
-                ("under_odds", "integer"),
-                ("home_team_name", NAME),
-                ("away_team_name", NAME),
-                ("raw_data", "jsonb"),
-                ("collected_at", TIME),
-                ("game_date", "date"),
-                ("created_at", TIME),
-                ("updated_at", TIME),
-            ],
-        )
+    if let Some(market) = by_market(Market::staging) {
+        let frame = ["raw_id", "game_id", "sportsbook_id", "sportsbook_name", "home_team_normalized"];
+        let teams = ["away_team_normalized", "favorite_team_normalized", "underdog_team_normalized"];
+        let rest =
+            ["data_quality_score", "validation_status", "validation_errors", "processed_at", "updated_at"];
+        return Some(frame.into_iter().chain(teams).chain(rest).chain(odds(market)).chain(line(market)).collect());
     }
-
-    fn staging(raw_id: &str, game_id: &str, line: &str, score: &str) -> Table {
-        table(
-            "staging.totals",
-            &[
-                (raw_id, "bigint"),
-                ("game_id", game_id),
-                ("sportsbook_id", "integer"),
-                ("sportsbook_name", NAME),
-                (line, "numeric(4,1)"),
-                ("over_odds", "integer"),
-                ("under_odds", "integer"),
-                ("home_team_normalized", NAME),
-                ("away_team_normalized", NAME),
-                ("data_quality_score", score),
-                ("validation_status", "character varying(20)"),
-                ("validation_errors", "jsonb"),
-                ("processed_at", TIME),
-                ("updated_at", TIME),
-            ],
-        )
-    }
-
-    fn games() -> Table {
-        table(
-            "staging.games",
-            &[
-                ("id", "bigint"),
-                ("external_id", NAME),
-                ("home_team_normalized", NAME),
-                ("away_team_normalized", NAME),
-                ("game_date", "date"),
-                ("season", "integer"),
-                ("data_quality_score", "numeric(5,2)"),
-                ("validation_status", "character varying(20)"),
-                ("updated_at", TIME),
-            ],
-        )
-    }
-
-    #[test]
-    fn both_shapes_fit() {
-        let a = staging("raw_id", "integer", "total_points", "numeric(5,2)");
-        let a = fit(Market::Total, &raw(), &a, &games(), [None, None]).unwrap();
-        assert_eq!(
-            (a.raw_id, a.by_external_id, a.line, a.words),
-            ("raw_id", false, Some("total_points"), Words::Plan)
-        );
-        let b = staging("raw_totals_id", "character varying(255)", "line_value", "numeric(6,3)");
-        let check =
-            "CHECK (((validation_status)::text = ANY (ARRAY['pending', 'valid', 'invalid', 'warning'])))";
-        let b = fit(Market::Total, &raw(), &b, &games(), [Some(check), None]).unwrap();
-        let expected = ("raw_totals_id", true, Some("line_value"), Words::Validity, Words::Plan);
-        assert_eq!((b.raw_id, b.by_external_id, b.line, b.words, b.game_words), expected);
-    }
-
-    #[test]
-    fn what_does_not_fit_is_named_with_its_remedy() {
-        let mut unfit = staging("raw_id", "boolean", "total_points", "numeric(4,3)");
-        unfit.columns.retain(|column| column.name != "validation_errors");
-        let found =
-            fit(Market::Total, &raw(), &unfit, &games(), [Some("CHECK (validation_status = 'x')"), None]);
-        let found: Vec<String> = found.unwrap_err().iter().map(ToString::to_string).collect();
-        assert_eq!(
-            found,
-            [
-                "staging.totals.game_id is boolean, not an integer",
-                "staging.totals.data_quality_score is numeric(4,3), which cannot hold scores up to 99.99",
-                "staging.totals.validation_errors does not exist",
-                "staging.totals.validation_status admits other words: CHECK (validation_status = 'x')",
-            ]
-        );
-        let narrow = staging("raw_id", "integer", "total_points", "numeric(4,3)");
-        let found = fit(Market::Total, &raw(), &narrow, &games(), [None, None]).unwrap_err();
-        let remedy = "ALTER TABLE staging.totals ALTER COLUMN data_quality_score TYPE numeric(6, 3)";
-        assert_eq!(found[0].remedy.as_deref(), Some(remedy));
-        let mut strict = staging("raw_id", "integer", "total_points", "numeric(5,2)");
-        strict.columns.push(Column { name: "tenant".into(), type_name: "integer".into(), required: true });
-        let found =
-            fit(Market::Total, &raw(), &strict, &games(), [Some("CHECK (validation_status <> '')"), None]);
-        let found: Vec<String> = found.unwrap_err().iter().map(ToString::to_string).collect();
-        assert_eq!(
-            found,
-            ["staging.totals.tenant is NOT NULL without a default, and the migration has no value for it"]
-        );
-        let gone = table("raw_data.totals_raw", &[]);
-        let a = staging("raw_id", "integer", "total_points", "numeric(5,2)");
-        let found = fit(Market::Total, &gone, &a, &games(), [None, None]).unwrap_err();
-        assert_eq!(found[0].to_string(), "raw_data.totals_raw does not exist");
-    }
+    (relation == GAMES).then(|| {
+        vec![
+            "id",
+            "external_id",
+            "home_team_normalized",
+            "away_team_normalized",
+            "game_date",
+            "game_datetime",
+            "season",
+            "data_quality_score",
+            "validation_status",
+            "updated_at",
+        ]
+    })
 }
+
+#[cfg(test)]
+pub(super) mod tests;

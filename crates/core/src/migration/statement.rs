@@ -1,43 +1,15 @@
-//! The statements of the migration. Every name in them is known beforehand, so nothing needs quoting; `$1` is the
-//! set of rules as text.
+//! The statements that stage records. Names of columns are quoted when they are found; those of tables are the
+//! plan's. `$1` is the set of rules and `$2` the names of the deployment, both as text.
 
-use super::{Market, Shape, Words};
+use super::columns::{Found, Words, digits, longest};
+use super::shape::{GAMES, Raw, Shape, Source, Staging};
+use super::{Market, Scope};
 
 /// What a text is that is not blank, as a regular expression: it holds something but the six ASCII blanks.
 pub const BLANKS: &str = r"E'[^ \t\n\x0B\f\r]'";
 
-/// The columns that a new game is given.
-pub(super) const GAME_COLUMNS: [&str; 7] = [
-    "external_id",
-    "home_team_normalized",
-    "away_team_normalized",
-    "game_date",
-    "season",
-    "data_quality_score",
-    "validation_status",
-];
-
-const RULES: &str = "$1::pg_catalog.text::pg_catalog.jsonb";
-
-/// The raw rows that a statement is about; `r` is the raw table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scope {
-    /// Ids above `$2`, up to `$3`.
-    Range,
-    /// The ids in `$2`.
-    Ids,
-}
-
-impl Scope {
-    /// The condition.
-    #[must_use]
-    pub const fn condition(self) -> &'static str {
-        match self {
-            Self::Range => "r.id > $2 AND r.id <= $3",
-            Self::Ids => "r.id = ANY ($2)",
-        }
-    }
-}
+pub(super) const RULES: &str = "$1::pg_catalog.text::pg_catalog.jsonb";
+pub(super) const NAMING: &str = "$2::pg_catalog.text::pg_catalog.jsonb";
 
 impl Market {
     /// The raw table, with its schema.
@@ -51,29 +23,10 @@ impl Market {
     pub fn staging(self) -> String {
         format!("staging.{}", self.staging_table())
     }
-
-    fn arguments(self) -> String {
-        let line = self.line().map(|line| format!("r.{line}::pg_catalog.numeric, ")).unwrap_or_default();
-        let odds: String = self.odds().iter().map(|odds| format!("r.{odds}::pg_catalog.int4, ")).collect();
-        format!(
-            "r.sportsbook_name, r.game_external_id, {line}{odds}r.source, r.raw_data, r.collected_at, r.created_at, {RULES}"
-        )
-    }
-}
-
-/// Whether a staging row `s` was made from another version of the raw row. That version is told by its `updated_at`,
-/// which is the raw row's: an earlier moment tells of another version as well as a later one, where transactions commit
-/// in another order than they began. A row whose `updated_at` is no earlier than its staging was stamped by somebody
-/// else, and only a later moment tells anything. A raw row without that moment never moves.
-fn is_stale(raw: &str) -> String {
-    format!(
-        "({raw}.updated_at > s.updated_at OR {raw}.updated_at < s.updated_at AND s.updated_at < s.processed_at
-          OR s.updated_at IS NULL AND {raw}.updated_at IS NOT NULL)"
-    )
 }
 
 /// A status in the words that the column admits.
-fn in_words(words: Words, status: &str) -> String {
+pub(super) fn in_words(words: Words, status: &str) -> String {
     match words {
         Words::Plan => status.to_owned(),
         Words::Validity => {
@@ -84,82 +37,272 @@ fn in_words(words: Words, status: &str) -> String {
     }
 }
 
-impl Shape {
-    /// What is staged of each raw row in the scope: the staging columns under their own names, the raw row's id as
-    /// `raw_row`, and its game's as `external_id`.
-    fn records(&self, scope: Scope, condition: &str) -> String {
-        let market = self.market;
-        let (raw, bet, where_) = (market.raw(), market.bet_type(), scope.condition());
-        let arguments = market.arguments();
-        let [one, other] = market.teams();
-        let (game, games) = if self.by_external_id {
-            let game = format!("CASE WHEN r.game_external_id ~ {BLANKS} THEN r.game_external_id END");
-            (game, String::new())
-        } else {
-            // One row per external id, as in staging.migration_ready_records: a join must not fan out. Rows of a game
-            // come together, and PostgreSQL memoizes what it has looked up.
-            let games = format!(
-                "LEFT JOIN LATERAL (SELECT pg_catalog.min(g.id) AS id FROM staging.games g
-                                     WHERE g.external_id = r.game_external_id AND g.external_id ~ {BLANKS}) g ON true"
-            );
-            ("g.id".to_owned(), games)
-        };
-        let values: String =
-            self.quoted().iter().map(|(column, raw)| format!(", r.{raw} AS {column}")).collect();
-        let passed: String = self.quoted().iter().map(|(column, _)| format!(", x.{column}")).collect();
-        let [team_one, team_other] = market.staging_teams();
-        let status =
-            in_words(self.words, &format!("groundskeeper.validation_status(x.score, x.issues, {RULES})"));
-        format!(
-            "SELECT x.raw_row, x.external_id, x.raw_row AS {raw_id}, x.game_id{passed},
-                    x.{team_one}, x.{team_other}, x.score AS data_quality_score, {status} AS validation_status,
-                    CASE WHEN pg_catalog.cardinality(x.issues) > 0 THEN pg_catalog.to_jsonb(x.issues) END AS validation_errors,
-                    pg_catalog.now() AS processed_at, x.updated_at
-               FROM (SELECT r.id AS raw_row, r.game_external_id AS external_id, {game} AS game_id{values}, r.updated_at,
-                            groundskeeper.normalized_team(r.{one}) AS {team_one},
-                            groundskeeper.normalized_team(r.{other}) AS {team_other},
-                            groundskeeper.{bet}_quality_score({arguments}) AS score,
-                            CASE WHEN groundskeeper.is_known_team(r.{one}) IS NOT FALSE
-                                  AND groundskeeper.is_known_team(r.{other}) IS NOT FALSE
-                                 THEN groundskeeper.{bet}_quality_issues({arguments})
-                                 ELSE pg_catalog.array_append(groundskeeper.{bet}_quality_issues({arguments}), 'unknown_team')
-                             END AS issues
-                       FROM {raw} r {games}
-                      WHERE {where_}{condition}
-                     OFFSET 0) x",
-            raw_id = self.raw_id,
-        )
-    }
+/// A club's code for a name, NULL where it is no club's.
+pub(super) fn club(name: &str) -> String {
+    format!("groundskeeper.club_code({name}, {NAMING})")
+}
 
-    /// Staging columns that are taken over as they are, with the raw columns.
-    fn quoted(&self) -> Vec<(&'static str, &'static str)> {
-        let line = self.line.zip(self.market.line());
-        let odds = self.market.odds().iter().map(|odds| (*odds, *odds));
-        [("sportsbook_id", "sportsbook_id"), ("sportsbook_name", "sportsbook_name")]
+/// A name as it was given, unless it is blank.
+pub(super) fn given(name: &str) -> String {
+    format!("CASE WHEN {name} ~ {BLANKS} THEN {name}::pg_catalog.text END")
+}
+
+/// The raw row's version: its moment of change, or the best that it has.
+fn version(raw: &Raw) -> String {
+    let moments = [&raw.updated_at, &raw.created_at, &raw.tells.collected_at];
+    let moments = moments.map(|found| format!("r.{}::pg_catalog.timestamptz", found.quoted));
+    format!("COALESCE({})", moments.join(", "))
+}
+
+/// A team of a record: where its name stands, and under which alias it is handed on.
+struct Team<'a> {
+    column: &'a Found,
+    alias: &'static str,
+}
+
+impl Source {
+    fn teams(&self) -> Vec<Team<'_>> {
+        let sides = self.sides.iter().flat_map(|[home, away]| [(home, "home"), (away, "away")]);
+        let pair = self.pair.iter().flat_map(|[one, other]| [(one, "favorite"), (other, "underdog")]);
+        sides.chain(pair).map(|(column, alias)| Team { column, alias }).collect()
+    }
+}
+
+/// A column that staging takes over, what it is made of, and under which alias that is handed on: whatever a
+/// deployment calls its columns, aliases are ours.
+struct Value<'a> {
+    column: &'a Found,
+    alias: String,
+    expression: String,
+}
+
+fn numbered<'a>(letter: char, values: impl IntoIterator<Item = (&'a Found, String)>) -> Vec<Value<'a>> {
+    let value = |(n, (column, expression))| Value { column, alias: format!("{letter}{n}"), expression };
+    values.into_iter().enumerate().map(value).collect()
+}
+
+impl Shape {
+    /// What the score and the issues are worked out from.
+    fn arguments(&self) -> String {
+        let raw = &self.raw;
+        let number = |found: &Found, type_name: &str| format!("r.{}::pg_catalog.{type_name}", found.quoted);
+        let line = raw.tells.line.iter().map(|line| number(line, "numeric"));
+        let odds = raw.odds.iter().map(|odds| number(odds, "int4"));
+        let moments = [&raw.tells.collected_at, &raw.created_at].map(|found| number(found, "timestamptz"));
+        let names = [&raw.tells.book, &raw.tells.game].map(|found| format!("r.{}", found.quoted));
+        let rest = [format!("r.{}", raw.source.quoted), format!("r.{}", raw.payload.quoted)];
+        let all: Vec<String> = names
             .into_iter()
             .chain(line)
             .chain(odds)
-            .collect()
+            .chain(rest)
+            .chain(moments)
+            .chain([RULES.to_owned()])
+            .collect();
+        all.join(", ")
     }
 
-    /// The staging columns that are written.
-    pub(super) fn written(&self) -> Vec<&'static str> {
-        [vec![self.raw_id], self.columns()].concat()
+    /// Numbers are cast to the type that staging keeps them in, so that what is staged can be told from what would be.
+    fn values(&self) -> Vec<Value<'_>> {
+        let (raw, staging) = (&self.raw, &self.staging);
+        let cast = |from: &Found, to: &Found| format!("r.{}::{}", from.quoted, to.type_name);
+        let book = format!("groundskeeper.sportsbook(r.{}, {NAMING})", raw.tells.book.quoted);
+        let line = staging.line.iter().zip(&raw.tells.line);
+        let odds = staging.odds.iter().zip(&raw.odds);
+        let numbers = [(&staging.book_id, &raw.book_id)].into_iter().chain(line).chain(odds);
+        let numbers = numbers.map(|(to, from)| (to, cast(from, to)));
+        numbered('v', [(&staging.book, book)].into_iter().chain(numbers))
     }
 
-    /// The same but for the raw row's id.
-    fn columns(&self) -> Vec<&'static str> {
-        let mut columns = vec!["game_id"];
-        columns.extend(self.quoted().iter().map(|(column, _)| *column));
-        columns.extend(self.market.staging_teams());
+    /// The staging columns of teams, by the code and the name in the inner query. Where a spread names no sides, the
+    /// sign of the home side's line tells which is which.
+    fn teams(&self) -> Vec<Value<'_>> {
+        let (tells, staging) = (&self.raw.tells, &self.staging);
+        let named = |alias: &str| format!("COALESCE(x.{alias}_code, x.{alias}_given)");
+        let mut teams = Vec::new();
+        if let Some([home, away]) = &staging.sides {
+            let expressions = match (&tells.sides, &tells.pair, &tells.line) {
+                (Some(_), ..) => Some([named("home"), named("away")]),
+                (None, Some(_), Some(_)) => Some([("<", ">"), (">", "<")].map(|(favorite, underdog)| {
+                    format!(
+                        "CASE WHEN x.line {favorite} 0 THEN {} WHEN x.line {underdog} 0 THEN {} END",
+                        named("favorite"),
+                        named("underdog")
+                    )
+                })),
+                _ => None,
+            };
+            teams.extend([home, away].into_iter().zip(expressions.into_iter().flatten()));
+        }
+        if let (Some([one, other]), Some(_)) = (&staging.pair, &tells.pair) {
+            teams.extend([(one, named("favorite")), (other, named("underdog"))]);
+        }
+        numbered('t', teams)
+    }
+
+    /// The issues that the scorer does not know of, as conditions on the inner query.
+    fn conditions(&self) -> Vec<(&'static str, String)> {
+        let tells = &self.raw.tells;
+        let teams = tells.teams();
+        let mut conditions = Vec::new();
+        if !teams.is_empty() {
+            let unknown = teams.iter().map(|t| format!("x.{0}_given IS NOT NULL AND x.{0}_code IS NULL", t.alias));
+            conditions.push(("unknown_team", unknown.collect::<Vec<_>>().join(" OR ")));
+        }
+        if tells.sides.is_some() {
+            let differs = "(x.home_code <> x.game_home OR x.away_code <> x.game_away)";
+            let swapped = "(x.home_code = x.game_away OR x.home_code IS NULL) AND (x.away_code = x.game_home OR x.away_code IS NULL)";
+            conditions.push((
+                "conflicting_teams",
+                format!("x.home_code = x.away_code OR {differs} AND ({swapped}) IS NOT TRUE"),
+            ));
+            conditions.push(("swapped_sides", format!("x.home_code <> x.away_code IS NOT FALSE AND {differs} AND {swapped}")));
+        } else if tells.pair.is_some() {
+            let strange = ["favorite", "underdog"]
+                .map(|team| format!("x.{team}_code <> x.game_home AND x.{team}_code <> x.game_away"));
+            let all = format!("x.favorite_code = x.underdog_code OR {}", strange.join(" OR "));
+            conditions.push(("conflicting_teams", all));
+        }
+        let values = self.values();
+        let line = values.iter().find(|v| Some(v.column) == self.staging.line.as_ref());
+        if let Some(line) = line.filter(|v| digits(&v.column.type_name).is_some()) {
+            conditions.push(("line_rounded", format!("x.{} <> x.line", line.alias)));
+        }
+        conditions
+    }
+
+    /// What is staged of each raw row in the scope: the staging columns under their own names, the raw row's number
+    /// as `raw_row`, its game's id at the source as `external_id`, and its moment as `version`.
+    fn records(&self, scope: Scope, condition: &str) -> String {
+        let (raw, staging, bet) = (&self.raw, &self.staging, self.market.bet_type());
+        let (id, game) = (&raw.id.quoted, &raw.tells.game.quoted);
+        let arguments = self.arguments();
+        let values = self.values();
+        let inner: String = values.iter().map(|v| format!(", {} AS {}", v.expression, v.alias)).collect();
+        let passed: String = values.iter().map(|v| format!(", x.{}", v.alias)).collect();
+        let teams: String =
+            self.teams().iter().map(|v| format!(", {} AS {}", v.expression, v.alias)).collect();
+        let names: String = raw.tells.teams().iter().map(|team| {
+            let name = format!("r.{}", team.column.quoted);
+            format!(", {} AS {alias}_code, {} AS {alias}_given", club(&name), given(&name), alias = team.alias)
+        }).collect();
+        let line = raw.tells.line.as_ref().map(|line| format!(", r.{}::pg_catalog.numeric AS line", line.quoted));
+        let conditions = self.conditions();
+        let none = conditions.iter().map(|(_, holds)| format!("({holds}) IS NOT TRUE"));
+        let none: Vec<String> = none.collect();
+        let codes: Vec<String> =
+            conditions.iter().map(|(code, holds)| format!("CASE WHEN {holds} THEN '{code}' END")).collect();
+        let issues = if conditions.is_empty() {
+            "x.found".to_owned()
+        } else {
+            format!(
+                "CASE WHEN {} THEN x.found ELSE x.found || pg_catalog.array_remove(ARRAY[{}]::pg_catalog.text[], NULL) END",
+                none.join(" AND "),
+                codes.join(", ")
+            )
+        };
+        let game_id = if staging.by_external_id { given(&format!("r.{game}")) } else { "g.id".to_owned() };
+        let status = in_words(staging.words, &format!("groundskeeper.validation_status(y.score, y.issues, {RULES})"));
+        format!(
+            "SELECT y.*, {status} AS status,
+                    CASE WHEN pg_catalog.cardinality(y.issues) > 0 THEN pg_catalog.to_jsonb(y.issues) END AS errors
+               FROM (SELECT x.raw_row, x.external_id, x.game_id{passed}{teams}, x.version, x.score::{score_type} AS score,
+                            {issues} AS issues
+                       FROM (SELECT r.{id} AS raw_row, r.{game}::pg_catalog.text AS external_id, {game_id} AS game_id{inner},
+                                    {version} AS version{line}{names}, g.home AS game_home, g.away AS game_away,
+                                    groundskeeper.{bet}_quality_score({arguments}) AS score,
+                                    groundskeeper.{bet}_quality_issues({arguments}) AS found
+                               FROM {table} r {games}
+                              WHERE {where_}{condition}
+                             OFFSET 0) x
+                     OFFSET 0) y",
+            score_type = staging.score.type_name,
+            version = version(raw),
+            line = line.unwrap_or_default(),
+            table = self.market.raw(),
+            games = self.game_of("r"),
+            where_ = scope.condition(id),
+        )
+    }
+
+    /// The game of a raw row. One row per external id, as in staging.migration_ready_records: a join must not fan
+    /// out. Rows of a game come together, and PostgreSQL memoizes what it has looked up.
+    fn game_of(&self, raw: &str) -> String {
+        let (games, game) = (&self.games, &self.raw.tells.game.quoted);
+        let [home, away] = &games.sides;
+        format!(
+            "LEFT JOIN LATERAL (
+                 SELECT g.{id} AS id, {home} AS home, {away} AS away
+                   FROM {GAMES} g WHERE g.{external_id} = {raw}.{game} AND g.{external_id} ~ {BLANKS}
+                  ORDER BY g.{id} LIMIT 1) g ON true",
+            id = games.id.quoted,
+            external_id = games.external_id.quoted,
+            home = club(&format!("g.{}", home.quoted)),
+            away = club(&format!("g.{}", away.quoted)),
+        )
+    }
+
+    /// The staging columns but for the raw row's number, each with its expression over a record `y`.
+    fn columns(&self) -> Vec<(&Found, String)> {
+        let staging = &self.staging;
+        let taken = self.values().into_iter().chain(self.teams()).map(|v| (v.column, format!("y.{}", v.alias)));
+        // A row that tells no moment is given one that nobody else writes.
+        let moment = "pg_catalog.now() - '1 microsecond'::pg_catalog.interval";
+        let version = if staging.updated_at.not_null { format!("COALESCE(y.version, {moment})") } else { "y.version".into() };
+        let mut columns = vec![(&staging.game_id, "y.game_id".to_owned())];
+        columns.extend(taken);
         columns.extend([
-            "data_quality_score",
-            "validation_status",
-            "validation_errors",
-            "processed_at",
-            "updated_at",
+            (&staging.score, "y.score".to_owned()),
+            (&staging.status, "y.status".to_owned()),
+            (&staging.errors, "y.errors".to_owned()),
+            (&staging.processed_at, "pg_catalog.now()".to_owned()),
+            (&staging.updated_at, version),
         ]);
         columns
+    }
+
+    /// Whether a staging row `s` is not what its raw row makes of it now, a record `y`.
+    ///
+    /// A row whose two moments are one was staged by somebody else: only a later raw row, or a reference to another
+    /// game, is reason to write it. Where triggers may change what is written, the moment tells nothing.
+    fn differs(&self) -> String {
+        let Staging { game_id, processed_at, updated_at, score, errors, .. } = &self.staging;
+        let game = format!("s.{}::pg_catalog.text IS DISTINCT FROM y.game_id::pg_catalog.text", game_id.quoted);
+        let taken = self.values().into_iter().chain(self.teams()).map(|v| {
+            if v.column.type_name.starts_with("character") || v.column.type_name == "text" {
+                format!("s.{}::pg_catalog.text IS DISTINCT FROM y.{}", v.column.quoted, v.alias)
+            } else {
+                format!("s.{} IS DISTINCT FROM y.{}", v.column.quoted, v.alias)
+            }
+        });
+        let kept = [
+            format!("s.{} IS DISTINCT FROM y.score", score.quoted),
+            format!("s.{} IS DISTINCT FROM y.errors", errors.quoted),
+        ];
+        let (updated, processed) = (&updated_at.quoted, &processed_at.quoted);
+        let moved = format!("s.{updated} IS DISTINCT FROM y.version::{}", updated_at.type_name);
+        let mut differences = vec![game];
+        differences.extend(taken.chain(kept));
+        if self.staging.rewrites_rows {
+            return format!("({})", differences.join(" OR "));
+        }
+        format!(
+            "CASE WHEN s.{updated} = s.{processed}
+                  THEN y.version > s.{updated} OR s.{game_id} IS NOT NULL AND {game}
+                  ELSE y.version IS NOT NULL AND {moved} OR {all} END",
+            game_id = game_id.quoted,
+            game = differences[0],
+            all = differences.join(" OR "),
+        )
+    }
+
+    /// That the game of a record `y` is there, or that it has none. Above the join: with the condition on it, PostgreSQL
+    /// would not memoize.
+    fn has_game(&self) -> String {
+        if self.staging.by_external_id {
+            return "true".to_owned();
+        }
+        format!("(y.game_id IS NOT NULL OR y.external_id IS NULL OR y.external_id !~ {BLANKS})")
     }
 
     /// Stages the raw rows of the scope that are not staged yet. Where `fresh`, none of them can be. A row whose game
@@ -167,45 +310,45 @@ impl Shape {
     #[must_use]
     pub fn insert(&self, scope: Scope, fresh: bool) -> String {
         let condition = if fresh { String::new() } else { format!(" AND {}", self.not_staged()) };
-        let columns = self.columns().join(", ");
+        let columns = self.columns();
+        let names: Vec<&str> = columns.iter().map(|(column, _)| column.quoted.as_str()).collect();
+        let values: Vec<&str> = columns.iter().map(|(_, value)| value.as_str()).collect();
         format!(
-            "INSERT INTO {staging} ({raw_id}, {columns}) SELECT {raw_id}, {columns} FROM ({records}) y WHERE {has_game}",
+            "INSERT INTO {staging} ({raw_id}, {names}) SELECT y.raw_row, {values} FROM ({records}) y WHERE {has_game}",
+            names = names.join(", "),
+            values = values.join(", "),
             has_game = self.has_game(),
             staging = self.market.staging(),
-            raw_id = self.raw_id,
+            raw_id = self.staging.raw_id.quoted,
             records = self.records(scope, &condition)
         )
     }
 
-    /// That the game of a record `y` is there, or that it has none. Above the join: with the condition on it, PostgreSQL
-    /// would not memoize.
-    fn has_game(&self) -> String {
-        if self.by_external_id {
-            return "true".to_owned();
-        }
-        format!("(y.game_id IS NOT NULL OR y.external_id IS NULL OR y.external_id !~ {BLANKS})")
-    }
-
-    /// Stages the raw rows of the scope again that have moved since, in place. A row whose game is not there is left as
-    /// it is.
+    /// Stages the raw rows of the scope again, in place, whose staged rows are not what they make now; those staged in
+    /// this transaction are. A row whose game is not there is left as it is. Returns how many were written, and the
+    /// numbers of those that were not.
     #[must_use]
     pub fn update(&self, scope: Scope) -> String {
-        let set: Vec<String> = self.columns().iter().map(|column| format!("{column} = y.{column}")).collect();
-        let moved = format!(
-            " AND EXISTS (SELECT FROM {} s WHERE s.{} = r.id AND {})",
-            self.market.staging(),
-            self.raw_id,
-            is_stale("r")
+        let (staging, raw_id) = (self.market.staging(), &self.staging.raw_id.quoted);
+        let set: Vec<String> =
+            self.columns().iter().map(|(column, value)| format!("{} = {value}", column.quoted)).collect();
+        let staged = format!(
+            " AND EXISTS (SELECT FROM {staging} s WHERE s.{raw_id} = r.{id} AND s.{processed} IS DISTINCT FROM pg_catalog.now())",
+            id = self.raw.id.quoted,
+            processed = self.staging.processed_at.quoted
         );
         format!(
-            "UPDATE {staging} s SET {set} FROM ({records}) y
-              WHERE s.{raw_id} = y.raw_row AND {stale} AND {has_game}",
-            stale = is_stale("y"),
-            has_game = self.has_game(),
-            staging = self.market.staging(),
+            "WITH stale AS MATERIALIZED (
+                 SELECT y.* FROM ({records}) y WHERE EXISTS (SELECT FROM {staging} s WHERE s.{raw_id} = y.raw_row AND {differs})),
+             done AS (
+                 UPDATE {staging} s SET {set} FROM stale y WHERE s.{raw_id} = y.raw_row AND {has_game} RETURNING y.raw_row)
+             SELECT (SELECT pg_catalog.count(DISTINCT raw_row) FROM done),
+                    (SELECT pg_catalog.array_agg(raw_row::pg_catalog.int8)
+                       FROM (SELECT raw_row FROM stale EXCEPT SELECT raw_row FROM done) kept)",
+            records = self.records(scope, &staged),
+            differs = self.differs(),
             set = set.join(", "),
-            raw_id = self.raw_id,
-            records = self.records(scope, &moved)
+            has_game = self.has_game(),
         )
     }
 
@@ -213,161 +356,125 @@ impl Shape {
     /// the migration's.
     #[must_use]
     pub fn rescore(&self, scope: Scope) -> String {
+        let Staging { raw_id, score, status, errors, updated_at, processed_at, .. } = &self.staging;
         format!(
             "UPDATE {staging} s
-                SET data_quality_score = y.data_quality_score, validation_status = y.validation_status,
-                    validation_errors = y.validation_errors
+                SET {score} = y.score, {status} = y.status, {errors} = y.errors
                FROM ({records}) y
-              WHERE s.{raw_id} = y.raw_row AND {stale} IS NOT TRUE
-                AND (s.data_quality_score, s.validation_status::pg_catalog.text, s.validation_errors)
-                    IS DISTINCT FROM (y.data_quality_score, y.validation_status, y.validation_errors)",
+              WHERE s.{raw_id} = y.raw_row
+                AND (y.version IS NULL OR s.{updated} = y.version::{moment} OR s.{updated} >= s.{processed} AND y.version <= s.{updated})
+                AND (s.{score}, s.{status}::pg_catalog.text, s.{errors}) IS DISTINCT FROM (y.score, y.status, y.errors)",
             staging = self.market.staging(),
-            raw_id = self.raw_id,
-            stale = is_stale("y"),
+            score = score.quoted,
+            status = status.quoted,
+            errors = errors.quoted,
+            raw_id = raw_id.quoted,
+            updated = updated_at.quoted,
+            moment = updated_at.type_name,
+            processed = processed_at.quoted,
             records = self.records(scope, "")
         )
     }
 
     fn not_staged(&self) -> String {
-        format!("NOT EXISTS (SELECT FROM {} s WHERE s.{} = r.id)", self.market.staging(), self.raw_id)
+        format!(
+            "NOT EXISTS (SELECT FROM {} s WHERE s.{} = r.{})",
+            self.market.staging(),
+            self.staging.raw_id.quoted,
+            self.raw.id.quoted
+        )
     }
 
-    /// The ids in the scope that are not staged as they are, each with its game's external id where that game is not
-    /// there.
+    /// The numbers in the scope that are not staged.
     #[must_use]
     pub fn unstaged(&self, scope: Scope) -> String {
-        let game = if self.by_external_id {
-            "NULL::pg_catalog.text".to_owned()
-        } else {
-            format!(
-                "CASE WHEN r.game_external_id ~ {BLANKS}
-                       AND NOT EXISTS (SELECT FROM staging.games g WHERE g.external_id = r.game_external_id)
-                      THEN r.game_external_id::pg_catalog.text END"
-            )
-        };
         format!(
-            "SELECT DISTINCT r.id::pg_catalog.int8, {game}
-               FROM {raw} r LEFT JOIN {staging} s ON s.{raw_id} = r.id
-              WHERE $1::pg_catalog.text IS NOT NULL AND {where_} AND (s.{raw_id} IS NULL OR {stale}) ORDER BY 1",
+            "SELECT r.{id}::pg_catalog.int8 FROM {raw} r WHERE {where_} AND {not_staged} ORDER BY 1",
+            id = self.raw.id.quoted,
             raw = self.market.raw(),
-            staging = self.market.staging(),
-            raw_id = self.raw_id,
-            where_ = scope.condition(),
-            stale = is_stale("r")
+            where_ = scope.plain_condition(&self.raw.id.quoted),
+            not_staged = self.not_staged()
         )
     }
 
-    /// The next `$3` ids above `$2` by `$1`: raw rows at or after that moment, none above `$4`, that are not staged or
-    /// have moved, each with its moment.
+    /// The game of each of the raw rows `$1`, where it is not there.
     #[must_use]
-    pub fn moved(&self) -> String {
-        format!(
-            "SELECT r.id::pg_catalog.int8, r.updated_at::pg_catalog.text, s.raw_row IS NULL OR s.is_stale
-               FROM (SELECT r.id, r.updated_at FROM {raw} r
-                      WHERE (r.updated_at, r.id) > ($1::pg_catalog.timestamptz, $2) AND r.id <= $4
-                      ORDER BY r.updated_at, r.id LIMIT $3) r
-               LEFT JOIN LATERAL (SELECT s.{raw_id} AS raw_row, pg_catalog.bool_or({stale}) AS is_stale
-                                    FROM {staging} s WHERE s.{raw_id} = r.id GROUP BY s.{raw_id}) s ON true
-              ORDER BY r.updated_at, r.id",
-            stale = is_stale("r"),
+    pub fn missing_games(&self) -> Option<String> {
+        if self.staging.by_external_id {
+            return None;
+        }
+        let (id, game) = (&self.raw.id.quoted, &self.raw.tells.game.quoted);
+        Some(format!(
+            "SELECT r.{id}::pg_catalog.int8, r.{game}::pg_catalog.text
+               FROM {raw} r
+              WHERE r.{id} = ANY ($1) AND r.{game} ~ {BLANKS}
+                AND NOT EXISTS (SELECT FROM {GAMES} g WHERE g.{external_id} = r.{game})",
             raw = self.market.raw(),
-            staging = self.market.staging(),
-            raw_id = self.raw_id
-        )
+            external_id = self.games.external_id.quoted
+        ))
+    }
+
+    /// Which of a raw row's values do not fit their columns in staging, by name; `$1` is the row's number. Nothing
+    /// where all columns take whatever raw ones hold.
+    #[must_use]
+    pub fn unfit_values(&self) -> Option<String> {
+        let (raw, staging) = (&self.raw, &self.staging);
+        let sides = staging.sides.iter().flatten().zip(raw.tells.sides.iter().flatten());
+        let pair = staging.pair.iter().flatten().zip(raw.tells.pair.iter().flatten());
+        let own = [(&staging.book, &raw.tells.book)];
+        let texts = own.into_iter().chain(sides).chain(pair).filter_map(|(to, from)| {
+            let limit = longest(&to.type_name)?;
+            Some((to, format!("pg_catalog.length(r.{}) > {limit}", from.quoted)))
+        });
+        let numbers = staging.odds.iter().zip(&raw.odds).chain(staging.line.iter().zip(&raw.tells.line));
+        let numbers = numbers.chain([(&staging.book_id, &raw.book_id)]).filter_map(|(to, from)| {
+            let limit = match to.type_name.as_str() {
+                "smallint" => "32767.5".to_owned(),
+                "integer" => "2147483647.5".to_owned(),
+                other => {
+                    let (precision, scale) = digits(other)?;
+                    format!("1e{} - 0.5 * 1e-{scale}", precision - scale)
+                }
+            };
+            Some((to, format!("pg_catalog.abs(r.{}::pg_catalog.numeric) >= {limit}", from.quoted)))
+        });
+        let checks: Vec<String> = texts
+            .chain(numbers)
+            .map(|(to, unfit)| format!("CASE WHEN {unfit} THEN '{}' END", to.name.replace('\'', "''")))
+            .collect();
+        (!checks.is_empty()).then(|| {
+            format!(
+                "SELECT pg_catalog.concat_ws(', ', {}) FROM {} r WHERE r.{} = $1",
+                checks.join(", "),
+                self.market.raw(),
+                raw.id.quoted
+            )
+        })
     }
 }
 
-/// Makes and mends games, one row for each external id, from all of the raw tables: those that `touched` selects, or
-/// all. Of several dates the one collected last counts, of several names the last one that is a club's. Returns how
-/// many games there are, were inserted, were updated, had more than one date, have more than one row, and examples of
-/// the dates.
-#[must_use]
-pub fn games(raw: &[Market], touched: Option<&str>, words: Words) -> String {
-    let touching =
-        if touched.is_some() { "JOIN touched t ON t.external_id = r.game_external_id" } else { "" };
-    let records: Vec<String> = raw
-        .iter()
-        .map(|market| {
-            format!(
-                "SELECT r.game_external_id::pg_catalog.text AS external_id, r.sportsbook_name, r.game_date,
-                        r.home_team_name AS home, r.away_team_name AS away, r.collected_at
-                   FROM {} r {touching}",
-                market.raw()
-            )
-        })
-        .collect();
-    let touched = touched.unwrap_or("SELECT NULL");
-    // One pass counts each of these by itself: together they are nearly as many as the records.
-    let parts = [("book", "sportsbook_name"), ("date", "game_date"), ("teams", "home, away")];
-    let team = |side: &str| {
-        format!(
-            "(pg_catalog.array_agg(groundskeeper.normalized_team({side})
-                  ORDER BY groundskeeper.is_known_team({side}) DESC, collected_at DESC NULLS LAST, {side})
-              FILTER (WHERE part = 'teams' AND {side} ~ {BLANKS}))[1]"
-        )
-    };
-    let status = format!("groundskeeper.game_validation_status(books, records, {RULES})");
-    format!(
-        "WITH touched AS MATERIALIZED (
-             SELECT DISTINCT t.external_id::pg_catalog.text AS external_id FROM ({touched}) t (external_id)),
-         seen AS (
-             SELECT external_id, sportsbook_name, game_date, home, away, pg_catalog.count(*) AS records,
-                    pg_catalog.max(collected_at) AS collected_at,
-                    CASE {part} END AS part
-               FROM ({records}) r
-              GROUP BY GROUPING SETS ({sets})),
-         counted AS (
-             SELECT external_id,
-                    pg_catalog.count(*) FILTER (WHERE part = 'book' AND sportsbook_name ~ {BLANKS}) AS books,
-                    pg_catalog.sum(records) FILTER (WHERE part = 'book')::pg_catalog.int8 AS records,
-                    (pg_catalog.array_agg(game_date ORDER BY collected_at DESC NULLS LAST, game_date DESC)
-                     FILTER (WHERE game_date IS NOT NULL))[1] AS game_date,
-                    pg_catalog.array_agg(game_date ORDER BY game_date) FILTER (WHERE game_date IS NOT NULL) AS dates,
-                    {home} AS home, {away} AS away
-               FROM seen WHERE external_id ~ {BLANKS} GROUP BY external_id),
-         game AS MATERIALIZED (
-             SELECT external_id, home, away, game_date, dates,
-                    CASE WHEN pg_catalog.isfinite(game_date)
-                         THEN EXTRACT(year FROM game_date)::pg_catalog.int4 END AS season,
-                    groundskeeper.game_quality_score(books, records, {RULES}) AS score, {status} AS status
-               FROM counted),
-         known AS MATERIALIZED (
-             SELECT g.external_id::pg_catalog.text AS external_id, pg_catalog.min(g.id) AS id, pg_catalog.count(*) AS copies
-               FROM staging.games g WHERE g.external_id IN (SELECT external_id FROM game) GROUP BY 1),
-         updated AS (
-             UPDATE staging.games g
-                SET home_team_normalized = COALESCE(n.home, g.home_team_normalized),
-                    away_team_normalized = COALESCE(n.away, g.away_team_normalized),
-                    game_date = COALESCE(n.game_date, g.game_date), season = COALESCE(n.season, g.season),
-                    data_quality_score = n.score, validation_status = n.status, updated_at = pg_catalog.now()
-               FROM game n JOIN known k USING (external_id)
-              WHERE g.id = k.id
-                AND (g.home_team_normalized::pg_catalog.text, g.away_team_normalized::pg_catalog.text, g.game_date, g.season,
-                     g.data_quality_score, g.validation_status::pg_catalog.text)
-                    IS DISTINCT FROM
-                    (COALESCE(n.home, g.home_team_normalized), COALESCE(n.away, g.away_team_normalized),
-                     COALESCE(n.game_date, g.game_date), COALESCE(n.season, g.season), n.score, n.status)
-             RETURNING 1),
-         inserted AS (
-             INSERT INTO staging.games ({columns})
-             SELECT n.external_id, n.home, n.away, n.game_date, n.season, n.score, n.status
-               FROM game n LEFT JOIN known k USING (external_id)
-              WHERE k.id IS NULL ORDER BY n.game_date, n.external_id
-             RETURNING 1)
-         SELECT (SELECT pg_catalog.count(*) FROM game), (SELECT pg_catalog.count(*) FROM inserted),
-                (SELECT pg_catalog.count(*) FROM updated),
-                (SELECT pg_catalog.count(*) FROM game WHERE pg_catalog.cardinality(dates) > 1),
-                (SELECT pg_catalog.count(*) FROM known WHERE copies > 1),
-                (SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('game', c.external_id, 'dates', c.dates, 'kept', c.game_date)
-                                             ORDER BY c.external_id)::pg_catalog.text
-                   FROM (SELECT external_id, dates, game_date FROM game WHERE pg_catalog.cardinality(dates) > 1
-                          ORDER BY external_id LIMIT 20) c)",
-        columns = GAME_COLUMNS.join(", "),
-        part = parts.map(|(part, columns)| format!("WHEN GROUPING({columns}) = 0 THEN '{part}'")).join(" "),
-        sets = parts.map(|(_, columns)| format!("(external_id, {columns})")).join(", "),
-        records = records.join(" UNION ALL "),
-        home = team("home"),
-        away = team("away"),
-        status = in_words(words, &status),
-    )
+#[cfg(test)]
+mod tests {
+    use super::super::columns::ColumnNames;
+    use super::super::shape::tests::shape_of_spreads;
+    use super::*;
+
+    #[test]
+    fn whatever_columns_are_called_they_are_quoted() {
+        let shape = shape_of_spreads(&ColumnNames::new(vec![(
+            "raw_data.spreads_raw".into(),
+            "spread_odds".into(),
+            "odds; --\"".into(),
+        )]));
+        for statement in [shape.insert(Scope::Ids, false), shape.update(Scope::Range), shape.rescore(Scope::Range)] {
+            assert!(statement.contains("r.\"odds; --\"\"\""), "{statement}");
+        }
+    }
+
+    #[test]
+    fn a_spread_without_sides_says_nothing_of_swapped_ones() {
+        let shape = shape_of_spreads(&ColumnNames::default());
+        let codes: Vec<_> = shape.conditions().into_iter().map(|(code, _)| code).collect();
+        assert_eq!(codes, ["unknown_team", "conflicting_teams", "line_rounded"]);
+    }
 }

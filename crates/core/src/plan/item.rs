@@ -87,6 +87,9 @@ pub struct Index {
     pub keys: Vec<String>,
     /// Instead of `keys`: the relation that the indexed foreign key refers to.
     pub references: Option<Qualified>,
+    /// Where there is no such foreign key: the first of these columns that there is.
+    #[serde(default)]
+    pub or_first_of: Vec<String>,
     /// The predicate of a partial index, in SQL.
     pub predicate: Option<String>,
     /// Whether it is unique.
@@ -170,6 +173,8 @@ pub enum Action {
         /// The width of a partition.
         interval: String,
     },
+    /// What the migration needs of a table: triggers that note its changes, and columns that fit.
+    Migration,
     /// An unused index that was dropped; of the change log only.
     DroppedIndex {
         /// Its name.
@@ -191,6 +196,7 @@ impl Action {
             Self::MonitoringView => "monitoring_view",
             Self::RoleSetting { .. } => "role_setting",
             Self::PartitionedTable { .. } => "partitioned_table",
+            Self::Migration => "migration",
             Self::DroppedIndex { .. } => "dropped_index",
         }
     }
@@ -206,6 +212,7 @@ impl Action {
             | Self::PartitionedTable { key: object, .. }
             | Self::DroppedIndex { name: object } => Some(object),
             Self::RoleSetting { role } => role.as_deref(),
+            Self::Migration => Some("migration"),
             Self::View { .. } | Self::MaterializedView { .. } | Self::MonitoringView => None,
         }
     }

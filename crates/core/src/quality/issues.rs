@@ -1,5 +1,9 @@
 //! What can be wrong with a record.
 
+/// Codes of what only the migration sees, as it has more than the record: a line that the column rounds, teams that
+/// are not the game's, and sides that stand in each other's place.
+pub const OF_THE_MIGRATION: [&str; 3] = ["line_rounded", "conflicting_teams", "swapped_sides"];
+
 /// One thing that is wrong with a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u16)]
@@ -20,11 +24,12 @@ pub enum Issue {
     InvalidOverOdds = 1 << 12,
     InvalidUnderOdds = 1 << 13,
     CollectedAfterCreated = 1 << 14,
+    ImplausibleMarket = 1 << 15,
 }
 
 impl Issue {
     /// Every issue, in the order in which they are reported.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::MissingSportsbook,
         Self::MissingGameReference,
         Self::MissingHomeOdds,
@@ -40,6 +45,7 @@ impl Issue {
         Self::InvalidOverOdds,
         Self::InvalidUnderOdds,
         Self::CollectedAfterCreated,
+        Self::ImplausibleMarket,
     ];
 
     /// The code under which SQL knows the issue.
@@ -61,6 +67,7 @@ impl Issue {
             Self::InvalidOverOdds => "invalid_over_odds",
             Self::InvalidUnderOdds => "invalid_under_odds",
             Self::CollectedAfterCreated => "collected_after_created",
+            Self::ImplausibleMarket => "implausible_market",
         }
     }
 }

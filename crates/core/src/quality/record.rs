@@ -1,5 +1,6 @@
 //! One betting record as it was collected, and what the rules make of it.
 
+use super::market::is_implausible;
 use super::{Issue, Issues, Rule, Rules, Score};
 
 /// What the score looks at. Texts are bytes in any of the server's encodings, borrowed: nothing but blanks
@@ -35,7 +36,23 @@ impl Record<'_> {
     /// What is wrong with the record.
     #[must_use]
     #[inline]
-    pub fn issues(&self) -> Issues {
+    pub fn issues(&self, rules: &Rules) -> Issues {
+        let mut issues = self.gaps();
+        let market = match self.bet {
+            Bet::Moneyline { home_odds, away_odds } => home_odds.zip(away_odds),
+            Bet::Total { over_odds, under_odds, .. } => over_odds.zip(under_odds),
+            // Half a market.
+            Bet::Spread { .. } => None,
+        };
+        if market.is_some_and(|(one, other)| is_implausible(one, other, rules)) {
+            issues.add(Issue::ImplausibleMarket);
+        }
+        issues
+    }
+
+    /// What is missing, impossible or out of order: all that can cost points.
+    #[inline]
+    fn gaps(&self) -> Issues {
         let mut issues = Issues::default();
         if is_missing(self.sportsbook_name) {
             issues.add(Issue::MissingSportsbook);
@@ -88,7 +105,7 @@ impl Record<'_> {
 
     #[inline]
     fn penalty(&self, rules: &Rules) -> i32 {
-        let issues = self.issues();
+        let issues = self.gaps();
         let has = |issue| issues.contains(issue);
         let cost = |holds, rule| if holds { rules.hundredths(rule) } else { 0 };
         // An impossible value counts as a missing one.

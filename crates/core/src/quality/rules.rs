@@ -27,6 +27,8 @@ pub enum Rule {
     GameFewBooks,
     GameMinRecords,
     GameFewRecords,
+    HoldBelow,
+    HoldAbove,
 }
 
 /// What a rule is called, what it is unless configured, and what it may be.
@@ -46,6 +48,8 @@ pub struct Definition {
 
 /// The largest number of points: one more could not be told from it.
 const POINTS: i32 = 9_999;
+/// All of a market, in hundredths of a percent: no hold is more, whichever way.
+const WHOLE: i32 = 10_000;
 /// The largest count, a million, in hundredths.
 const COUNT: i32 = 100_000_000;
 
@@ -61,7 +65,7 @@ const fn define(
 
 /// Every rule, in the order of [`Rule`].
 #[rustfmt::skip]
-pub const DEFINITIONS: [Definition; 18] = {
+pub const DEFINITIONS: [Definition; 20] = {
     use Rule::*;
     [
         define(Start, "start", 9_999, POINTS, "what every record and game starts from"),
@@ -82,6 +86,8 @@ pub const DEFINITIONS: [Definition; 18] = {
         define(GameFewBooks, "game_few_books", 2_000, POINTS, "taken off a game with fewer than game_min_books sportsbooks"),
         define(GameMinRecords, "game_min_records", 500, COUNT, "the number of records that a game should have"),
         define(GameFewRecords, "game_few_records", 1_000, POINTS, "taken off a game with fewer than game_min_records records"),
+        define(HoldBelow, "hold_below", 500, WHOLE, "a market whose hold is lower than minus so many percent is an implausible_market"),
+        define(HoldAbove, "hold_above", 2_500, WHOLE, "a market whose hold is higher than so many percent is an implausible_market"),
     ]
 };
 

@@ -1,6 +1,6 @@
 //! The validation status that follows from a score and the issues.
 
-use super::{Rule, Rules};
+use super::{Issue, OF_THE_MIGRATION, Rule, Rules};
 
 /// What may be done with a record or a game.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,8 +30,8 @@ impl Status {
 
 /// The status of a record by its score in hundredths and the codes of its issues.
 ///
-/// A missing or invalid core field makes it `needs_review` at best, however good the rest. Codes that are
-/// not ours count by the same prefixes, so that another stage may add its own.
+/// A core field that is missing, invalid or not to be believed makes it `needs_review` at best, however good the rest.
+/// Codes that are not ours count by the same prefixes, so that another stage may add its own.
 pub fn status<'a>(hundredths: i64, issues: impl IntoIterator<Item = &'a str>, rules: &Rules) -> Status {
     match by_score(hundredths, rules) {
         Status::Validated if issues.into_iter().any(concerns_core_field) => Status::NeedsReview,
@@ -51,7 +51,10 @@ pub(super) fn by_score(hundredths: i64, rules: &Rules) -> Status {
 }
 
 fn concerns_core_field(code: &str) -> bool {
-    code.starts_with("missing_") || code.starts_with("invalid_")
+    code.starts_with("missing_")
+        || code.starts_with("invalid_")
+        || code == Issue::ImplausibleMarket.code()
+        || OF_THE_MIGRATION.contains(&code)
 }
 
 #[cfg(test)]
@@ -84,7 +87,13 @@ mod tests {
             };
             assert_eq!(status(9_999, [issue.code()], &Rules::DEFAULT), expected, "{}", issue.code());
         }
-        assert_eq!(status(9_999, ["unknown_team"], &Rules::DEFAULT), Status::Validated);
+        for code in ["line_rounded", "conflicting_teams", "swapped_sides"] {
+            assert_eq!(status(9_999, [code], &Rules::DEFAULT), Status::NeedsReview, "{code}");
+            assert_eq!(status(5_999, [code], &Rules::DEFAULT), Status::Invalid, "{code}");
+        }
+        for code in ["unknown_team", "implausible", "line_rounded_", ""] {
+            assert_eq!(status(9_999, [code], &Rules::DEFAULT), Status::Validated, "{code}");
+        }
     }
 
     proptest! {

@@ -10,7 +10,7 @@ SELECT
   extract(year FROM game_date), min(venue), 9.99, 'validated', max(created_at), max(created_at)
 FROM raw_data.moneylines_raw
 CROSS JOIN LATERAL (
-  SELECT (raw_data ->> 'start')::timestamptz AS start, raw_data ->> 'venue' AS venue
+  SELECT (raw_data ->> 'start_time')::timestamptz AS start, raw_data ->> 'venue' AS venue
 ) payload
 WHERE btrim(game_external_id) <> '' AND game_date IS NOT NULL
 GROUP BY game_external_id, game_date

@@ -27,13 +27,15 @@ WITH raw AS (
   RETURNING *
 ), curated AS (
   INSERT INTO curated.moneylines (
-    staging_id, game_id, sportsbook_name, home_odds, away_odds, home_implied_probability,
-    away_implied_probability, created_at, updated_at
+    staging_id, game_id, sportsbook_name, home_odds, away_odds, feature_vector, created_at, updated_at
   )
   SELECT
     id, game_id, sportsbook_name, home_odds, away_odds,
-    CASE WHEN home_odds < 0 THEN -home_odds / (100.0 - home_odds) ELSE 100.0 / (100 + home_odds) END,
-    CASE WHEN away_odds < 0 THEN -away_odds / (100.0 - away_odds) ELSE 100.0 / (100 + away_odds) END,
+    jsonb_build_object(
+      'home_probability',
+      CASE WHEN home_odds < 0 THEN -home_odds / (100.0 - home_odds) ELSE 100.0 / (100 + home_odds) END,
+      'away_probability',
+      CASE WHEN away_odds < 0 THEN -away_odds / (100.0 - away_odds) ELSE 100.0 / (100 + away_odds) END),
     processed_at, processed_at
   FROM staged
   WHERE validation_status = 'validated'

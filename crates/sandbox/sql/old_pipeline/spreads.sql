@@ -27,12 +27,9 @@ WITH raw AS (
   RETURNING *
 ), curated AS (
   INSERT INTO curated.spreads (
-    staging_id, game_id, sportsbook_name, spread_value, spread_odds, cover_probability, created_at, updated_at
+    staging_id, game_id, sportsbook_name, spread_value, spread_odds, created_at, updated_at
   )
-  SELECT
-    id, game_id, sportsbook_name, spread_value, spread_odds,
-    CASE WHEN spread_odds < 0 THEN -spread_odds / (100.0 - spread_odds) ELSE 100.0 / (100 + spread_odds) END,
-    processed_at, processed_at
+  SELECT id, game_id, sportsbook_name, spread_value, spread_odds, processed_at, processed_at
   FROM staged
   WHERE validation_status = 'validated'
   ORDER BY id

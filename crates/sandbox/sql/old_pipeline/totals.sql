@@ -14,27 +14,19 @@ WITH raw AS (
   ) game ON game.external_id = raw.game_external_id
 ), staged AS (
   INSERT INTO staging.totals (
-    raw_id, game_id, sportsbook_id, sportsbook_name, total_points, over_odds, under_odds, home_team_normalized,
-    away_team_normalized, data_quality_score, validation_status, processed_at, created_at, updated_at
+    raw_id, game_id, sportsbook_id, sportsbook_name, total_points, over_odds, under_odds,
+    data_quality_score, validation_status, processed_at, created_at, updated_at
   )
   SELECT
-    id, game_id, sportsbook_id, sportsbook_name, total_points, over_odds, under_odds, home_team_name,
-    away_team_name, score,
+    id, game_id, sportsbook_id, sportsbook_name, total_points, over_odds, under_odds, score,
     CASE WHEN score >= 8 THEN 'validated' WHEN score >= 6 THEN 'needs_review' ELSE 'invalid' END,
     created_at + interval '10 minutes', created_at + interval '10 minutes', created_at + interval '10 minutes'
   FROM scored
   ORDER BY id
   RETURNING *
 ), curated AS (
-  INSERT INTO curated.totals (
-    staging_id, game_id, sportsbook_name, total_points, over_odds, under_odds, over_probability,
-    under_probability, created_at, updated_at
-  )
-  SELECT
-    id, game_id, sportsbook_name, total_points, over_odds, under_odds,
-    CASE WHEN over_odds < 0 THEN -over_odds / (100.0 - over_odds) ELSE 100.0 / (100 + over_odds) END,
-    CASE WHEN under_odds < 0 THEN -under_odds / (100.0 - under_odds) ELSE 100.0 / (100 + under_odds) END,
-    processed_at, processed_at
+  INSERT INTO curated.totals (staging_id, game_id, sportsbook_name, total_points, created_at, updated_at)
+  SELECT id, game_id, sportsbook_name, total_points, processed_at, processed_at
   FROM staged
   WHERE validation_status = 'validated'
   ORDER BY id

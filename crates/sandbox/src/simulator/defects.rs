@@ -38,7 +38,7 @@ pub fn spoil(record: &mut Record, anchored: bool, random: &mut Random) {
 fn spoil_quote(quote: &mut Quote, random: &mut Random) {
     let lost = random.chance(0.015);
     let (line, odds) = match quote {
-        Quote::Moneyline { home, away } => (None, vec![home, away]),
+        Quote::Moneyline { home, away, .. } => (None, vec![home, away]),
         Quote::Spread { value, odds, .. } => (Some(value), vec![odds]),
         Quote::Total { points, over, under } => (Some(points), vec![over, under]),
     };

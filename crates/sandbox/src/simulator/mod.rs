@@ -10,7 +10,7 @@ mod random;
 mod schedule;
 
 use anyhow::Result;
-use chrono::{DateTime, Days, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use postgres::Client;
 use serde_json::json;
 
@@ -137,19 +137,18 @@ impl Simulation {
             let quote = opinion.quote(market, BOOKS[book].1, game, &mut random);
             let collected_at = collection_time(game, round, rounds, now) + TimeDelta::seconds(book as i64);
             let postponed = game.number % POSTPONED == 7 && 2 * round >= rounds && round > 0;
+            let (game_date, start) = game.put_off(u64::from(postponed));
             let mut record = Record {
                 external_id: Some(format!("{}/{}/{round}", game.external_id, BOOKS[book].0)),
                 source: (*random.pick(&SOURCES)).to_owned(),
                 game_external_id: Some(game.external_id.clone()),
                 sportsbook_id: Some(book as i32 + 1),
                 sportsbook_name: Some(BOOKS[book].0.to_owned()),
-                home_team_name: Some(game.home.spelled(&mut random)),
-                away_team_name: Some(game.away.spelled(&mut random)),
                 raw_data: Some(json!({
-                    "book": BOOKS[book].0, "start": game.start, "venue": game.home.venue, "round": round,
+                    "book": BOOKS[book].0, "start_time": start, "venue": game.home.venue, "round": round,
                 })),
                 collected_at,
-                game_date: Some(game.date + Days::new(u64::from(postponed))),
+                game_date: Some(game_date),
                 created_at: collected_at + TimeDelta::milliseconds(200 + random.below(4_000) as i64),
                 quote,
             };
@@ -192,6 +191,8 @@ fn share(all: u64, index: u64, places: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use std::collections::{HashMap, HashSet};
+
+    use chrono_tz::America::New_York;
 
     use super::*;
     use crate::raw::Quote;
@@ -263,13 +264,31 @@ mod tests {
     }
 
     #[test]
+    fn a_payload_has_the_start_of_a_game_on_its_day_in_new_york() {
+        let records = Market::ALL.into_iter().flat_map(|market| all(&simulation(PLAN_ROWS), market));
+        let mut days: HashMap<_, HashSet<_>> = HashMap::new();
+        for record in records {
+            let (Some(payload), Some(id), Some(day)) =
+                (record.raw_data, record.game_external_id, record.game_date)
+            else {
+                continue;
+            };
+            let Some(start) = payload.get("start_time") else { continue };
+            let start: DateTime<Utc> = start.as_str().unwrap().parse().unwrap();
+            assert_eq!(start.with_timezone(&New_York).date_naive(), day);
+            days.entry(id).or_default().insert(day);
+        }
+        assert!(days.values().any(|days| days.len() == 2), "games are put off");
+    }
+
+    #[test]
     fn every_kind_of_defect_occurs_but_stays_rare() {
         let records = all(&simulation(PLAN_ROWS), Market::Moneyline);
         let share = |test: &dyn Fn(&Record) -> bool| {
             records.iter().filter(|record| test(record)).count() as f64 / records.len() as f64
         };
         let odds = |record: &Record| match record.quote {
-            Quote::Moneyline { home, away } => [home, away],
+            Quote::Moneyline { home, away, .. } => [home, away],
             _ => [None, None],
         };
         let defects: [&dyn Fn(&Record) -> bool; 8] = [

@@ -43,6 +43,8 @@ impl Opinion {
             Market::Moneyline => Quote::Moneyline {
                 home: Some(american(home_wins, hold)),
                 away: Some(american(1.0 - home_wins, hold)),
+                home_team: Some(game.home.spelled(random)),
+                away_team: Some(game.away.spelled(random)),
             },
             Market::Spread => spread(home_wins, hold, game),
             Market::Total => total(self.runs, hold, random),

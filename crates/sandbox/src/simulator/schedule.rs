@@ -34,6 +34,15 @@ pub struct Game {
     pub start: DateTime<Utc>,
 }
 
+impl Game {
+    /// Its day and first pitch when it is put off by so many days: at the same time of day.
+    pub fn put_off(&self, days: u64) -> (NaiveDate, DateTime<Utc>) {
+        let days = Days::new(days);
+        let start = self.start.with_timezone(&New_York).checked_add_days(days);
+        (self.date + days, start.map_or(self.start, |start| start.to_utc()))
+    }
+}
+
 /// `count` games, evenly drawn from two seasons of which the second has its last day after `now`.
 pub fn games(seed: u64, count: u64, now: DateTime<Utc>) -> Vec<Game> {
     let last_day = now.with_timezone(&New_York).date_naive() + Days::new(1);

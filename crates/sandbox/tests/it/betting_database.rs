@@ -23,10 +23,11 @@ fn counts(client: &mut Client, sql: &str) -> Vec<i64> {
 #[test]
 fn every_shape_loads() {
     let server = Options::default().start().unwrap();
-    let mut client = database(&server, "b", &[shape::SHAPE_B]);
-    let blocked =
-        "SELECT count(*) FROM pg_class WHERE relnamespace = 'curated'::regnamespace AND relkind = 'r'";
-    assert_eq!(counts(&mut client, blocked), [1]);
+    let mut client = database(&server, "b", shape::SHAPE_B);
+    let references =
+        "SELECT count(*), count(*) FILTER (WHERE conrelid::regclass::text ~ 'moneylines|spreads|totals')
+           FROM pg_constraint WHERE contype = 'f'";
+    assert_eq!(counts(&mut client, references), [6, 0], "those of the three markets are gone");
     database(&server, "half", &[shape::SHAPE_A, shape::HALF_APPLIED]);
     database(&server, "dependents", &[shape::SHAPE_A, shape::DEPENDENTS]);
     // Its roles are the whole server's, so a second database finds them there.
@@ -69,8 +70,10 @@ fn the_small_feed_loads() {
         (SELECT count(*) FROM raw_data.spreads_raw WHERE spread_value IS NULL AND spread_odds IS NULL),
         (SELECT count(*) FROM raw_data.totals_raw WHERE num_nulls(over_odds, under_odds) = 1),
         (SELECT count(*) FROM raw_data.totals_raw WHERE jsonb_typeof(raw_data) = 'object'
-           AND collected_at <= created_at)";
-    assert_eq!(counts(&mut client, missing), [3, 1, 4, 1, 12]);
+           AND collected_at <= created_at),
+        (SELECT count(*) FROM raw_data.totals_raw
+           WHERE ((raw_data ->> 'date')::timestamptz AT TIME ZONE 'America/New_York')::date = game_date)";
+    assert_eq!(counts(&mut client, missing), [3, 1, 4, 1, 12, 12]);
     assert_eq!(old_pipeline::run(&mut client, &|_| ()).unwrap().failed, 0);
 }
 

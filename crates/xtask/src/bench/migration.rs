@@ -53,11 +53,9 @@ const BARE: [&str; 3] = [
         underdog_team_normalized, data_quality_score, validation_status, validation_errors, processed_at, updated_at
        FROM kept_spreads",
     "INSERT INTO staging.totals (raw_id, game_id, sportsbook_id, sportsbook_name, total_points, over_odds, under_odds,
-        home_team_normalized, away_team_normalized, data_quality_score, validation_status, validation_errors,
-        processed_at, updated_at)
-     SELECT raw_id, game_id, sportsbook_id, sportsbook_name, total_points, over_odds, under_odds,
-        home_team_normalized, away_team_normalized, data_quality_score, validation_status, validation_errors,
-        processed_at, updated_at
+        data_quality_score, validation_status, validation_errors, processed_at, updated_at)
+     SELECT raw_id, game_id, sportsbook_id, sportsbook_name, total_points, over_odds, under_odds, data_quality_score,
+        validation_status, validation_errors, processed_at, updated_at
        FROM kept_totals",
 ];
 /// The run of the moneylines comes first; what it says of its games, it says when they are done.

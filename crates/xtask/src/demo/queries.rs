@@ -4,6 +4,9 @@ use anyhow::{Context as _, Result};
 use postgres::Client;
 use serde_json::Value;
 
+use super::Shape;
+use crate::process::announce;
+
 /// Runs of each query, of which the median counts.
 const RUNS: usize = 7;
 /// A slow query is run less often.
@@ -21,15 +24,23 @@ pub struct Query {
     sample: Sample,
 }
 
-/// What stands for `$game`, `$book`, `$date`, `$staged` and `$enhanced`: a well-quoted game.
+/// What stands for each of [`NAMES`], as far as the shape has it.
 #[derive(Clone)]
 struct Sample(Vec<(&'static str, String)>);
 
+/// A game, a book that quotes it and its day, and its rows in `staging` and `curated`.
+const NAMES: [&str; 5] = ["$game", "$book", "$date", "$staged", "$enhanced"];
+
 /// The queries, about a game that is in the database.
-pub fn all(client: &mut Client) -> Result<Vec<Query>> {
-    let sample = Sample::draw(client)?;
-    Ok(TEXTS
-        .iter()
+pub fn all(client: &mut Client, shape: Shape) -> Result<Vec<Query>> {
+    let sample = Sample::draw(client, shape)?;
+    let (fit, rest): (Vec<&Text>, Vec<&Text>) =
+        TEXTS.iter().partition(|(_, before, _)| shape == Shape::A || reads_raw_only(before));
+    for (purpose, ..) in rest {
+        announce(format!("skipped: {purpose}, as nothing is staged before the plan"));
+    }
+    Ok(fit
+        .into_iter()
         .map(|&(purpose, before, after)| Query {
             purpose,
             before,
@@ -39,8 +50,16 @@ pub fn all(client: &mut Client) -> Result<Vec<Query>> {
         .collect())
 }
 
+/// Without the pipeline before the plan, only the raw tables have rows.
+fn reads_raw_only(sql: &str) -> bool {
+    !["staging.", "curated."].iter().any(|schema| sql.contains(schema))
+}
+
 /// Purpose, query before, and query after where the plan gives a better way to ask.
-const TEXTS: [(&str, &str, &str); 11] = [
+type Text = (&'static str, &'static str, &'static str);
+
+/// All of them, in the order of the pipeline's stages.
+const TEXTS: [Text; 11] = [
     (
         "odds history of a game",
         "SELECT * FROM raw_data.moneylines_raw WHERE game_external_id = $game ORDER BY collected_at",
@@ -105,23 +124,34 @@ const TEXTS: [(&str, &str, &str); 11] = [
     ),
 ];
 
+/// All of [`NAMES`]: a well-quoted game among the latest that are staged.
+const STAGED_GAME: &str = "
+    SELECT quote_literal(g.external_id), quote_literal(m.sportsbook_name), quote_literal(g.game_date), g.id::text,
+           e.id::text
+      FROM staging.games g
+      JOIN staging.moneylines m ON m.game_id = g.id
+      JOIN curated.enhanced_games e ON e.staging_game_id = g.id
+     WHERE btrim(m.sportsbook_name) <> ''
+     ORDER BY g.game_date DESC, g.id, m.id
+     LIMIT 1 OFFSET (SELECT count(*) / 20 FROM staging.moneylines)";
+
+/// Those of [`NAMES`] that raw rows tell of.
+const RAW_GAME: &str = "
+    SELECT quote_literal(game_external_id), quote_literal(sportsbook_name), quote_literal(game_date)
+      FROM raw_data.moneylines_raw
+     WHERE btrim(game_external_id) <> '' AND btrim(sportsbook_name) <> '' AND game_date IS NOT NULL
+     ORDER BY game_date DESC, id
+     LIMIT 1 OFFSET (SELECT count(*) / 20 FROM raw_data.moneylines_raw)";
+
 impl Sample {
-    fn draw(client: &mut Client) -> Result<Self> {
-        let names = ["$game", "$book", "$date", "$staged", "$enhanced"];
-        let row = client
-            .query_opt(
-                "SELECT quote_literal(g.external_id), quote_literal(m.sportsbook_name),
-                        quote_literal(g.game_date), g.id::text, e.id::text
-                 FROM staging.games g
-                 JOIN staging.moneylines m ON m.game_id = g.id
-                 JOIN curated.enhanced_games e ON e.staging_game_id = g.id
-                 WHERE btrim(m.sportsbook_name) <> ''
-                 ORDER BY g.game_date DESC, g.id, m.id
-                 LIMIT 1 OFFSET (SELECT count(*) / 20 FROM staging.moneylines)",
-                &[],
-            )?
-            .context("no game was staged: the data is too small")?;
-        Ok(Self(names.into_iter().enumerate().map(|(column, name)| (name, row.get(column))).collect()))
+    fn draw(client: &mut Client, shape: Shape) -> Result<Self> {
+        let sql = match shape {
+            Shape::A => STAGED_GAME,
+            Shape::B => RAW_GAME,
+        };
+        let row = client.query_opt(sql, &[])?.context("no game is well quoted: the data is too small")?;
+        let known = NAMES.into_iter().take(row.len()).enumerate();
+        Ok(Self(known.map(|(column, name)| (name, row.get(column))).collect()))
     }
 
     fn fill(&self, sql: &str) -> String {
@@ -193,7 +223,19 @@ fn collect_scans(node: &Value, scans: &mut Vec<String>) {
 mod tests {
     use serde_json::json;
 
-    use super::describe;
+    use super::{TEXTS, describe, reads_raw_only};
+
+    #[test]
+    fn what_reads_raw_rows_only_asks_for_nothing_that_is_staged() {
+        let raw: Vec<_> = TEXTS.iter().filter(|(_, before, _)| reads_raw_only(before)).collect();
+        assert_eq!(raw.len(), 3);
+        for (purpose, before, after) in raw {
+            assert!(reads_raw_only(after), "{purpose}");
+            for name in ["$staged", "$enhanced"] {
+                assert!(!before.contains(name) && !after.contains(name), "{purpose}: {name}");
+            }
+        }
+    }
 
     #[test]
     fn a_plan_is_described_by_what_it_reads() {

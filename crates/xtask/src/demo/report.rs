@@ -53,8 +53,8 @@ pub fn comparison(queries: &[Query], before: &[Cost], after: &[Cost]) {
     println!("\n{table}");
 }
 
-/// How raw records score on the plan's scale, and what became of them before.
-pub fn scores(client: &mut Client, before: &Outcome) -> Result<()> {
+/// How raw records score on the plan's scale, and what became of them before, where they were staged.
+pub fn scores(client: &mut Client, before: Option<&Outcome>) -> Result<()> {
     let mut table = table("scores", &["records", "validated", "needs_review", "invalid"], "distribution");
     let (mut all, mut overflowing) = (0, 0);
     for market in Market::ALL {
@@ -76,7 +76,9 @@ pub fn scores(client: &mut Client, before: &Outcome) -> Result<()> {
     }
     println!("\n{table}");
     println!("  {overflowing} of {all} scores do not fit numeric(3,2), the type before the plan.");
-    println!("  {}", old_failures(before));
+    if let Some(before) = before {
+        println!("  {}", old_failures(before));
+    }
     Ok(())
 }
 
@@ -143,7 +145,7 @@ fn milliseconds(value: f64) -> String {
 }
 
 /// A table without frames: a name, figures to the right, and perhaps a text.
-fn table(name: &str, figures: &[&str], text: &str) -> Table {
+pub fn table(name: &str, figures: &[&str], text: &str) -> Table {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING);
     let text = Some(text).filter(|text| !text.is_empty());

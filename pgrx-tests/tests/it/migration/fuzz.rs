@@ -34,7 +34,10 @@ fn fill(client: &mut Client, rows: i32, long: bool) {
     seeded.unwrap();
     for market in Market::ALL {
         let (columns, values) = match market {
-            Market::Moneyline => ("home_odds, away_odds", "public.whole(), public.whole()".to_owned()),
+            Market::Moneyline => (
+                "home_odds, away_odds, home_team_name, away_team_name",
+                format!("public.whole(), public.whole(), public.word({long}), public.word({long})"),
+            ),
             Market::Spread => (
                 "spread_value, spread_odds, favorite_team, underdog_team",
                 format!("public.line(), public.whole(), public.word({long}), public.word({long})"),
@@ -47,9 +50,9 @@ fn fill(client: &mut Client, rows: i32, long: bool) {
         let word = format!("public.word({long})");
         client
             .batch_execute(&format!(
-                "INSERT INTO {raw} (external_id, source, game_external_id, sportsbook_id, sportsbook_name, home_team_name,
-                                    away_team_name, raw_data, collected_at, game_date, created_at, updated_at, {columns})
-                 SELECT {word}, COALESCE(left({word}, 50), ''), {word}, public.whole(), {word}, {word}, {word}, public.payload(),
+                "INSERT INTO {raw} (external_id, source, game_external_id, sportsbook_id, sportsbook_name, raw_data,
+                                    collected_at, game_date, created_at, updated_at, {columns})
+                 SELECT {word}, COALESCE(left({word}, 50), ''), {word}, public.whole(), {word}, public.payload(),
                         public.moment(), public.day(), public.moment(), public.moment(), {values}
                    FROM generate_series(1, {rows})",
                 raw = market.raw_table()
@@ -106,14 +109,15 @@ fn what_is_too_long_fails_row_by_row_with_its_reason() {
                          EXECUTE 'DROP INDEX ' || i;
                      END LOOP; END $$;
                  ALTER TABLE {raw} ALTER game_external_id TYPE text, ALTER sportsbook_name TYPE text,
-                     ALTER home_team_name TYPE text, ALTER away_team_name TYPE text, ALTER external_id TYPE text",
+                     ALTER external_id TYPE text",
                 raw = market.raw_table()
             ))
             .unwrap();
     }
     client
         .batch_execute(
-            "ALTER TABLE raw_data.spreads_raw ALTER favorite_team TYPE text, ALTER underdog_team TYPE text",
+            "ALTER TABLE raw_data.moneylines_raw ALTER home_team_name TYPE text, ALTER away_team_name TYPE text;
+             ALTER TABLE raw_data.spreads_raw ALTER favorite_team TYPE text, ALTER underdog_team TYPE text",
         )
         .unwrap();
     fill(&mut client, 120, true);
@@ -125,8 +129,9 @@ fn what_is_too_long_fails_row_by_row_with_its_reason() {
     assert_eq!(text(&mut client, reasons).unwrap(), "game_not_staged value_too_long");
     for market in Market::ALL {
         let names = match market {
+            Market::Moneyline => "home_team_name, away_team_name",
             Market::Spread => "favorite_team, underdog_team",
-            _ => "home_team_name, away_team_name",
+            Market::Total => "NULL::text",
         };
         let sound = format!(
             "{raw} r JOIN groundskeeper.migration_failures f ON f.raw_table = '{raw}' AND f.raw_id = r.id

@@ -104,14 +104,17 @@ fn games_come_from_all_raw_tables_with_the_date_collected_last() {
     client
         .batch_execute(
             "INSERT INTO staging.games (external_id, venue) VALUES ('twice', 'kept'), ('twice', 'kept');
-             INSERT INTO raw_data.moneylines_raw (source, game_external_id, sportsbook_name, home_team_name, game_date, collected_at)
-             VALUES ('F', 'put off', 'a', 'Mets', '2025-06-13', '2025-06-10'), ('F', 'twice', 'a', 'Mets', '2025-06-13', now());
-             INSERT INTO raw_data.spreads_raw (source, game_external_id, sportsbook_name, home_team_name, game_date, collected_at)
-             VALUES ('F', 'put off', 'b', 'Metropolitans', '2025-06-15', '2025-06-12'), ('F', ' ', 'b', 'x', NULL, now()),
-                    ('F', NULL, 'b', 'x', NULL, now());
-             INSERT INTO raw_data.totals_raw (source, game_external_id, sportsbook_name, away_team_name, game_date, collected_at)
-             VALUES ('F', 'totals only', ' ', 'OAK', NULL, now()), ('F', 'put off', 'c', NULL, '2025-06-14', '2025-06-11'),
-                    ('F', 'put off', 'c', '', NULL, '2025-06-13'), ('F', 'put off', 'c', 'Cubs', NULL, '2025-06-13')",
+             INSERT INTO raw_data.moneylines_raw (source, game_external_id, sportsbook_name, home_team_name, away_team_name,
+                                                  game_date, collected_at)
+             VALUES ('F', 'put off', 'a', 'Mets', '', '2025-06-13', '2025-06-10'),
+                    ('F', 'put off', 'c', 'Metropolitans', 'Cubs', NULL, '2025-06-12'),
+                    ('F', 'twice', 'a', 'Mets', NULL, '2025-06-13', now());
+             INSERT INTO raw_data.spreads_raw (source, game_external_id, sportsbook_name, game_date, collected_at)
+             VALUES ('F', 'put off', 'b', '2025-06-15', '2025-06-12'), ('F', ' ', 'b', NULL, now()),
+                    ('F', NULL, 'b', NULL, now());
+             INSERT INTO raw_data.totals_raw (source, game_external_id, sportsbook_name, game_date, collected_at)
+             VALUES ('F', 'totals only', ' ', NULL, now()), ('F', 'put off', 'c', '2025-06-14', '2025-06-11'),
+                    ('F', 'put off', 'c', NULL, '2025-06-13')",
         )
         .unwrap();
     migrate(&mut client);
@@ -122,7 +125,7 @@ fn games_come_from_all_raw_tables_with_the_date_collected_last() {
         texts(&mut client, games).unwrap(),
         [
             "put off CHC@NYM 2025-06-15 2025 99.99 validated",
-            "totals only ATH@   69.99 low_coverage",
+            "totals only @   69.99 low_coverage",
             "twice @NYM 2025-06-13 2025 69.99 low_coverage",
             "twice @    pending",
         ]

@@ -14,14 +14,12 @@ const LENIENT: &str = "
         ALTER collected_at DROP NOT NULL, ALTER created_at DROP NOT NULL, ALTER updated_at DROP NOT NULL,
         ALTER source DROP NOT NULL, ALTER home_odds TYPE bigint;
     ALTER TABLE raw_data.spreads_raw ALTER source TYPE text, ALTER game_external_id TYPE text,
-        ALTER sportsbook_name TYPE text, ALTER home_team_name TYPE text, ALTER away_team_name TYPE text,
-        ALTER favorite_team TYPE text, ALTER underdog_team TYPE text, ALTER spread_value TYPE numeric,
-        ALTER collected_at DROP NOT NULL, ALTER created_at DROP NOT NULL, ALTER updated_at DROP NOT NULL,
-        ALTER source DROP NOT NULL;
+        ALTER sportsbook_name TYPE text, ALTER favorite_team TYPE text, ALTER underdog_team TYPE text,
+        ALTER spread_value TYPE numeric, ALTER collected_at DROP NOT NULL, ALTER created_at DROP NOT NULL,
+        ALTER updated_at DROP NOT NULL, ALTER source DROP NOT NULL;
     ALTER TABLE raw_data.totals_raw ALTER source TYPE text, ALTER game_external_id TYPE text,
-        ALTER sportsbook_name TYPE text, ALTER home_team_name TYPE text, ALTER away_team_name TYPE text,
-        ALTER total_points TYPE numeric, ALTER collected_at DROP NOT NULL, ALTER created_at DROP NOT NULL,
-        ALTER updated_at DROP NOT NULL, ALTER source DROP NOT NULL";
+        ALTER sportsbook_name TYPE text, ALTER total_points TYPE numeric, ALTER collected_at DROP NOT NULL,
+        ALTER created_at DROP NOT NULL, ALTER updated_at DROP NOT NULL, ALTER source DROP NOT NULL";
 
 /// And staging as much, so that only indexes and numbers refuse anything.
 const LENIENT_STAGING: &str = "
@@ -31,8 +29,7 @@ const LENIENT_STAGING: &str = "
         ALTER away_team_normalized TYPE text;
     ALTER TABLE staging.spreads ALTER sportsbook_name TYPE text, ALTER favorite_team_normalized TYPE text,
         ALTER underdog_team_normalized TYPE text, ALTER updated_at DROP NOT NULL;
-    ALTER TABLE staging.totals ALTER sportsbook_name TYPE text, ALTER home_team_normalized TYPE text,
-        ALTER away_team_normalized TYPE text";
+    ALTER TABLE staging.totals ALTER sportsbook_name TYPE text";
 
 /// Values to choose from, by type. Half of the choices are ordinary, so that rows reach all stages.
 const CHOICES: &str = r#"
@@ -69,20 +66,20 @@ const CHOICES: &str = r#"
 /// Fills a raw table with such rows. Every fifth keeps an ordinary id.
 fn fill(client: &mut Client, market: Market, rows: u32) {
     let own = match market {
-        Market::Moneyline => "home_odds, away_odds",
+        Market::Moneyline => "home_odds, away_odds, home_team_name, away_team_name",
         Market::Spread => "spread_value, spread_odds, favorite_team, underdog_team",
         Market::Total => "total_points, over_odds, under_odds",
     };
     let values = match market {
-        Market::Moneyline => "any_bigint(), any_int()",
+        Market::Moneyline => "any_bigint(), any_int(), any_text(), any_text()",
         Market::Spread => "any_numeric(), any_int(), any_text(), any_text()",
         Market::Total => "any_numeric(), any_int(), any_int()",
     };
     let insert = format!(
-        "INSERT INTO {raw} (id, source, game_external_id, sportsbook_id, sportsbook_name, home_team_name, away_team_name,
-                            raw_data, collected_at, game_date, created_at, updated_at, {own})
-         SELECT CASE WHEN i % 5 = 0 THEN i ELSE any_id() END, any_text(), any_text(), any_int(), any_text(), any_text(),
-                any_text(), any_jsonb(), any_time(), any_date(), any_time(), any_time(), {values}
+        "INSERT INTO {raw} (id, source, game_external_id, sportsbook_id, sportsbook_name, raw_data, collected_at,
+                            game_date, created_at, updated_at, {own})
+         SELECT CASE WHEN i % 5 = 0 THEN i ELSE any_id() END, any_text(), any_text(), any_int(), any_text(),
+                any_jsonb(), any_time(), any_date(), any_time(), any_time(), {values}
            FROM generate_series(1, {rows}) i
          ON CONFLICT DO NOTHING;
          INSERT INTO {raw} (id, source, collected_at, created_at, updated_at)

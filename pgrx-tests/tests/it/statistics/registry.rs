@@ -11,7 +11,7 @@ fn only_what_has_rows_of_its_own_is_registered() {
     client.batch_execute("CREATE TEMP TABLE scratch (x integer)").unwrap();
     for (relation, code) in [
         ("staging.migration_ready_records", "42809"),
-        ("staging.idx_staging_games_game_date", "42809"),
+        ("staging.idx_staging_games_date", "42809"),
         ("staging.games_id_seq", "42809"),
         ("pg_class", "42809"),
         ("scratch", "42809"),

@@ -21,7 +21,7 @@ fn score(record: Record<'_>) -> u16 {
 }
 
 fn codes(record: Record<'_>) -> Vec<&'static str> {
-    record.issues().iter().map(Issue::code).collect()
+    record.issues(&Rules::DEFAULT).iter().map(Issue::code).collect()
 }
 
 fn moneyline(home_odds: Option<i32>, away_odds: Option<i32>) -> Record<'static> {
@@ -60,6 +60,24 @@ fn each_rule_costs_its_weight() {
     for (record, expected, issues) in cases {
         assert_eq!((score(record), codes(record)), (expected, issues), "{record:?}");
     }
+}
+
+#[test]
+fn an_implausible_market_costs_nothing_and_is_an_issue() {
+    for (record, issues) in [
+        (moneyline(Some(150), Some(150)), vec!["implausible_market"]),
+        (moneyline(Some(i32::MIN), Some(i32::MIN)), vec!["implausible_market"]),
+        (total(true, Some(-200), Some(-200)), vec!["implausible_market"]),
+        (total(true, Some(-110), Some(-110)), vec![]),
+        (spread(true, Some(i32::MIN)), vec![]),
+    ] {
+        assert_eq!((score(record), codes(record)), (9_999, issues), "{record:?}");
+    }
+    let late = Record { collected_at: Some(2), ..moneyline(Some(150), Some(150)) };
+    assert_eq!(codes(late), ["collected_after_created", "implausible_market"]);
+    let mut rules = Rules::DEFAULT;
+    rules.set("hold_below", "20").unwrap();
+    assert!(!late.issues(&rules).contains(Issue::ImplausibleMarket));
 }
 
 #[test]
@@ -214,13 +232,13 @@ proptest! {
             Record { collected_at: None, ..before },
         ] {
             prop_assert!(score(after) >= score(before));
-            prop_assert!(after.issues().iter().all(|issue| before.issues().contains(issue)));
+            prop_assert!(after.issues(&Rules::DEFAULT).iter().all(|issue| before.issues(&Rules::DEFAULT).contains(issue)));
         }
     }
 
     #[test]
     fn odds_are_reported_missing_or_invalid_but_never_both(home in odds(), away in odds()) {
-        let issues = moneyline(home, away).issues();
+        let issues = moneyline(home, away).issues(&Rules::DEFAULT);
         prop_assert!(!(issues.contains(Issue::MissingHomeOdds) && issues.contains(Issue::InvalidHomeOdds)));
         prop_assert_eq!(issues.contains(Issue::MissingHomeOdds), home.is_none());
         prop_assert_eq!(issues.contains(Issue::InvalidAwayOdds), away.is_some_and(|odds| odds.unsigned_abs() < 100));

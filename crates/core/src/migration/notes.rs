@@ -1,0 +1,241 @@
+//! How the migration learns of changes: triggers of the user's tables write a note of what a statement touched, in
+//! its own transaction, so that a note is seen exactly when the change is, whatever any clock says.
+//!
+//! What they make is the user's, works with the writer's own rights, and goes on without the extension: then it
+//! notes nothing.
+
+use super::columns::quote;
+use crate::names::suffixed;
+
+/// Whose notes are about games.
+pub const GAMES_SUBJECT: &str = "games";
+
+/// Beyond so many bytes nothing more is noted, and the next run looks at everything.
+const MOST_BYTES: u64 = 64 * 1024 * 1024;
+
+/// The triggers of one table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Capture {
+    schema: String,
+    table: String,
+    subject: String,
+    id: String,
+    game: String,
+}
+
+/// A trigger: its name, and all but the names in its definition.
+type Trigger = (&'static str, &'static str);
+
+const RAW_TRIGGERS: [Trigger; 4] = [
+    ("groundskeeper_note_insert", "AFTER INSERT ON {table} REFERENCING NEW TABLE AS now FOR EACH STATEMENT"),
+    ("groundskeeper_note_update", "AFTER UPDATE ON {table} REFERENCING OLD TABLE AS before NEW TABLE AS now FOR EACH STATEMENT"),
+    ("groundskeeper_note_delete", "AFTER DELETE ON {table} REFERENCING OLD TABLE AS before FOR EACH STATEMENT"),
+    ("groundskeeper_note_truncate", "AFTER TRUNCATE ON {table} FOR EACH STATEMENT"),
+];
+
+/// An application updates games all the time, and hardly ever what matters here. What we write ourselves is no news.
+const GAME_TRIGGERS: [Trigger; 4] = [
+    ("groundskeeper_note_insert", "AFTER INSERT ON {table} REFERENCING NEW TABLE AS now FOR EACH STATEMENT WHEN ({not_ours})"),
+    ("groundskeeper_note_update", "AFTER UPDATE ON {table} FOR EACH ROW WHEN (({old}) IS DISTINCT FROM ({new}) AND {not_ours})"),
+    ("groundskeeper_note_delete", "AFTER DELETE ON {table} REFERENCING OLD TABLE AS before FOR EACH STATEMENT WHEN ({not_ours})"),
+    ("groundskeeper_note_truncate", "AFTER TRUNCATE ON {table} FOR EACH STATEMENT"),
+];
+
+const NOT_OURS: &str = "pg_catalog.current_setting('groundskeeper.migrating', true) IS DISTINCT FROM 'on'";
+
+/// The facts of a game that somebody may correct by hand.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// The columns of the teams.
+    pub teams: Vec<String>,
+    /// The columns of day and time.
+    pub time: Vec<String>,
+}
+
+impl Capture {
+    /// The triggers of a raw table: its columns of the row's number and the game's id at the source.
+    #[must_use]
+    pub fn of_raw(schema: &str, table: &str, subject: &str, id: &str, game: &str) -> Self {
+        let [schema, table, subject, id, game] = [schema, table, subject, id, game].map(str::to_owned);
+        Self { schema, table, subject, id, game }
+    }
+
+    /// The triggers of the games: their columns of number and id at the source.
+    #[must_use]
+    pub fn of_games(schema: &str, table: &str, id: &str, external_id: &str) -> Self {
+        Self::of_raw(schema, table, GAMES_SUBJECT, id, external_id)
+    }
+
+    fn is_of_games(&self) -> bool {
+        self.subject == GAMES_SUBJECT
+    }
+
+    /// The names of the triggers.
+    #[must_use]
+    pub fn triggers() -> [&'static str; 4] {
+        RAW_TRIGGERS.map(|(name, _)| name)
+    }
+
+    /// The function's name, in the table's schema.
+    #[must_use]
+    pub fn function(&self) -> String {
+        suffixed(&self.table, "note_changes")
+    }
+
+    fn quoted_table(&self) -> String {
+        format!("{}.{}", quote(&self.schema), quote(&self.table))
+    }
+
+    fn quoted_function(&self) -> String {
+        format!("{}.{}", quote(&self.schema), quote(&self.function()))
+    }
+
+    /// The statements that make them, the function being `owner`'s as the table is. `facts` are the columns of games
+    /// that may be corrected.
+    #[must_use]
+    pub fn statements(&self, facts: &Facts, owner: &str) -> Vec<String> {
+        let function = format!(
+            "CREATE OR REPLACE FUNCTION {}() RETURNS trigger LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp SET row_security = on AS $groundskeeper${}$groundskeeper$",
+            self.quoted_function(),
+            self.body(facts)
+        );
+        let (table, triggers) = (self.quoted_table(), if self.is_of_games() { GAME_TRIGGERS } else { RAW_TRIGGERS });
+        let watched: Vec<String> = [&self.id, &self.game].into_iter().chain(&facts.teams).chain(&facts.time).cloned().collect();
+        let of = |row: &str| watched.iter().map(|c| format!("{row}.{}", quote(c))).collect::<Vec<_>>().join(", ");
+        let make = |(name, definition): Trigger| {
+            let definition = definition
+                .replace("{table}", &table)
+                .replace("{not_ours}", NOT_OURS)
+                .replace("{old}", &of("OLD"))
+                .replace("{new}", &of("NEW"));
+            [
+                format!("DROP TRIGGER IF EXISTS {name} ON {table}"),
+                format!("CREATE TRIGGER {name} {definition} EXECUTE FUNCTION {}()", self.quoted_function()),
+            ]
+        };
+        let owned = format!("ALTER FUNCTION {}() OWNER TO {}", self.quoted_function(), quote(owner));
+        [function, owned].into_iter().chain(triggers.into_iter().flat_map(make)).collect()
+    }
+
+    /// The statements that take them away.
+    #[must_use]
+    pub fn inverse(&self) -> Vec<String> {
+        Self::inverse_of(&self.schema, &self.table)
+    }
+
+    /// The same for a table whose columns are not known any more.
+    #[must_use]
+    pub fn inverse_of(schema: &str, table: &str) -> Vec<String> {
+        let function = format!("{}.{}", quote(schema), quote(&suffixed(table, "note_changes")));
+        let table = format!("{}.{}", quote(schema), quote(table));
+        let triggers = Self::triggers().map(|name| format!("DROP TRIGGER IF EXISTS {name} ON {table}"));
+        triggers.into_iter().chain([format!("DROP FUNCTION IF EXISTS {function}()")]).collect()
+    }
+
+    /// The function's text.
+    #[must_use]
+    pub fn body(&self, facts: &Facts) -> String {
+        let cases = if self.is_of_games() { self.games_cases(facts) } else { self.raw_cases() };
+        let (first, second) = (literal(&self.id), literal(&self.game));
+        format!(
+            "
+DECLARE
+    knows_columns boolean;
+    changed int8multirange;
+    games text[];
+    facts text[];
+BEGIN
+    -- The table goes on whatever becomes of the extension; the daily sweep finds what is not noted. Where nobody
+    -- migrates, notes would grow for ever: a run that finds so many looks at everything.
+    SELECT (SELECT count(*) FROM pg_attribute a
+             WHERE a.attrelid = TG_RELID AND a.attname IN ({first}, {second}) AND NOT a.attisdropped) = 2
+      INTO knows_columns
+      FROM pg_namespace n JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = 'migration_notes'
+     WHERE n.nspname = 'groundskeeper' AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'INSERT')
+       AND pg_relation_size(c.oid) <= {MOST_BYTES};
+    IF NOT FOUND THEN
+        RETURN NULL;
+    END IF;
+    IF NOT knows_columns OR TG_OP = 'TRUNCATE' THEN
+        changed := '{{(,)}}';
+{cases}
+    END IF;
+    IF changed IS NOT NULL OR games IS NOT NULL THEN
+        INSERT INTO groundskeeper.migration_notes (subject, relation, ids, games, facts)
+        VALUES ({subject}, TG_RELID, changed, games, facts);
+    END IF;
+    RETURN NULL;
+END",
+            subject = literal(&self.subject),
+        )
+    }
+
+    fn raw_cases(&self) -> String {
+        let (id, game) = (quote(&self.id), quote(&self.game));
+        format!(
+            "    ELSIF TG_OP = 'DELETE' THEN
+        games := NULLIF(ARRAY(SELECT DISTINCT b.{game}::text FROM before b WHERE b.{game} IS NOT NULL), '{{}}');
+    ELSE
+        -- A batch as collectors bring it is one range; one that is spread out is told number by number.
+        SELECT CASE WHEN max(n.{id})::numeric - min(n.{id}) < 2 * count(*)
+                    THEN int8multirange(int8range(min(n.{id}), NULLIF(max(n.{id}), 9223372036854775807), '[]')) END
+          INTO changed FROM now n;
+        IF changed IS NULL THEN
+            SELECT range_agg(int8range(n.{id}, NULLIF(n.{id}, 9223372036854775807), '[]')) INTO changed
+              FROM now n WHERE n.{id} IS NOT NULL;
+        END IF;
+        IF TG_OP = 'UPDATE' THEN
+            games := NULLIF(ARRAY(SELECT b.{game}::text FROM before b WHERE b.{game} IS NOT NULL
+                                  EXCEPT SELECT n.{game}::text FROM now n), '{{}}');
+        END IF;"
+        )
+    }
+
+    fn games_cases(&self, facts: &Facts) -> String {
+        let external_id = quote(&self.game);
+        let differ = |columns: &[String]| {
+            let of = |row: &str| columns.iter().map(|c| format!("{row}.{}", quote(c))).collect::<Vec<_>>().join(", ");
+            if columns.is_empty() { "false".to_owned() } else { format!("ROW({}) IS DISTINCT FROM ROW({})", of("OLD"), of("NEW")) }
+        };
+        let (teams, time) = (differ(&facts.teams), differ(&facts.time));
+        format!(
+            "    ELSIF TG_OP = 'DELETE' THEN
+        games := NULLIF(ARRAY(SELECT DISTINCT b.{external_id}::text FROM before b WHERE b.{external_id} IS NOT NULL), '{{}}');
+    ELSIF TG_OP = 'INSERT' THEN
+        games := NULLIF(ARRAY(SELECT DISTINCT n.{external_id}::text FROM now n WHERE n.{external_id} IS NOT NULL), '{{}}');
+    ELSE
+        -- What somebody else writes here is a correction, and stays.
+        facts := array_remove(ARRAY[CASE WHEN {teams} THEN 'teams' END, CASE WHEN {time} THEN 'time' END], NULL);
+        games := array_remove(ARRAY[OLD.{external_id}::text, NEW.{external_id}::text], NULL);"
+        )
+    }
+}
+
+fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hostile_names_are_quoted_in_every_statement() {
+        let capture = Capture::of_raw("s\"x", "t; --", "moneyline", "i\"d", "g$groundskeeper$");
+        for statement in capture.statements(&Facts::default(), "o").iter().chain(&capture.inverse()) {
+            assert!(statement.contains("\"s\"\"x\""), "{statement}");
+        }
+        assert!(capture.body(&Facts::default()).contains("\"i\"\"d\""));
+    }
+
+    #[test]
+    fn both_kinds_have_triggers_of_the_same_names() {
+        let names = |triggers: [Trigger; 4]| triggers.map(|(name, _)| name);
+        assert_eq!(names(RAW_TRIGGERS), names(GAME_TRIGGERS));
+        let games = Capture::of_games("staging", "games", "id", "external_id");
+        let facts = Facts { teams: vec!["home".into()], time: vec!["game_date".into()] };
+        let update = games.statements(&facts, "o").into_iter().find(|s| s.contains("AFTER UPDATE")).unwrap();
+        assert!(update.contains("OLD.\"home\", OLD.\"game_date\") IS DISTINCT FROM"), "{update}");
+    }
+}
