@@ -10,7 +10,7 @@ use crate::sql::{self, Text, required};
 use groundskeeper_core::migration::{self, Market};
 use pgrx::datum::DatumWithOid;
 use serde::Serialize;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// What became of games, for the log.
 #[derive(Debug, Default, Serialize)]
@@ -91,37 +91,27 @@ impl Tally {
     }
 }
 
-/// Which games are made: the arguments `$6` (external ids) and, from `$7` on, the rows of each market.
-struct Touched {
-    query: Option<String>,
-    games: Vec<Text>,
-    rows: Vec<String>,
-}
+/// Which games are made: all, or those in the argument `$6`.
+struct Touched(Option<Vec<Text>>);
 
 impl Touched {
-    fn games(games: Vec<Text>) -> Self {
-        Self { query: Some("SELECT pg_catalog.unnest($6)".to_owned()), games, rows: Vec::new() }
-    }
-
-    fn of(deployment: &Deployment, about: &AboutGames) -> Self {
-        let mut touched = Self::games(about.moved.iter().chain(&about.left).cloned().collect());
+    fn of(deployment: &Deployment, about: &AboutGames) -> Result<Self> {
         if about.everything {
-            touched.query = None;
-            return touched;
+            return Ok(Self(None));
         }
-        let mut queries: Vec<String> = touched.query.into_iter().collect();
+        let mut games: Vec<Text> = about.moved.iter().chain(&about.left).cloned().collect();
         for (market, rows) in &about.rows {
             if let Ok(shape) = deployment.fit(*market) {
-                touched.rows.push(rows.clone());
-                queries.push(format!(
-                    "SELECT r.{game} FROM ({each}) r",
-                    game = shape.raw.tells.game.quoted,
-                    each = super::rows_of(&shape, &format!("${}", 6 + touched.rows.len()))
-                ));
+                let query = super::games_of(&shape);
+                games.extend(sql::rows(&query, &[rows.as_str().into()], |row| required::<Text>(row, 1))?);
             }
         }
-        touched.query = Some(queries.join(" UNION ALL "));
-        touched
+        let games: HashSet<Text> = games.into_iter().collect();
+        Ok(Self(Some(games.into_iter().collect())))
+    }
+
+    fn query(&self) -> Option<&'static str> {
+        self.0.is_some().then_some("SELECT pg_catalog.unnest($6)")
     }
 }
 
@@ -129,25 +119,29 @@ impl Touched {
 pub fn make(deployment: &Deployment, about: &AboutGames) -> Result<Tally> {
     // Waiting for another migration blocks no application.
     pinned(&[(c"lock_timeout", c"0")], || Lock::Games.take());
-    let touched = Touched::of(deployment, about);
+    let touched = Touched::of(deployment, about)?;
     match crate::subtransaction::isolated(|| write(deployment, &touched)) {
         Ok(tally) => Ok(tally),
         Err(failure) if bisect::is_of_a_record(&failure) => {
-            let all = || {
-                let every = deployment.sources().into_iter();
-                let every = every.map(|s| format!("SELECT {} FROM {}", s.game.quoted, s.market.raw()));
-                every.collect::<Vec<_>>().join(" UNION ALL ")
+            let ids = match touched.0 {
+                Some(ids) => ids,
+                None => every_game(deployment)?,
             };
-            let query = touched.query.clone().unwrap_or_else(all);
-            let ids = format!(
-                "SELECT DISTINCT t.id::pg_catalog.text FROM ({query}) t (id) WHERE t.id ~ {} ORDER BY 1",
-                migration::BLANKS
-            );
-            let args = arguments(deployment, &touched)?;
-            one_by_one(deployment, sql::rows(&ids, &args, |row| required::<Text>(row, 1))?)
+            one_by_one(deployment, ids)
         }
         Err(failure) => Err(failure),
     }
+}
+
+fn every_game(deployment: &Deployment) -> Result<Vec<Text>> {
+    let sources = deployment.sources().into_iter();
+    let all = sources.map(|s| format!("SELECT {}::pg_catalog.text FROM {}", s.game.quoted, s.market.raw()));
+    let ids = format!(
+        "SELECT DISTINCT t.id FROM ({}) t (id) WHERE t.id ~ {} ORDER BY 1",
+        all.collect::<Vec<_>>().join(" UNION ALL "),
+        migration::BLANKS
+    );
+    sql::rows(&ids, &[], |row| required(row, 1))
 }
 
 /// The same for external ids, unless another migration is at it.
@@ -163,7 +157,7 @@ fn one_by_one(deployment: &Deployment, ids: Vec<Text>) -> Result<Tally> {
     bisect::each(
         &ids,
         &mut |part| {
-            tally.add(write(deployment, &Touched::games(part.to_vec()))?);
+            tally.add(write(deployment, &Touched(Some(part.to_vec())))?);
             Ok(())
         },
         &mut |id, failure| {
@@ -177,23 +171,21 @@ fn one_by_one(deployment: &Deployment, ids: Vec<Text>) -> Result<Tally> {
     Ok(tally)
 }
 
-fn arguments<'a>(deployment: &'a Deployment, touched: &'a Touched) -> Result<Vec<DatumWithOid<'a>>> {
+fn arguments<'a>(deployment: &'a Deployment, touched: &Touched) -> Result<Vec<DatumWithOid<'a>>> {
     let [teams, time] = notes::corrections()?;
-    let mut args: Vec<DatumWithOid> = vec![
+    Ok(vec![
         deployment.rules.as_str().into(),
         deployment.naming.clone().into(),
         deployment.zone.as_str().into(),
         teams.into(),
         time.into(),
-        touched.games.clone().into(),
-    ];
-    args.extend(touched.rows.iter().map(|rows| DatumWithOid::from(rows.as_str())));
-    Ok(args)
+        touched.0.clone().unwrap_or_default().into(),
+    ])
 }
 
 fn write(deployment: &Deployment, touched: &Touched) -> Result<Tally> {
     prepared_memory()?;
-    let statement = migration::games(&deployment.sources(), &deployment.games()?, touched.query.as_deref());
+    let statement = migration::games(&deployment.sources(), &deployment.games()?, touched.query());
     let tally = sql::returned(&statement, &arguments(deployment, touched)?, |row| {
         let examples = |text: Option<Text>| {
             text.and_then(|text| serde_json::from_str(&text.shown()).ok()).unwrap_or_default()

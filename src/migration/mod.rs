@@ -287,13 +287,18 @@ fn make_games(run: &mut Run, deployment: &Deployment) -> Result<bool> {
     Ok(true)
 }
 
-/// The rows of a market that are in the given numbers, as a query in which `r` is the raw table.
-fn rows_of(shape: &Shape, ranges: &str) -> String {
-    let id = &shape.raw.id.quoted;
+/// The games of the raw rows in the numbers `$1`, as a query. Range by range, whatever the planner thinks of them.
+fn games_of(shape: &Shape) -> String {
+    let (id, game) = (&shape.raw.id.quoted, &shape.raw.tells.game.quoted);
     format!(
-        "SELECT r.* FROM pg_catalog.unnest({ranges}::pg_catalog.text::pg_catalog.int8multirange) n (ids)
-           JOIN {raw} r ON r.{id} >= COALESCE(pg_catalog.lower(n.ids), -9223372036854775808)
-                       AND r.{id} <= COALESCE(pg_catalog.upper(n.ids) - 1, 9223372036854775807)",
+        "SELECT DISTINCT r.game::pg_catalog.text
+           FROM pg_catalog.unnest($1::pg_catalog.text::pg_catalog.int8multirange) n (ids)
+          CROSS JOIN LATERAL (
+               SELECT r.{game} AS game FROM {raw} r
+                WHERE r.{id} >= COALESCE(pg_catalog.lower(n.ids), -9223372036854775808)
+                  AND r.{id} <= COALESCE(pg_catalog.upper(n.ids) - 1, 9223372036854775807)
+               OFFSET 0) r
+          WHERE r.game IS NOT NULL",
         raw = shape.market.raw()
     )
 }

@@ -51,7 +51,7 @@ const WITH_NULL: &[(&str, &[&str])] = &[
         "CALL groundskeeper.migrate_to_staging bet_type batch_size",
         &["groundskeeper.migrate_to_staging(NULL, NULL)"],
     ),
-    ("SELECT groundskeeper.migration_step run", &["groundskeeper.migration_step(NULL)"]),
+    ("SELECT groundskeeper.migration_step run", &["groundskeeper.migration_step(NULL, 0)"]),
     (
         "SELECT groundskeeper.partition_preflight relation partition_key",
         &[
@@ -120,7 +120,7 @@ const WITH_NULL: &[(&str, &[&str])] = &[
     ("SELECT groundskeeper.sizes_without_waiting relations", &[]),
     (
         "SELECT groundskeeper.start_migration bet_type batch_size",
-        &["groundskeeper.start_migration(NULL, NULL)"],
+        &["groundskeeper.start_migration(NULL, NULL, false)"],
     ),
     ("SELECT groundskeeper.stop_maintaining relation", &["groundskeeper.stop_maintaining(NULL)"]),
     ("SELECT groundskeeper.undo_partitioning relation", &["groundskeeper.undo_partitioning(NULL)"]),

@@ -4,7 +4,7 @@ use groundskeeper_tests::Template;
 use groundskeeper_tests::sql::{text, texts};
 use postgres::Client;
 
-use super::{assert_complete, count, installed, migrate, simulate};
+use super::{assert_complete, count, installed, migrate, simulate, sweep};
 
 /// Records processed by the last call, by market.
 fn processed(client: &mut Client) -> Vec<String> {
@@ -61,16 +61,24 @@ fn what_moved_is_staged_again_in_place() {
         .batch_execute(
             "UPDATE raw_data.spreads_raw SET spread_odds = -123, favorite_team = 'Yanks', updated_at = now() WHERE id = 7;
              -- not said to have moved
-             UPDATE raw_data.spreads_raw SET spread_odds = -124 WHERE id = 8",
+             UPDATE raw_data.spreads_raw SET spread_odds = -124 WHERE id = 8;
+             SET session_replication_role = replica;
+             UPDATE raw_data.spreads_raw SET spread_odds = -125 WHERE id = 9;
+             RESET session_replication_role",
         )
         .unwrap();
     migrate(&mut client);
-    assert_eq!(processed(&mut client), ["moneyline 0/0", "spread 1/1", "total 0/0"]);
+    assert_eq!(processed(&mut client), ["moneyline 0/0", "spread 2/2", "total 0/0"]);
     assert_eq!(text(&mut client, ids).unwrap(), before);
     let moved =
         "SELECT string_agg(format('%s %s', spread_odds, favorite_team_normalized), ' ' ORDER BY raw_id)
-                   FROM staging.spreads WHERE spread_odds IN (-123, -124)";
+                   FROM staging.spreads WHERE spread_odds IN (-123, -124, -125) AND raw_id IN (7, 9)";
     assert_eq!(text(&mut client, moved).unwrap(), "-123 NYY");
+    assert_eq!(count(&mut client, "staging.spreads WHERE raw_id = 8 AND spread_odds = -124"), 1);
+    // Behind the triggers' back, and found once everything is looked at.
+    sweep(&mut client);
+    assert_eq!(processed(&mut client), ["moneyline 0/0", "spread 1/1", "total 0/0"]);
+    assert_eq!(count(&mut client, "staging.spreads WHERE raw_id = 9 AND spread_odds = -125"), 1);
     migrate(&mut client);
     assert_eq!(processed(&mut client), NOTHING);
     assert_complete(&mut client);
@@ -101,7 +109,7 @@ fn a_low_id_that_is_committed_late_is_not_missed() {
 }
 
 #[test]
-fn a_row_put_in_below_the_others_is_found_by_its_moment_or_within_a_day() {
+fn a_row_put_in_below_the_others_is_found_at_once_or_within_a_day() {
     let (_db, mut client) = installed(Template::ShapeA);
     simulate(&mut client, 1_000);
     migrate(&mut client);
@@ -113,7 +121,13 @@ fn a_row_put_in_below_the_others_is_found_by_its_moment_or_within_a_day() {
     client.batch_execute(&below(-5, "", "")).unwrap();
     migrate(&mut client);
     assert_eq!(processed(&mut client)[0], "moneyline 1/1");
+    client.batch_execute(&below(-7, "updated_at, ", "'2020-01-01', ")).unwrap();
+    migrate(&mut client);
+    assert_eq!(processed(&mut client)[0], "moneyline 1/1");
+    // A copy that replication applies fires no triggers.
+    client.batch_execute("SET session_replication_role = replica").unwrap();
     client.batch_execute(&below(-6, "updated_at, ", "'2020-01-01', ")).unwrap();
+    client.batch_execute("RESET session_replication_role").unwrap();
     migrate(&mut client);
     assert_eq!(processed(&mut client)[0], "moneyline 0/0");
     client
@@ -124,7 +138,7 @@ fn a_row_put_in_below_the_others_is_found_by_its_moment_or_within_a_day() {
     migrate(&mut client);
     assert_eq!(processed(&mut client)[0], "moneyline 1/1");
     assert_complete(&mut client);
-    assert_eq!(count(&mut client, "staging.moneylines WHERE raw_id < 0"), 2);
+    assert_eq!(count(&mut client, "staging.moneylines WHERE raw_id < 0"), 3);
 }
 
 #[test]

@@ -178,10 +178,14 @@ fn a_cancelled_run_whose_session_lives_does_not_hold_up_the_next() {
     let (ended_well, worker) = run.join().unwrap();
     assert!(!ended_well);
     client.batch_execute("SELECT pg_advisory_unlock(4711)").unwrap();
-    let running = "groundskeeper.migration_runs WHERE state = 'running'";
-    assert_eq!(count(&mut client, running), 3);
+    for (log, state, error) in [
+        ("groundskeeper.migration_runs", "state", "error"),
+        ("public.pipeline_execution_log", "status", "error_message"),
+    ] {
+        let ended = format!("{log} WHERE {state} = 'failed' AND {error} = 'canceling statement due to user request'");
+        assert_eq!(count(&mut client, &ended), 3, "{log}");
+    }
     client.batch_execute("CALL groundskeeper.migrate_to_staging('spread')").unwrap();
-    assert_eq!(count(&mut client, running), 2);
     migrate(&mut client);
     assert_staged_once(&mut client);
     drop(worker);

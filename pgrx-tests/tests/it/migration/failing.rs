@@ -4,7 +4,7 @@ use groundskeeper_tests::Template;
 use groundskeeper_tests::sql::{text, texts};
 use postgres::Client;
 
-use super::{assert_complete, count, installed, migrate, simulate};
+use super::{assert_complete, count, installed, migrate, simulate, sweep};
 
 fn failures(client: &mut Client) -> Vec<String> {
     let all = "SELECT format('%s %s %s', raw_table, raw_id, reason) FROM groundskeeper.migration_failures ORDER BY 1";
@@ -48,7 +48,7 @@ fn one_bad_row_costs_one_row_and_is_tried_again() {
     assert_eq!(text(&mut client, log).unwrap(), "3 3 completed, 0 0 completed, 3 3 completed");
 
     // They are tried again, and counted again.
-    migrate(&mut client);
+    sweep(&mut client);
     assert_eq!(failures(&mut client).len(), 6);
     let again = "SELECT string_agg(format('%s of %s', failed, processed), ', ' ORDER BY run_id)
                    FROM groundskeeper.migration_runs WHERE run_id > 3";

@@ -1,14 +1,21 @@
 //! RAW to STAGING.
 
 mod again;
+mod clocks;
 mod crash;
+mod encodings;
 mod failing;
 mod fuzz;
+mod games;
+mod manners;
+mod model;
 mod moved;
 mod must_show;
 mod rights;
 mod rules;
 mod shapes;
+mod steady;
+mod stress;
 mod ways;
 mod wild;
 
@@ -16,7 +23,7 @@ use std::sync::mpsc;
 
 use groundskeeper_sandbox::raw::Market;
 use groundskeeper_sandbox::simulator::Simulation;
-use groundskeeper_tests::sql::text;
+use groundskeeper_tests::sql::{text, texts};
 use groundskeeper_tests::{Template, TestDb};
 use postgres::{Client, Config, NoTls};
 
@@ -38,6 +45,11 @@ fn migrate(client: &mut Client) {
     client.batch_execute("CALL groundskeeper.migrate_to_staging(batch_size => 1000)").unwrap();
 }
 
+/// Looks at everything again, failures that are not due included.
+fn sweep(client: &mut Client) {
+    client.batch_execute("CALL groundskeeper.migrate_to_staging(batch_size => 1000, sweep => true)").unwrap();
+}
+
 /// A client, and the messages that the server sends it.
 fn listening(db: &TestDb, role: &str) -> (Client, mpsc::Receiver<String>) {
     let (said, messages) = mpsc::channel();
@@ -48,6 +60,37 @@ fn listening(db: &TestDb, role: &str) -> (Client, mpsc::Receiver<String>) {
 
 fn count(client: &mut Client, from: &str) -> i64 {
     text(client, &format!("SELECT count(*) FROM {from}")).unwrap().parse().unwrap()
+}
+
+/// What the last call processed, by market.
+fn last_call(client: &mut Client) -> Vec<String> {
+    let last = "SELECT format('%s %s/%s', bet_type, successful, processed) FROM groundskeeper.migration_runs
+                 WHERE execution_id = (SELECT execution_id FROM groundskeeper.migration_runs ORDER BY run_id DESC LIMIT 1)
+                 ORDER BY run_id";
+    texts(client, last).unwrap()
+}
+
+/// What `last_call` says of a call that found nothing.
+const NOTHING: [&str; 3] = ["moneyline 0/0", "spread 0/0", "total 0/0"];
+
+/// Staged rows that do not refer to the game that their raw row names.
+fn astray(client: &mut Client) -> Vec<String> {
+    Market::ALL
+        .iter()
+        .flat_map(|market| {
+            let (raw, staging, raw_id) = (market.raw_table(), market.table(), raw_id(client, *market));
+            let astray = format!(
+                "SELECT format('{staging} of raw row %s, %s: %s', r.id, r.game_external_id, s.game_id)
+                   FROM {raw} r JOIN staging.{staging} s ON s.{raw_id} = r.id
+                   LEFT JOIN (SELECT external_id, min(id) AS id FROM staging.games GROUP BY 1) g
+                     ON g.external_id = r.game_external_id
+                  WHERE s.game_id::text IS DISTINCT FROM
+                        CASE WHEN pg_typeof(s.game_id) = 'integer'::regtype THEN g.id::text ELSE g.external_id END
+                  ORDER BY r.id"
+            );
+            texts(client, &astray).unwrap()
+        })
+        .collect()
 }
 
 /// Waits for a job; its state, and its error.

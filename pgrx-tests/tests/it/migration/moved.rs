@@ -4,7 +4,7 @@ use groundskeeper_tests::sql::{text, texts};
 use groundskeeper_tests::{Template, TestDb};
 use postgres::Client;
 
-use super::{assert_complete, count, installed, migrate};
+use super::{assert_complete, count, installed, migrate, sweep};
 
 /// Six moneylines of three games, staged.
 fn staged() -> (TestDb, Client) {
@@ -47,8 +47,8 @@ fn a_game_that_cannot_be_written_leaves_the_staged_row_as_it_was() {
         )
         .unwrap();
     let row = "SELECT format('%s %s', game_id IS NULL, home_odds) FROM staging.moneylines WHERE raw_id = 1";
-    for _ in 0..2 {
-        migrate(&mut client);
+    for look in [migrate, sweep] {
+        look(&mut client);
         assert_eq!(failures(&mut client), ["1 game_not_staged"]);
         assert_eq!(last_run(&mut client), "0 of 1");
         assert_eq!(text(&mut client, row).unwrap(), "f -110");

@@ -6,7 +6,7 @@ use groundskeeper_tests::Template;
 use groundskeeper_tests::sql::{text, texts};
 use postgres::Client;
 
-use super::{assert_complete, count, installed, migrate, simulate};
+use super::{assert_complete, count, installed, migrate, simulate, sweep};
 
 /// As many as the plan counts.
 const RECORDS: u64 = 23_391;
@@ -71,8 +71,8 @@ fn each_failure_that_remains_has_a_row_and_a_reason() {
     let (_db, mut client) = installed(Template::ShapeA);
     simulate(&mut client, RECORDS);
     client.batch_execute(TROUBLE).unwrap();
-    for times in 1..=2 {
-        migrate(&mut client);
+    for (times, look) in [(1, migrate as fn(&mut Client)), (2, sweep)] {
+        look(&mut client);
         assert_complete(&mut client);
         let failed = count(&mut client, "groundskeeper.migration_failures");
         assert!(failed > 100, "{failed}");

@@ -106,7 +106,7 @@ fn games_come_from_all_raw_tables_with_the_date_collected_last() {
             "INSERT INTO staging.games (external_id, venue) VALUES ('twice', 'kept'), ('twice', 'kept');
              INSERT INTO raw_data.moneylines_raw (source, game_external_id, sportsbook_name, home_team_name, away_team_name,
                                                   game_date, collected_at)
-             VALUES ('F', 'put off', 'a', 'Mets', '', '2025-06-13', '2025-06-10'),
+             VALUES ('F', 'put off', 'a', 'Mets', 'Chicago Cubs', '2025-06-13', '2025-06-10'),
                     ('F', 'put off', 'c', 'Metropolitans', 'Cubs', NULL, '2025-06-12'),
                     ('F', 'twice', 'a', 'Mets', NULL, '2025-06-13', now());
              INSERT INTO raw_data.spreads_raw (source, game_external_id, sportsbook_name, game_date, collected_at)

@@ -14,8 +14,15 @@ fn shape_b_is_staged_in_its_own_words() {
             "INSERT INTO raw_data.totals_raw (source, game_external_id) VALUES ('FEED', 'one book at most')",
         )
         .unwrap();
-    // A scale of its own in staging.spreads: nothing is staged anywhere before somebody decides what it means.
-    let call = "CALL groundskeeper.migrate_to_staging()";
+    // A scale of its own in staging.spreads: nothing is staged there before somebody decides what it means.
+    client
+        .batch_execute(
+            "ALTER TABLE staging.spreads DROP CONSTRAINT chk_spreads_quality_score;
+             DROP INDEX staging.idx_staging_spreads_sportsbook_date;
+             ALTER TABLE staging.spreads ALTER data_quality_score TYPE numeric(4,3)",
+        )
+        .unwrap();
+    let call = "CALL groundskeeper.migrate_to_staging('spread')";
     let refused = refusal(&mut client, call).unwrap();
     assert_eq!(refused.code, "55000", "{refused:?}");
     assert!(refused.message.contains("staging.spreads.data_quality_score is numeric(4,3)"), "{refused:?}");
@@ -35,7 +42,14 @@ fn shape_b_is_staged_in_its_own_words() {
     assert_eq!(text(&mut client, &words("moneylines")).unwrap(), "valid warning");
     // how many books quote a game is the simulation's, by the day
     let games = text(&mut client, &words("games")).unwrap();
-    assert!(games.split(' ').all(|word| ["valid", "warning"].contains(&word)), "{games}");
+    assert!(games.split(' ').all(|word| ["validated", "needs_review", "low_coverage"].contains(&word)), "{games}");
+    // A raw spread names its favorite and the home side's line and odds: that tells which side is which.
+    let sides = "staging.spreads s JOIN raw_data.spreads_raw r ON r.id = s.raw_spreads_id
+                  WHERE s.home_odds IS DISTINCT FROM r.spread_odds OR s.away_odds IS NOT NULL
+                     OR s.home_team_normalized IS DISTINCT FROM
+                        CASE WHEN r.spread_value < 0 THEN groundskeeper.normalized_team(r.favorite_team)
+                             WHEN r.spread_value > 0 THEN groundskeeper.normalized_team(r.underdog_team) END";
+    assert_eq!(count(&mut client, sides), 0);
     let games = "staging.spreads s WHERE s.game_id IS NOT NULL
                    AND NOT EXISTS (SELECT FROM staging.games g WHERE g.external_id = s.game_id)";
     assert_eq!(count(&mut client, games), 0);
@@ -144,32 +158,37 @@ fn a_table_that_is_partitioned_meanwhile_goes_on_where_it_was() {
 fn an_unfit_table_is_named_with_its_column_and_nothing_begins() {
     let (_db, mut client) = installed(Template::ShapeA);
     simulate(&mut client, 300);
-    for (change, found) in [
+    for (market, change, found) in [
         (
+            "spread",
             "ALTER TABLE raw_data.spreads_raw RENAME spread_odds TO odds",
             "raw_data.spreads_raw.spread_odds does not exist",
         ),
         (
+            "spread",
             "ALTER TABLE raw_data.spreads_raw ALTER spread_odds TYPE text",
             "raw_data.spreads_raw.spread_odds is text, not an integer",
         ),
         (
+            "moneyline",
             "DROP MATERIALIZED VIEW staging.daily_game_stats; ALTER TABLE staging.games ALTER game_date TYPE text",
             "staging.games.game_date is text, not a date",
         ),
         (
+            "total",
             "ALTER TABLE staging.totals DROP validation_errors",
             "staging.totals.validation_errors does not exist",
         ),
-        ("DROP TABLE staging.totals CASCADE", "staging.totals does not exist"),
+        ("total", "DROP TABLE staging.totals CASCADE", "staging.totals does not exist"),
         (
+            "total",
             "ALTER TABLE staging.totals ADD CHECK (validation_status IN ('good', 'bad'))",
             "staging.totals.validation_status admits other words",
         ),
     ] {
         client.batch_execute("BEGIN").unwrap();
         client.batch_execute(change).unwrap();
-        let refused = refusal(&mut client, "SELECT groundskeeper.start_migration(NULL, 1000)").unwrap();
+        let refused = refusal(&mut client, &format!("SELECT groundskeeper.start_migration('{market}', 1000, false)")).unwrap();
         client.batch_execute("ROLLBACK").unwrap();
         assert_eq!(refused.code, "55000", "{refused:?}");
         let message = format!("the migration does not fit: {found}");
@@ -177,7 +196,7 @@ fn an_unfit_table_is_named_with_its_column_and_nothing_begins() {
         assert!(!refused.hint.is_empty(), "{change}: {refused:?}");
     }
     client.batch_execute("ALTER TABLE raw_data.totals_raw RENAME collected_at TO taken_at").unwrap();
-    let refused = refusal(&mut client, "CALL groundskeeper.migrate_to_staging()").unwrap();
+    let refused = refusal(&mut client, "CALL groundskeeper.migrate_to_staging('total')").unwrap();
     assert_eq!(refused.detail, "raw_data.totals_raw.collected_at does not exist.");
     for table in ["groundskeeper.migration_runs", "staging.games", "staging.moneylines"] {
         assert_eq!(count(&mut client, table), 0, "{table}");
