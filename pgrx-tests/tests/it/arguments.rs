@@ -43,15 +43,15 @@ const WITH_NULL: &[(&str, &[&str])] = &[
         ],
     ),
     ("SELECT groundskeeper.drop_partition partition", &["groundskeeper.drop_partition(NULL)"]),
-    ("SELECT groundskeeper.fail_migration runs error", &[]),
+    ("SELECT groundskeeper.fail_migration runs code error tries", &[]),
     ("SELECT groundskeeper.finalize_partitioning relation", &["groundskeeper.finalize_partitioning(NULL)"]),
     // Called by its event trigger only.
     ("SELECT groundskeeper.guard_partitions ", &[]),
     (
-        "CALL groundskeeper.migrate_to_staging bet_type batch_size",
+        "CALL groundskeeper.migrate_to_staging bet_type batch_size sweep",
         &["groundskeeper.migrate_to_staging(NULL, NULL)"],
     ),
-    ("SELECT groundskeeper.migration_step run", &["groundskeeper.migration_step(NULL, 0)"]),
+    ("SELECT groundskeeper.migration_step run tries", &["groundskeeper.migration_step(NULL, 0)"]),
     (
         "SELECT groundskeeper.partition_preflight relation partition_key",
         &[
@@ -119,7 +119,7 @@ const WITH_NULL: &[(&str, &[&str])] = &[
     ),
     ("SELECT groundskeeper.sizes_without_waiting relations", &[]),
     (
-        "SELECT groundskeeper.start_migration bet_type batch_size",
+        "SELECT groundskeeper.start_migration bet_type batch_size sweep",
         &["groundskeeper.start_migration(NULL, NULL, false)"],
     ),
     ("SELECT groundskeeper.stop_maintaining relation", &["groundskeeper.stop_maintaining(NULL)"]),

@@ -33,10 +33,10 @@ const RAW_TRIGGERS: [Trigger; 4] = [
     ("groundskeeper_note_truncate", "AFTER TRUNCATE ON {table} FOR EACH STATEMENT"),
 ];
 
-/// An application updates games all the time, and hardly ever what matters here. What we write ourselves is no news.
+/// What we write ourselves is no news. A condition on columns would keep their owner from altering them.
 const GAME_TRIGGERS: [Trigger; 4] = [
     ("groundskeeper_note_insert", "AFTER INSERT ON {table} REFERENCING NEW TABLE AS now FOR EACH STATEMENT WHEN ({not_ours})"),
-    ("groundskeeper_note_update", "AFTER UPDATE ON {table} FOR EACH ROW WHEN (({old}) IS DISTINCT FROM ({new}) AND {not_ours})"),
+    ("groundskeeper_note_update", "AFTER UPDATE ON {table} REFERENCING OLD TABLE AS before NEW TABLE AS now FOR EACH STATEMENT WHEN ({not_ours})"),
     ("groundskeeper_note_delete", "AFTER DELETE ON {table} REFERENCING OLD TABLE AS before FOR EACH STATEMENT WHEN ({not_ours})"),
     ("groundskeeper_note_truncate", "AFTER TRUNCATE ON {table} FOR EACH STATEMENT"),
 ];
@@ -101,14 +101,8 @@ impl Capture {
             self.body(facts)
         );
         let (table, triggers) = (self.quoted_table(), if self.is_of_games() { GAME_TRIGGERS } else { RAW_TRIGGERS });
-        let watched: Vec<String> = [&self.id, &self.game].into_iter().chain(&facts.teams).chain(&facts.time).cloned().collect();
-        let of = |row: &str| watched.iter().map(|c| format!("{row}.{}", quote(c))).collect::<Vec<_>>().join(", ");
         let make = |(name, definition): Trigger| {
-            let definition = definition
-                .replace("{table}", &table)
-                .replace("{not_ours}", NOT_OURS)
-                .replace("{old}", &of("OLD"))
-                .replace("{new}", &of("NEW"));
+            let definition = definition.replace("{table}", &table).replace("{not_ours}", NOT_OURS);
             [
                 format!("DROP TRIGGER IF EXISTS {name} ON {table}"),
                 format!("CREATE TRIGGER {name} {definition} EXECUTE FUNCTION {}()", self.quoted_function()),
@@ -144,7 +138,6 @@ DECLARE
     knows_columns boolean;
     changed int8multirange;
     games text[];
-    facts text[];
 BEGIN
     -- The table goes on whatever becomes of the extension; the daily sweep finds what is not noted. Where nobody
     -- migrates, notes would grow for ever: a run that finds so many looks at everything.
@@ -162,8 +155,8 @@ BEGIN
 {cases}
     END IF;
     IF changed IS NOT NULL OR games IS NOT NULL THEN
-        INSERT INTO groundskeeper.migration_notes (subject, relation, ids, games, facts)
-        VALUES ({subject}, TG_RELID, changed, games, facts);
+        INSERT INTO groundskeeper.migration_notes (subject, relation, ids, games)
+        VALUES ({subject}, TG_RELID, changed, games);
     END IF;
     RETURN NULL;
 END",
@@ -194,11 +187,21 @@ END",
 
     fn games_cases(&self, facts: &Facts) -> String {
         let external_id = quote(&self.game);
-        let differ = |columns: &[String]| {
-            let of = |row: &str| columns.iter().map(|c| format!("{row}.{}", quote(c))).collect::<Vec<_>>().join(", ");
-            if columns.is_empty() { "false".to_owned() } else { format!("ROW({}) IS DISTINCT FROM ROW({})", of("OLD"), of("NEW")) }
+        // The games of rows that were there before and are not any more, or the other way round.
+        let changed = |columns: &[String]| {
+            let list: String = columns.iter().map(|column| format!(", t.{}", quote(column))).collect();
+            let rows = |table: &str| format!("SELECT t.{external_id}::text AS game{list} FROM {table} t");
+            let (before, now) = (rows("before"), rows("now"));
+            format!(
+                "SELECT d.game FROM (({before} EXCEPT {now}) UNION ALL ({now} EXCEPT {before})) d WHERE d.game IS NOT NULL"
+            )
         };
-        let (teams, time) = (differ(&facts.teams), differ(&facts.time));
+        let facts = [("'{}'", vec![self.id.clone()]), ("'{teams}'", facts.teams.clone()), ("'{time}'", facts.time.clone())];
+        let notes: Vec<String> = facts
+            .iter()
+            .filter(|(_, columns)| !columns.is_empty())
+            .map(|(fact, columns)| format!("SELECT ARRAY({}), {fact}::text[]", changed(columns)))
+            .collect();
         format!(
             "    ELSIF TG_OP = 'DELETE' THEN
         games := NULLIF(ARRAY(SELECT DISTINCT b.{external_id}::text FROM before b WHERE b.{external_id} IS NOT NULL), '{{}}');
@@ -206,8 +209,12 @@ END",
         games := NULLIF(ARRAY(SELECT DISTINCT n.{external_id}::text FROM now n WHERE n.{external_id} IS NOT NULL), '{{}}');
     ELSE
         -- What somebody else writes here is a correction, and stays.
-        facts := array_remove(ARRAY[CASE WHEN {teams} THEN 'teams' END, CASE WHEN {time} THEN 'time' END], NULL);
-        games := array_remove(ARRAY[OLD.{external_id}::text, NEW.{external_id}::text], NULL);"
+        INSERT INTO groundskeeper.migration_notes (subject, relation, games, facts)
+        SELECT {subject}, TG_RELID, f.games, f.facts
+          FROM ({notes}) f (games, facts)
+         WHERE f.games <> '{{}}';",
+            subject = literal(&self.subject),
+            notes = notes.join(" UNION ALL "),
         )
     }
 }
@@ -236,6 +243,8 @@ mod tests {
         let games = Capture::of_games("staging", "games", "id", "external_id");
         let facts = Facts { teams: vec!["home".into()], time: vec!["game_date".into()] };
         let update = games.statements(&facts, "o").into_iter().find(|s| s.contains("AFTER UPDATE")).unwrap();
-        assert!(update.contains("OLD.\"home\", OLD.\"game_date\") IS DISTINCT FROM"), "{update}");
+        assert!(!update.contains("game_date"), "{update}");
+        let body = games.body(&facts);
+        assert!(body.contains("t.\"home\" FROM before") && body.contains("'{time}'::text[]"), "{body}");
     }
 }

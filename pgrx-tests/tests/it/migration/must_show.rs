@@ -112,7 +112,7 @@ fn each_failure_that_remains_has_a_row_and_a_reason() {
         [
             "raw_data.moneylines_raw check_violation: new row for relation \"moneylines\" violates check constraint \"plausible\"",
             "raw_data.spreads_raw suppressed: a trigger or rule kept it out of staging.spreads",
-            "raw_data.totals_raw value_too_long: value too long for type character varying(100)"
+            "raw_data.totals_raw value_too_long: sportsbook_name: value too long for type character varying(100)"
         ]
     );
 }

@@ -65,7 +65,7 @@ fn shape_b_is_staged_in_its_own_words() {
         .unwrap();
     client.batch_execute("CALL groundskeeper.migrate_to_staging('total')").unwrap();
     let again = "SELECT line_value FROM staging.totals WHERE raw_totals_id = 5";
-    assert_eq!(text(&mut client, again).unwrap(), "12.5");
+    assert_eq!(text(&mut client, again).unwrap(), "12.50");
     assert_complete(&mut client);
 }
 
