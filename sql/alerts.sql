@@ -147,8 +147,6 @@ REVOKE ALL ON groundskeeper.alert_rules, groundskeeper.alert_state, groundskeepe
     groundskeeper.alert_silences, groundskeeper.alerts FROM PUBLIC;
 GRANT SELECT ON groundskeeper.alert_rules, groundskeeper.alert_history, groundskeeper.alert_silences, groundskeeper.alerts
     TO pg_monitor;
-REVOKE ALL ON FUNCTION groundskeeper.check_alerts(), groundskeeper.silence_alert(text, timestamptz, text),
-    groundskeeper.set_alert_rule() FROM PUBLIC;
 -- It only computes.
 GRANT EXECUTE ON FUNCTION groundskeeper.check_alert_rule(text, text, text, numeric, numeric, interval, interval, bigint, interval)
     TO PUBLIC;

@@ -98,11 +98,6 @@ COMMENT ON FUNCTION groundskeeper.recommend_pool_size() IS
 COMMENT ON FUNCTION groundskeeper.apply_server_settings(regrole) IS
   'Gives a role the plan''s server settings in this database, for its new sessions; recorded, and taken back by rollback_plan()';
 
-REVOKE EXECUTE ON FUNCTION
-  groundskeeper.busy_connections(), groundskeeper.peak_busy(interval), groundskeeper.slots_of_other_databases(),
-  groundskeeper.pool_utilization(interval), groundskeeper.connection_pool_config(text, integer),
-  groundskeeper.recommend_pool_size(), groundskeeper.apply_server_settings(regrole)
-FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
   groundskeeper.busy_connections(), groundskeeper.peak_busy(interval), groundskeeper.slots_of_other_databases(),
   groundskeeper.pool_utilization(interval), groundskeeper.connection_pool_config(text, integer),

@@ -1,55 +1,30 @@
 -- Grants and comments come before the plan is applied: what is applied then belongs to the user, not to us.
 
-REVOKE ALL ON FUNCTION groundskeeper.plan_status() FROM PUBLIC;
-REVOKE ALL ON FUNCTION groundskeeper.apply_plan(boolean, text[]) FROM PUBLIC;
-REVOKE ALL ON FUNCTION groundskeeper.rollback_plan(boolean, text[]) FROM PUBLIC;
-REVOKE ALL ON FUNCTION groundskeeper.rollback_script() FROM PUBLIC;
-REVOKE ALL ON FUNCTION groundskeeper.cancel_job(bigint) FROM PUBLIC;
-REVOKE ALL ON FUNCTION groundskeeper.retry_job(bigint) FROM PUBLIC;
-REVOKE ALL ON FUNCTION groundskeeper.reindex(regclass) FROM PUBLIC;
-REVOKE ALL ON FUNCTION groundskeeper.drop_unused_indexes(boolean) FROM PUBLIC;
-REVOKE ALL ON FUNCTION groundskeeper.detach_partition(regclass) FROM PUBLIC;
-REVOKE ALL ON FUNCTION groundskeeper.resume() FROM PUBLIC;
-REVOKE ALL ON FUNCTION groundskeeper.look_after_jobs() FROM PUBLIC;
-REVOKE ALL ON PROCEDURE groundskeeper.wait_for_job(bigint, interval, text) FROM PUBLIC;
-REVOKE ALL ON FUNCTION groundskeeper.partition_preflight(regclass, name) FROM PUBLIC;
-REVOKE ALL ON FUNCTION groundskeeper.partition_table(regclass, name, text, text, integer, text[]) FROM PUBLIC;
-REVOKE ALL ON FUNCTION groundskeeper.undo_partitioning(regclass) FROM PUBLIC;
-REVOKE ALL ON FUNCTION groundskeeper.finalize_partitioning(regclass) FROM PUBLIC;
-REVOKE ALL ON FUNCTION @extschema@.create_monthly_partitions(integer) FROM PUBLIC;
-REVOKE ALL ON FUNCTION groundskeeper.adopt_partitioned_table(regclass, text, text, integer) FROM PUBLIC;
-REVOKE ALL ON FUNCTION groundskeeper.set_retention(regclass, interval, text) FROM PUBLIC;
-REVOKE ALL ON FUNCTION groundskeeper.apply_retention(boolean) FROM PUBLIC;
-REVOKE ALL ON FUNCTION groundskeeper.drop_partition(regclass) FROM PUBLIC;
-REVOKE ALL ON FUNCTION groundskeeper.drain_default(regclass, integer) FROM PUBLIC;
-REVOKE ALL ON FUNCTION groundskeeper.guard_partitions() FROM PUBLIC;
-REVOKE ALL ON FUNCTION groundskeeper.complete_partitions() FROM PUBLIC;
-REVOKE ALL ON FUNCTION @extschema@.update_table_statistics(boolean) FROM PUBLIC;
-REVOKE ALL ON FUNCTION groundskeeper.maintain(regclass) FROM PUBLIC;
-REVOKE ALL ON FUNCTION groundskeeper.stop_maintaining(regclass) FROM PUBLIC;
-REVOKE ALL ON FUNCTION groundskeeper.schedule_maintenance(text) FROM PUBLIC;
-REVOKE ALL ON FUNCTION groundskeeper.unschedule_maintenance() FROM PUBLIC;
-REVOKE ALL ON FUNCTION groundskeeper.run_step(text, text, text) FROM PUBLIC;
-REVOKE ALL ON FUNCTION groundskeeper.overdue_runs() FROM PUBLIC;
-REVOKE ALL ON FUNCTION groundskeeper.prune_history() FROM PUBLIC;
-REVOKE ALL ON FUNCTION groundskeeper.query_latency(interval) FROM PUBLIC;
-REVOKE ALL ON FUNCTION groundskeeper.statement_latency(interval) FROM PUBLIC;
-REVOKE ALL ON FUNCTION groundskeeper.statement_texts() FROM PUBLIC;
-REVOKE ALL ON FUNCTION groundskeeper.record_metrics() FROM PUBLIC;
-REVOKE ALL ON FUNCTION groundskeeper.metrics_over(interval) FROM PUBLIC;
-
--- PUBLIC reaches the pure functions; each other function has its own grant.
 GRANT USAGE ON SCHEMA groundskeeper TO PUBLIC;
-GRANT EXECUTE ON FUNCTION groundskeeper.plan_status() TO pg_monitor;
-GRANT EXECUTE ON FUNCTION groundskeeper.rollback_script() TO pg_monitor;
-GRANT EXECUTE ON FUNCTION groundskeeper.look_after_jobs() TO pg_monitor;
-GRANT EXECUTE ON PROCEDURE groundskeeper.wait_for_job(bigint, interval, text) TO pg_monitor;
-GRANT EXECUTE ON FUNCTION groundskeeper.query_latency(interval) TO pg_monitor;
-GRANT EXECUTE ON FUNCTION groundskeeper.statement_latency(interval) TO pg_monitor;
-GRANT EXECUTE ON FUNCTION groundskeeper.statement_texts() TO pg_monitor;
-GRANT EXECUTE ON FUNCTION groundskeeper.metrics_over(interval) TO pg_monitor;
-GRANT SELECT ON groundskeeper.change_log TO pg_monitor;
-GRANT SELECT ON groundskeeper.jobs, groundskeeper.job_history TO PUBLIC;
+GRANT EXECUTE ON FUNCTION groundskeeper.plan_status, groundskeeper.query_latency, groundskeeper.statement_latency
+    TO pg_monitor;
+-- It only looks.
+GRANT EXECUTE ON FUNCTION groundskeeper.require_top_level TO PUBLIC;
+
+-- PUBLIC may call what a capability has granted to PUBLIC, and to nobody else. Of all that was said nothing of, or that
+-- was granted to others, it has what PostgreSQL gives it when a function is made, and loses that here.
+DO $$
+DECLARE
+    routine text;
+BEGIN
+    FOR routine IN
+        SELECT p.oid::regprocedure::text
+          FROM pg_catalog.pg_proc p
+          JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
+          JOIN pg_catalog.pg_extension e ON d.refclassid = 'pg_catalog.pg_extension'::regclass AND e.oid = d.refobjid
+         WHERE e.extname = 'pg_groundskeeper'
+           AND (p.proacl IS NULL
+             OR EXISTS (SELECT FROM pg_catalog.aclexplode(p.proacl) WHERE grantee NOT IN (0, p.proowner)))
+    LOOP
+        EXECUTE pg_catalog.format('REVOKE EXECUTE ON ROUTINE %s FROM PUBLIC', routine);
+    END LOOP;
+END
+$$;
 
 COMMENT ON FUNCTION groundskeeper.plan_status() IS 'Each item of the plan: whether it is applied here, and if not, why not and what would do it';
 COMMENT ON FUNCTION groundskeeper.apply_plan(boolean, text[]) IS 'Applies what is pending, in the sections asked for; a dry run only says what it would do';

@@ -85,7 +85,7 @@ SELECT j.job_id, j.kind, j.target,
        CASE WHEN j.state = 'running' THEN COALESCE(p.phase, j.phase) END AS phase,
        CASE WHEN j.state = 'running' AND a.wait_event_type = 'Lock'
             THEN 'waits for ' || COALESCE(NULLIF(pg_catalog.array_to_string(pg_catalog.pg_blocking_pids(a.pid), ', '), ''), 'a lock')
-            -- the dispatcher's lock, as src/jobs/locks.rs takes it
+            -- the dispatcher's lock, as src/worker/locks.rs takes it
             WHEN j.state = 'queued' AND j.detail IS NULL AND NOT EXISTS (
                 SELECT FROM pg_catalog.pg_locks l
                  WHERE l.locktype = 'userlock' AND l.classid::bigint = 1735092834 AND l.objid::bigint = 0
@@ -162,3 +162,7 @@ BEGIN ATOMIC
      WHERE reverted_at IS NULL;
 END;
 COMMENT ON FUNCTION groundskeeper.rollback_script() IS 'The change log as one script that brings back the schema as it was, with what each object was before';
+
+GRANT SELECT ON groundskeeper.change_log TO pg_monitor;
+GRANT EXECUTE ON FUNCTION groundskeeper.rollback_script() TO pg_monitor;
+GRANT SELECT ON groundskeeper.jobs, groundskeeper.job_history TO PUBLIC;

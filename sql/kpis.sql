@@ -78,8 +78,6 @@ COMMENT ON COLUMN monitoring.idle_transactions.xmin_age IS
 COMMENT ON COLUMN monitoring.idle_transactions.locks_held IS 'Locks on relations that it holds, other than to read';
 
 REVOKE ALL ON groundskeeper.kpi_targets FROM PUBLIC;
-REVOKE ALL ON FUNCTION groundskeeper.kpi_report(), groundskeeper.set_kpi_target(), groundskeeper.reset_kpi_targets()
-    FROM PUBLIC;
 -- These only compute.
 GRANT EXECUTE ON FUNCTION groundskeeper.default_kpi_targets(),
     groundskeeper.check_kpi_target(text, numeric, text, bigint, interval) TO PUBLIC;

@@ -140,5 +140,4 @@ COMMENT ON FUNCTION groundskeeper.prerequisites() IS
   'The optional parts that the extension makes use of: whether each is in place (ok, partial, missing, or unknown '
   'to the caller), what it is needed for, and the lines that fix it';
 
-REVOKE EXECUTE ON FUNCTION groundskeeper.prerequisites() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION groundskeeper.prerequisites() TO pg_monitor;

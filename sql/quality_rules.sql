@@ -46,7 +46,6 @@ SELECT pg_catalog.pg_extension_config_dump('groundskeeper.quality_rules', '');
 
 REVOKE ALL ON groundskeeper.quality_rules FROM PUBLIC;
 GRANT SELECT ON groundskeeper.quality_rules TO pg_monitor;
-REVOKE ALL ON FUNCTION groundskeeper.set_quality_rule(), groundskeeper.reset_quality_rules() FROM PUBLIC;
 -- These only compute.
 GRANT EXECUTE ON FUNCTION
   groundskeeper.moneyline_quality_score,

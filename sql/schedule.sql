@@ -71,7 +71,7 @@ SELECT s.job_name, s.schedule, s.command, s.scheduler, s.timezone, s.run_as, s.h
   FROM groundskeeper.schedule s
   LEFT JOIN groundskeeper.schedule_run r USING (job_name)
  CROSS JOIN LATERAL (
-       -- as src/jobs/locks.rs takes it
+       -- as src/worker/locks.rs takes it
        SELECT EXISTS (SELECT FROM pg_catalog.pg_locks l
                        WHERE l.locktype = 'userlock' AND l.granted AND l.classid::bigint = 1735095139
                          AND l.objid::bigint = r.slot
@@ -180,9 +180,5 @@ COMMENT ON COLUMN monitoring.maintenance_status.consecutive_failures IS 'How man
 COMMENT ON COLUMN monitoring.maintenance_status.last_error IS 'Why the last run failed, or which relations failed in it';
 
 REVOKE ALL ON groundskeeper.schedule, groundskeeper.schedule_run, groundskeeper.schedule_state FROM PUBLIC;
-REVOKE ALL ON PROCEDURE groundskeeper.run_one(text, text), groundskeeper.run_scheduled(text),
-    groundskeeper.run_overdue() FROM PUBLIC;
-REVOKE ALL ON FUNCTION groundskeeper.set_schedule(), groundskeeper.check_schedule(text, text),
-    groundskeeper.next_run(text, text, timestamptz, timestamptz, integer) FROM PUBLIC;
 GRANT SELECT ON groundskeeper.schedule, monitoring.maintenance_status TO pg_monitor;
 GRANT EXECUTE ON FUNCTION groundskeeper.next_run(text, text, timestamptz, timestamptz, integer) TO pg_monitor;

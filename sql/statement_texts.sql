@@ -31,3 +31,5 @@ $$;
 COMMENT ON FUNCTION groundskeeper.statement_texts() IS
   'The texts of this database''s statements, as far as pg_stat_statements shows them to the caller; no rows where it '
   'is not to be had (see groundskeeper.prerequisites())';
+
+GRANT EXECUTE ON FUNCTION groundskeeper.statement_texts() TO pg_monitor;

@@ -3,16 +3,16 @@
 mod observe;
 mod store;
 
+use crate::backend;
 use crate::error::{Failure, Result};
 use crate::extension::as_owner;
-use crate::jobs::locks;
 use crate::kpi;
 use crate::sql::{self, required};
+use crate::worker::locks;
 use groundskeeper_core::alert::{Phase, Rule, State, announce, step, thresholds};
 use groundskeeper_core::kpi::Target;
 use observe::{Seen, observe};
 use pgrx::datum::TimestampWithTimeZone;
-use pgrx::pg_sys;
 use pgrx::prelude::*;
 use store::{Row, rows};
 
@@ -29,8 +29,7 @@ pub type Alert = (
 
 /// Looks at everything that is watched, unless another session is at it; how all of it stands.
 pub fn check() -> Result<Vec<Alert>> {
-    // SAFETY: a plain read of the server's state.
-    if unsafe { pg_sys::RecoveryInProgress() } {
+    if backend::is_in_recovery() {
         let code = PgSqlErrorCode::ERRCODE_READ_ONLY_SQL_TRANSACTION;
         return Err(Failure::new(code, "cannot check alerts during recovery")
             .detail("A standby keeps no state of its own.")

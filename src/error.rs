@@ -87,6 +87,12 @@ impl From<pgrx::spi::Error> for Failure {
     }
 }
 
+impl From<groundskeeper_core::plan::Malformed> for Failure {
+    fn from(error: groundskeeper_core::plan::Malformed) -> Self {
+        Self::internal(error.to_string())
+    }
+}
+
 impl From<Failure> for pgrx::pg_sys::panic::ErrorReport {
     #[track_caller]
     fn from(failure: Failure) -> Self {

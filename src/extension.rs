@@ -1,7 +1,8 @@
 //! What the extension knows of itself: its owner, its home, and what it must not keep.
 
+use crate::backend;
 use crate::error::{Failure, Result};
-use crate::settings::pinned;
+use crate::guc::pinned;
 use crate::sql::{self, required};
 use pgrx::pg_sys;
 
@@ -35,20 +36,13 @@ fn owner() -> Result<pg_sys::Oid> {
 
 /// Which cluster and database this is. A restored or copied database differs in one of them.
 pub fn home() -> String {
-    // SAFETY: both read what is fixed for the life of the backend.
-    unsafe { format!("{}/{}", pg_sys::GetSystemIdentifier(), u32::from(pg_sys::MyDatabaseId)) }
-}
-
-/// Whether `CREATE EXTENSION` or `ALTER EXTENSION UPDATE` is running its script.
-pub fn being_created() -> bool {
-    // SAFETY: a plain read of the backend's own global.
-    unsafe { pg_sys::creating_extension }
+    format!("{}/{}", backend::cluster(), u32::from(backend::database()))
 }
 
 /// What the install script makes or makes again in the user's schemas would be the extension's: not dumped, and
 /// dropped with it. It is the user's. Grants on it have been made by now, so none is left in `pg_init_privs`.
 pub fn give_up_users_relations() -> Result<()> {
-    if !being_created() {
+    if !backend::is_creating_extension() {
         return Ok(());
     }
     let detach = sql::texts(

@@ -1,11 +1,11 @@
 //! The six KPIs: each measured by itself, so that one that cannot be measured takes none of the others with it.
 
 use crate::error::{Failure, Result};
-use crate::plan::with_lock_timeout;
-use crate::settings::pinned;
+use crate::guc::pinned;
 use crate::sql::{self, required};
 use crate::subtransaction::isolated;
-use groundskeeper_core::kpi::{Comparison, KPIS, Kpi, Measured, Target, Verdict, judge};
+use crate::waiting::with_lock_timeout;
+use groundskeeper_core::kpi::{Comparison, KPIS, Kpi, Measure, Measured, Target, Verdict, judge};
 use pgrx::datum::Interval;
 use pgrx::prelude::*;
 use rust_decimal::Decimal;
@@ -126,13 +126,13 @@ impl Found {
 
 fn measure(kpi: &Kpi, wanted: &Wanted) -> Result<Found> {
     let over = &wanted.measured_over;
-    match kpi.name {
-        "migration_success_rate" => migration(over),
-        "query_latency_p95_ms" => ask(include_str!("kpi/latency.sql"), over),
-        "connection_pool_utilization" => ask(include_str!("kpi/pool.sql"), over),
-        "index_hit_ratio" => ask(&include_str!("kpi/blocks.sql").replace("{blocks}", "idx"), over),
-        "cache_hit_ratio" => ask(&include_str!("kpi/blocks.sql").replace("{blocks}", "heap"), over),
-        _ => ask(include_str!("kpi/bloat.sql"), &None),
+    match kpi.measure {
+        Measure::MigrationRuns => migration(over),
+        Measure::Latency => ask(include_str!("kpi/latency.sql"), over),
+        Measure::Connections => ask(include_str!("kpi/pool.sql"), over),
+        Measure::IndexBlocks => ask(&include_str!("kpi/blocks.sql").replace("{blocks}", "idx"), over),
+        Measure::TableBlocks => ask(&include_str!("kpi/blocks.sql").replace("{blocks}", "heap"), over),
+        Measure::Bloat => ask(include_str!("kpi/bloat.sql"), &None),
     }
 }
 

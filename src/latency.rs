@@ -11,12 +11,11 @@ mod statements;
 
 pub use history::{sample, since, statements_since};
 
-use pgrx::pg_sys;
+use crate::backend;
 
 /// Asks for the shared memory and puts the hooks in place, while `shared_preload_libraries` are loaded.
 pub fn register() {
-    // SAFETY: a plain read of the server's own global.
-    if unsafe { pg_sys::process_shared_preload_libraries_in_progress } {
+    if backend::is_preloading() {
         shared::register();
         hooks::register();
     }

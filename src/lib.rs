@@ -6,25 +6,32 @@
 
 mod alerts;
 mod api;
+mod backend;
 mod bloat;
 mod catalog;
 mod connections;
 mod error;
 mod extension;
+mod guc;
+mod index;
 mod jobs;
+mod journal;
 mod kpi;
 mod latency;
+mod launcher;
 mod metrics;
 mod migration;
 mod parse;
 mod partition;
 mod plan;
+mod runner;
 mod schedule;
 mod settings;
 mod sql;
 mod statistics;
 mod subtransaction;
-mod unused_indexes;
+mod waiting;
+mod worker;
 
 use pgrx::prelude::*;
 
@@ -64,6 +71,6 @@ mod groundskeeper {}
 #[pg_guard]
 pub extern "C-unwind" fn _PG_init() {
     settings::define();
-    jobs::register_launcher();
+    launcher::register();
     latency::register();
 }

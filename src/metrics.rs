@@ -1,19 +1,18 @@
 //! The history of metrics: one sample at a time, in partitions that are made and dropped on the way.
 
+use crate::backend;
 use crate::error::{Failure, Result};
 use crate::extension::as_owner;
-use crate::jobs::locks;
 use crate::sql::{self, qualified, quote_literal, required};
 use crate::subtransaction::isolated;
+use crate::worker::locks;
 use crate::{latency, settings};
 use pgrx::datum::TimestampWithTimeZone;
-use pgrx::pg_sys;
 use pgrx::prelude::*;
 
 /// Takes one sample and returns its time, or nothing where another session is at it.
 pub fn record() -> Result<Option<TimestampWithTimeZone>> {
-    // SAFETY: a plain read of the server's state.
-    if unsafe { pg_sys::RecoveryInProgress() } {
+    if backend::is_in_recovery() {
         let code = PgSqlErrorCode::ERRCODE_READ_ONLY_SQL_TRANSACTION;
         return Err(Failure::new(code, "cannot record metrics during recovery")
             .detail("A standby keeps no history of its own.")

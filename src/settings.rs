@@ -3,7 +3,7 @@
 use groundskeeper_core::plan::decide::Budget;
 use pgrx::prelude::*;
 use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting, pg_sys};
-use std::ffi::{CStr, CString};
+use std::ffi::CString;
 
 static LOCK_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(300);
 static INLINE_BUILD_LIMIT: GucSetting<i32> = GucSetting::<i32>::new((Budget::ORDINARY / 1024) as i32);
@@ -60,71 +60,6 @@ pub fn allow_partition_ddl() -> bool {
 /// How long finished jobs are remembered, in minutes.
 pub fn job_history_minutes() -> i32 {
     JOB_HISTORY.get()
-}
-
-/// Runs `work` with other settings, and brings back those that were. An error that is raised inside leaves that to
-/// the abort of the (sub)transaction, as a function's own SET does.
-pub fn pinned<T>(settings: &[(&CStr, &CStr)], work: impl FnOnce() -> T) -> T {
-    set_during(pg_sys::GucContext::PGC_USERSET, settings, work)
-}
-
-/// Has the current transaction commit without waiting for the disk: a crash may take it back, whole, and no later one
-/// that commits synchronously is durable without it. For steps that are done again when they are missing.
-pub fn commit_asynchronously() {
-    set_for_transaction(&[(c"synchronous_commit", c"off")]);
-}
-
-/// How durable the session's commits are as it is set now.
-pub fn synchronous_commit() -> CString {
-    // SAFETY: a setting that there is, as a text that ends with NUL and is copied at once.
-    unsafe {
-        CStr::from_ptr(pg_sys::GetConfigOption(c"synchronous_commit".as_ptr(), false, false)).to_owned()
-    }
-}
-
-/// Sets what any session may set, until the end of the transaction, as `SET LOCAL` does.
-pub fn set_for_transaction(settings: &[(&CStr, &CStr)]) {
-    settings.iter().for_each(|(name, value)| {
-        set(pg_sys::GucContext::PGC_USERSET, pg_sys::GucAction::GUC_ACTION_LOCAL, name, value);
-    });
-}
-
-/// Runs statements that fire no ordinary trigger, foreign keys' own included, whoever the current role is. Only
-/// for statements of ours that run no code of a user's.
-pub fn without_triggers<T>(work: impl FnOnce() -> T) -> T {
-    set_during(pg_sys::GucContext::PGC_SUSET, &[(c"session_replication_role", c"replica")], work)
-}
-
-fn set_during<T>(
-    context: pg_sys::GucContext::Type,
-    settings: &[(&CStr, &CStr)],
-    work: impl FnOnce() -> T,
-) -> T {
-    // SAFETY: opens a level of settings that is closed below, or by the abort.
-    let level = unsafe { pg_sys::NewGUCNestLevel() };
-    for (name, value) in settings {
-        set(context, pg_sys::GucAction::GUC_ACTION_SAVE, name, value);
-    }
-    let result = work();
-    // SAFETY: the level opened above; any opened inside have been closed, or went with their subtransaction.
-    unsafe { pg_sys::AtEOXact_GUC(true, level) };
-    result
-}
-
-fn set(context: pg_sys::GucContext::Type, action: pg_sys::GucAction::Type, name: &CStr, value: &CStr) {
-    // SAFETY: a NUL-terminated name and value, which are copied, set as SQL would.
-    unsafe {
-        pg_sys::set_config_option(
-            name.as_ptr(),
-            value.as_ptr(),
-            context,
-            pg_sys::GucSource::PGC_S_SESSION,
-            action,
-            true,
-            0,
-            false,
-        );
-    }
 }
 
 /// How many connections the pools to this database have at most, together; none where nobody has said so.

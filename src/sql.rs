@@ -8,6 +8,11 @@ use pgrx::spi::SpiHeapTupleData;
 
 pub use pgrx::spi::{quote_identifier, quote_literal, quote_qualified_identifier};
 
+/// Statements as one script.
+pub fn script(statements: &[String]) -> String {
+    statements.iter().map(|s| format!("{s};")).collect::<Vec<_>>().join("\n")
+}
+
 /// Reads rows; each is turned into a value before the next is looked at.
 pub fn rows<T>(
     query: &str,

@@ -45,7 +45,6 @@ fn run<T>(on_success: Outcome, work: impl FnOnce() -> Result<T>) -> Result<T> {
     }
     let result = PgTryBuilder::new(AssertUnwindSafe(work))
         .catch_others(|caught| Err(Failure::from_caught(caught)))
-        .catch_rust_panic(|caught| caught.rethrow())
         .execute();
     // SAFETY: the subtransaction begun above is the innermost one: whatever was begun inside has ended, by
     // itself or with the error. Context and owner are those of the enclosing transaction.

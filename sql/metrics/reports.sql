@@ -90,3 +90,4 @@ COMMENT ON COLUMN groundskeeper.metrics_cost.mean_cost_ms IS 'How long taking a 
 COMMENT ON COLUMN groundskeeper.metrics_cost.bytes IS 'Size of all partitions and of the marks, on disk';
 
 GRANT SELECT ON groundskeeper.metrics, groundskeeper.latency_mark, groundskeeper.metrics_cost TO pg_monitor;
+GRANT EXECUTE ON FUNCTION groundskeeper.metrics_over(interval) TO pg_monitor;

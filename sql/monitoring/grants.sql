@@ -1,17 +1,4 @@
 -- Members of pg_monitor read the views, with the functions behind them; nobody else does.
-REVOKE EXECUTE ON FUNCTION
-  groundskeeper.statement_statistics(name, boolean, interval),
-  groundskeeper.slow_queries(text, name, boolean, interval, integer),
-  groundskeeper.relations_locked_by_others(),
-  groundskeeper.counting_since(),
-  groundskeeper.index_usage(),
-  groundskeeper.index_findings(),
-  groundskeeper.definitions_without_waiting(oid[]),
-  groundskeeper.sizes_without_waiting(oid[]),
-  groundskeeper.measured_bloat(oid[], bigint[]),
-  groundskeeper.estimated_bloat(oid[], bigint[]),
-  groundskeeper.estimated_index_bloat(oid[], bigint[])
-FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
   groundskeeper.statement_statistics(name, boolean, interval),
   groundskeeper.slow_queries(text, name, boolean, interval, integer),

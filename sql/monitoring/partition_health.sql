@@ -22,6 +22,5 @@ COMMENT ON COLUMN monitoring.partition_health.capture_backlog IS
 COMMENT ON COLUMN monitoring.partition_health.detail IS 'The same in words, with what helps';
 COMMENT ON FUNCTION groundskeeper.partition_health() IS 'The rows of monitoring.partition_health';
 
-REVOKE EXECUTE ON FUNCTION groundskeeper.partition_health() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION groundskeeper.partition_health() TO pg_monitor;
 GRANT SELECT ON monitoring.partition_health TO pg_monitor;

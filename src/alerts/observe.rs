@@ -1,12 +1,12 @@
 //! What the rules watch, measured with the caller's rights, each by itself.
 
 use super::store::Watched;
-use crate::error::Result;
+use crate::error::{Failure, Result};
 use crate::kpi;
-use crate::plan::with_lock_timeout;
 use crate::sql::{self, required};
 use crate::subtransaction::isolated;
-use groundskeeper_core::alert::Observation;
+use crate::waiting::with_lock_timeout;
+use groundskeeper_core::alert::{Observation, Watch, watch_named};
 use groundskeeper_core::kpi::{Verdict, named};
 
 /// What was seen.
@@ -23,26 +23,11 @@ const WORDS: usize = 600;
 
 /// Measures what a rule watches; that it cannot be measured is no data, and no error.
 pub fn observe(watched: &Watched, since_last_check: Option<i64>) -> Result<Seen> {
-    let seen = if let Some(kpi) = named(&watched.metric) {
-        kpi::of(kpi).map(|row| {
-            let (value, words) = match row.verdict {
-                Verdict::Pass(value) | Verdict::Fail(value) => (Some(value), row.detail.unwrap_or_default()),
-                Verdict::Unknown(reason) => (None, reason),
-            };
-            Seen { observation: Observation { value, samples: row.samples }, detail: words }
-        })
-    } else if watched.metric == "heartbeat_seconds" {
-        let seconds = since_last_check.unwrap_or(0) / 1_000_000;
-        // A gap within a check's own rhythm says nothing new each time.
-        let detail = match since_last_check {
-            Some(_) if watched.fire.is_some_and(|fire| fire < seconds.into()) => {
-                format!("check_alerts() had not run for {seconds} seconds")
-            }
-            _ => "check_alerts() runs".to_owned(),
-        };
-        Ok(Seen { observation: Observation { value: Some(seconds.into()), samples: 1 }, detail })
-    } else {
-        isolated(|| with_lock_timeout(100, || ask(watched)))
+    let seen = match (named(&watched.metric), watch_named(&watched.metric)) {
+        (Some(kpi), _) => kpi::of(kpi).map(of_kpi),
+        (None, Some(Watch::Heartbeat)) => Ok(heartbeat(watched, since_last_check)),
+        (None, Some(watch)) => isolated(|| with_lock_timeout(100, || ask(watched, watch))),
+        (None, None) => Err(Failure::internal(format!("there is no metric {}", watched.metric))),
     };
     let mut seen = seen.unwrap_or_else(|failure| Seen {
         observation: Observation { value: None, samples: 0 },
@@ -52,15 +37,35 @@ pub fn observe(watched: &Watched, since_last_check: Option<i64>) -> Result<Seen>
     Ok(seen)
 }
 
-fn ask(watched: &Watched) -> Result<Seen> {
-    let query = match watched.metric.as_str() {
-        "unhealthy_partitions" => include_str!("unhealthy_partitions.sql"),
-        "failed_jobs" => include_str!("failed_jobs.sql"),
-        "invalid_indexes" => include_str!("invalid_indexes.sql"),
-        "wraparound_distance" => include_str!("wraparound_distance.sql"),
-        "idle_in_transaction_seconds" => include_str!("idle_in_transaction_seconds.sql"),
-        "overdue_maintenance" => include_str!("overdue_maintenance.sql"),
-        other => return Ok(unknown(other)),
+fn of_kpi(row: kpi::Row) -> Seen {
+    let (value, words) = match row.verdict {
+        Verdict::Pass(value) | Verdict::Fail(value) => (Some(value), row.detail.unwrap_or_default()),
+        Verdict::Unknown(reason) => (None, reason),
+    };
+    Seen { observation: Observation { value, samples: row.samples }, detail: words }
+}
+
+fn heartbeat(watched: &Watched, since_last_check: Option<i64>) -> Seen {
+    let seconds = since_last_check.unwrap_or(0) / 1_000_000;
+    // A gap within a check's own rhythm says nothing new each time.
+    let detail = match since_last_check {
+        Some(_) if watched.fire.is_some_and(|fire| fire < seconds.into()) => {
+            format!("check_alerts() had not run for {seconds} seconds")
+        }
+        _ => "check_alerts() runs".to_owned(),
+    };
+    Seen { observation: Observation { value: Some(seconds.into()), samples: 1 }, detail }
+}
+
+fn ask(watched: &Watched, watch: Watch) -> Result<Seen> {
+    let query = match watch {
+        Watch::Partitions => include_str!("unhealthy_partitions.sql"),
+        Watch::Jobs => include_str!("failed_jobs.sql"),
+        Watch::Indexes => include_str!("invalid_indexes.sql"),
+        Watch::Wraparound => include_str!("wraparound_distance.sql"),
+        Watch::Transactions => include_str!("idle_in_transaction_seconds.sql"),
+        Watch::Maintenance => include_str!("overdue_maintenance.sql"),
+        Watch::Heartbeat => return Err(Failure::internal("the heartbeat is heard without a query")),
     };
     let found = sql::first(query, &[watched.target.as_deref().into()], |row| {
         let value = row.get::<String>(1)?.and_then(|value| value.parse().ok());

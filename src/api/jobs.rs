@@ -2,7 +2,10 @@
 
 use super::given;
 use super::regclass::{Regclass, existing};
+use crate::index::rebuild;
 use crate::jobs;
+use crate::partition::leave;
+use crate::schedule;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
@@ -30,21 +33,23 @@ fn retry_job(job_id: Option<i64>) -> Result<String, ErrorReport> {
 #[pg_extern(schema = "groundskeeper", volatile, parallel_unsafe)]
 #[search_path(pg_catalog, pg_temp)]
 fn reindex(index: Option<Regclass>) -> Result<i64, ErrorReport> {
-    Ok(jobs::reindex(existing(index, "index")?)?)
+    Ok(rebuild::ask(existing(index, "index")?)?)
 }
 
 /// Makes a partition a table of its own again; the number of the job that does it.
 #[pg_extern(schema = "groundskeeper", volatile, parallel_unsafe)]
 #[search_path(pg_catalog, pg_temp)]
 fn detach_partition(partition: Option<Regclass>) -> Result<i64, ErrorReport> {
-    Ok(jobs::detach_partition(existing(partition, "partition")?)?)
+    Ok(leave::ask_to_detach(existing(partition, "partition")?)?)
 }
 
 /// Lets a restored copy run the jobs that came with it; how many there are.
 #[pg_extern(schema = "groundskeeper", volatile, parallel_unsafe)]
 #[search_path(pg_catalog, pg_temp)]
 fn resume() -> Result<i64, ErrorReport> {
-    Ok(jobs::resume()?)
+    let adopted = jobs::resume()?;
+    schedule::resume()?;
+    Ok(adopted)
 }
 
 /// Starts a worker for jobs that have none, as after a crash without preloading.

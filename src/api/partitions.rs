@@ -3,9 +3,8 @@
 use super::given;
 use super::regclass::{Regclass, existing};
 use crate::error::{Failure, Result as Fallible};
-use crate::jobs;
 use crate::partition::retention::{self, Action};
-use crate::partition::{adopt, health, premake};
+use crate::partition::{adopt, drain, health, leave, premake};
 use groundskeeper_core::partition::{self as periods, MAX_MONTHS_AHEAD, MAX_PREMAKE};
 use pgrx::datum::Interval;
 use pgrx::iter::TableIterator;
@@ -96,7 +95,7 @@ fn apply_retention(
 #[pg_extern(schema = "groundskeeper", volatile, parallel_unsafe)]
 #[search_path(pg_catalog, pg_temp)]
 fn drop_partition(partition: Option<Regclass>) -> Result<i64, ErrorReport> {
-    Ok(jobs::drop_partition(existing(partition, "partition")?)?)
+    Ok(leave::ask_to_drop(existing(partition, "partition")?)?)
 }
 
 /// Moves the rows of a default partition into partitions of their own; the number of the job that does it.
@@ -116,7 +115,7 @@ fn drain_default(
         .detail(format!("It is {batch_size}."))
         .into());
     }
-    Ok(jobs::drain_default(relation, batch_size)?)
+    Ok(drain::ask(relation, batch_size)?)
 }
 
 extension_sql_file!(

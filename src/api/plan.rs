@@ -1,10 +1,11 @@
 //! `plan_status`, `apply_plan`, `rollback_plan`.
 
 use super::given;
+use crate::backend;
 use crate::error::{self, Failure};
-use crate::extension;
-use crate::plan::{self, Context, Outcome, assess, journal};
-use crate::sql::{qualified, quote_identifier};
+use crate::journal;
+use crate::plan::{self, Context, Outcome, assess};
+use crate::sql::{qualified, quote_identifier, script};
 use groundskeeper_core::plan::decide::State;
 use groundskeeper_core::plan::{Action, Item, SECTIONS, is_section};
 use pgrx::iter::TableIterator;
@@ -38,9 +39,7 @@ fn plan_status() -> Result<
         let assessed = assess(item, &mut context);
         let revert = match standing.iter().find(|change| change.item == item.id()) {
             Some(change) => plan::revert_sql(item, change),
-            None => {
-                assessed.work.as_ref().map(|work| plan::script(&work.inverse)).filter(|sql| !sql.is_empty())
-            }
+            None => assessed.work.as_ref().map(|work| script(&work.inverse)).filter(|sql| !sql.is_empty()),
         };
         rows.push((
             item.id(),
@@ -87,7 +86,7 @@ fn apply_plan(
         .into());
     }
     let outcomes = plan::apply_plan(dry_run, sections.as_deref())?;
-    if extension::being_created() {
+    if backend::is_creating_extension() {
         say_what_was_done(&outcomes);
     }
     Ok(TableIterator::new(outcomes.into_iter().map(row)))

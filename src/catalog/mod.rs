@@ -7,6 +7,7 @@ mod index;
 mod relation;
 mod role;
 mod view;
+mod zone;
 
 pub use constraint::{Check, check_named, checks, checks_on_column, rows_violating};
 pub use dependents::{Dependents, definition, dependents_of_column};
@@ -21,3 +22,4 @@ pub use relation::{
 };
 pub use role::{Role, login_members, maintenance_as, role, role_by_oid};
 pub use view::{View, views};
+pub use zone::time_zone;

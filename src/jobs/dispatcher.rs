@@ -1,18 +1,16 @@
 //! The dispatcher: one short-lived worker per database that starts a runner for each job whose turn it is, and
 //! leaves when there is nothing left to wait for.
 
-use super::{locks, runner, session};
+use crate::backend;
 use crate::error::{Failure, Result};
 use crate::extension::home;
 use crate::settings;
 use crate::sql::{self, quote_identifier, required};
+use crate::worker::{self, Rights, Worker, locks, session};
 use groundskeeper_core::job::{self, Limits, Load};
-use pgrx::bgworkers::{
-    BackgroundWorker, BackgroundWorkerBuilder, BackgroundWorkerStatus, BgWorkerStartTime,
-    DynamicBackgroundWorker, SignalWakeFlags,
-};
+use pgrx::bgworkers::{BackgroundWorker, BackgroundWorkerStatus, DynamicBackgroundWorker};
 use pgrx::prelude::*;
-use pgrx::{IntoDatum, PgXactCallbackEvent, pg_sys, register_xact_callback};
+use pgrx::{PgXactCallbackEvent, pg_sys, register_xact_callback};
 use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
@@ -28,9 +26,7 @@ thread_local! {
 
 /// Starts a dispatcher when the current transaction commits, so that it finds what was queued.
 pub fn start_at_commit() {
-    // SAFETY: a plain look at the server's state.
-    let standby = unsafe { pg_sys::RecoveryInProgress() };
-    if standby || ARRANGED.replace(true) {
+    if backend::is_in_recovery() || ARRANGED.replace(true) {
         return;
     }
     register_xact_callback(PgXactCallbackEvent::PreCommit, || {
@@ -43,9 +39,7 @@ pub fn start_at_commit() {
 }
 
 fn start() {
-    // SAFETY: both read the state of the backend's own transaction.
-    let (database, xid) = unsafe { (pg_sys::MyDatabaseId, pg_sys::GetTopTransactionIdIfAny()) };
-    if !register(database, xid.into_inner()) {
+    if !register(backend::database(), backend::transaction().map_or(0, pg_sys::TransactionId::into_inner)) {
         ereport!(
             WARNING,
             PgSqlErrorCode::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
@@ -61,28 +55,27 @@ pub fn start_in(database: pg_sys::Oid) -> bool {
 }
 
 fn register(database: pg_sys::Oid, wait_for: u32) -> bool {
-    BackgroundWorkerBuilder::new("pg_groundskeeper dispatcher")
-        .set_library("pg_groundskeeper")
-        .set_function("groundskeeper_dispatcher")
-        .set_start_time(BgWorkerStartTime::RecoveryFinished)
-        .set_restart_time(None)
-        .enable_spi_access()
-        .set_argument(database.into_datum())
-        .set_extra(&wait_for.to_string())
-        .load_dynamic()
-        .is_ok()
+    let name = "pg_groundskeeper dispatcher";
+    worker::start(&Worker {
+        function: "groundskeeper_dispatcher",
+        name,
+        kind: name,
+        database,
+        role: None,
+        told: &wait_for.to_string(),
+        watched: false,
+    })
+    .is_some()
 }
 
 /// The dispatcher's entry point.
 #[pg_guard]
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn groundskeeper_dispatcher(argument: pg_sys::Datum) {
-    BackgroundWorker::attach_signal_handlers(SignalWakeFlags::SIGHUP | SignalWakeFlags::SIGTERM);
-    // SAFETY: start() passes the database's OID.
-    let database = unsafe { pg_sys::Oid::from_datum(argument, false) };
-    BackgroundWorker::connect_worker_to_spi_by_oid(database, None);
-    session::own();
-    wait_for_transaction(BackgroundWorker::get_extra().parse().unwrap_or(0));
+    if worker::begin(argument, Rights::Server).is_none() {
+        return;
+    }
+    wait_for_transaction(worker::told().parse().unwrap_or(0));
     let mut watch = Watch::default();
     while transaction(take_the_post) {
         loop {
@@ -92,10 +85,7 @@ pub extern "C-unwind" fn groundskeeper_dispatcher(argument: pg_sys::Datum) {
             if !BackgroundWorker::wait_latch(Some(pause)) {
                 return;
             }
-            if BackgroundWorker::sighup_received() {
-                // SAFETY: between transactions, in a process that may re-read its configuration.
-                unsafe { pg_sys::ProcessConfigFile(pg_sys::GucContext::PGC_SIGHUP) };
-            }
+            worker::reread_configuration();
         }
         // What was queued between the last look and now found the post taken, and counts on us.
         if !transaction(leave_the_post) {
@@ -186,7 +176,7 @@ fn start_due(Watch { started, .. }: &mut Watch) -> Result<Option<Duration>> {
         if !load.admits(heavy, limits) {
             continue;
         }
-        if let Some(worker) = runner::start(job, role) {
+        if let Some(worker) = start_runner(job, role) {
             started.insert(job, Started { worker, begun, heavy });
             load = load.with(heavy);
         } else {
@@ -199,6 +189,19 @@ fn start_due(Watch { started, .. }: &mut Watch) -> Result<Option<Duration>> {
     let queued = "SELECT EXISTS (SELECT FROM groundskeeper.job WHERE state = 'queued' AND home = $1)";
     let queued: Option<bool> = sql::first(queued, &[home().into()], |row| required(row, 1))?;
     Ok((queued == Some(true)).then_some(Duration::from_millis(500)))
+}
+
+/// Starts the runner of a job; `None` when no background worker is free.
+fn start_runner(job: i64, role: pg_sys::Oid) -> Option<DynamicBackgroundWorker> {
+    worker::start(&Worker {
+        function: "groundskeeper_runner",
+        name: &format!("pg_groundskeeper job {job}"),
+        kind: "pg_groundskeeper job",
+        database: backend::database(),
+        role: Some(role),
+        told: &job.to_string(),
+        watched: true,
+    })
 }
 
 /// Finished jobs are remembered for a while, not for ever.

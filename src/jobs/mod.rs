@@ -1,27 +1,17 @@
 //! Jobs: queued by any role for what it may do, run by background workers that connect as that role.
 
-mod build_index;
 mod dispatcher;
-mod drain;
-mod dropped_index;
-mod launcher;
-pub mod locks;
-mod rebuild;
-pub mod runner;
-pub mod session;
-pub mod toplevel;
-mod writeback;
+mod progress;
 
-pub use launcher::register as register_launcher;
-pub use runner::{report, step_done, transaction, transaction_of_one_snapshot};
-pub use session::write_at_once;
+pub use dispatcher::start_in;
+pub use progress::{report, step_done};
 
-use crate::catalog::{self, Build};
+use crate::catalog;
 use crate::error::{Failure, Result};
 use crate::extension::{as_owner, home};
-use crate::plan::JobRequest;
 use crate::sql::{self, qualified, quote_identifier, quote_literal, required};
-use groundskeeper_core::job::Task;
+use crate::worker::locks;
+use groundskeeper_core::job::JobRequest;
 use groundskeeper_core::plan::Qualified;
 use pgrx::prelude::*;
 use std::collections::HashMap;
@@ -129,66 +119,6 @@ pub fn may_log_in(role: &str) -> Result<()> {
     }
 }
 
-/// The statements that a job would run, to be rehearsed elsewhere.
-pub fn statements(request: &JobRequest, inline: &[String]) -> Vec<String> {
-    match &request.task {
-        Task::CreateIndex { index, .. } => {
-            let leftover = inline.iter().any(|s| s.starts_with("DROP INDEX"));
-            let build = build_index::statement(&request.task, Build::Concurrent);
-            leftover.then(|| drop_index(index)).into_iter().chain(build).collect()
-        }
-        Task::DropIndex { index, .. } => vec![drop_index(index)],
-        Task::RestoreIndex { definition, .. } => {
-            definition.concurrently().into_iter().chain(definition.after.iter().cloned()).collect()
-        }
-        Task::Reindex { index, .. } => {
-            vec![format!("REINDEX INDEX CONCURRENTLY {}", qualified(&index.schema, &index.name))]
-        }
-        Task::DetachPartition { parent, partition } => vec![format!(
-            "ALTER TABLE {} DETACH PARTITION {} CONCURRENTLY",
-            qualified(&parent.schema, &parent.name),
-            qualified(&partition.schema, &partition.name)
-        )],
-        Task::DropPartition { parent, partition } => {
-            let (parent, partition) =
-                (qualified(&parent.schema, &parent.name), qualified(&partition.schema, &partition.name));
-            let detach = format!("ALTER TABLE {parent} DETACH PARTITION {partition}");
-            vec![detach, format!("DROP TABLE {partition}")]
-        }
-        Task::DrainDefault { parent, batch_size } => vec![format!(
-            "SELECT groundskeeper.drain_default({}, {batch_size})",
-            quote_literal(qualified(&parent.schema, &parent.name))
-        )],
-        Task::ValidateConstraint { table, constraint, .. } => vec![validate(table, constraint)],
-        Task::RefreshView { view } => {
-            vec![format!("REFRESH MATERIALIZED VIEW {}", qualified(&view.schema, &view.name))]
-        }
-        Task::Analyze { table, column } => vec![analyze(table, column)],
-        Task::Rescore { table } => {
-            let table = quote_literal(qualified(&table.schema, &table.name));
-            vec![format!("SELECT groundskeeper.rescore({table})")]
-        }
-        Task::AlterTable { .. }
-        | Task::PartitionTable { .. }
-        | Task::UndoPartitioning { .. }
-        | Task::FinalizePartitioning { .. }
-        | Task::CatchUp { .. } => inline.to_vec(),
-    }
-}
-
-fn drop_index(index: &Qualified) -> String {
-    format!("DROP INDEX CONCURRENTLY {}", qualified(&index.schema, &index.name))
-}
-
-fn validate(table: &Qualified, constraint: &str) -> String {
-    let table = qualified(&table.schema, &table.name);
-    format!("ALTER TABLE {table} VALIDATE CONSTRAINT {}", quote_identifier(constraint))
-}
-
-fn analyze(table: &Qualified, column: &str) -> String {
-    format!("ANALYZE {} ({})", qualified(&table.schema, &table.name), quote_identifier(column))
-}
-
 /// The items that a job has, each with what to say of it.
 pub fn active_by_item() -> Result<HashMap<String, String>> {
     let rows = as_owner(|| {
@@ -224,68 +154,6 @@ pub fn last_error(item: &str) -> Result<Option<String>> {
         )
     })?;
     Ok(last.flatten())
-}
-
-/// Queues the rebuilding of an index.
-pub fn reindex(index: pg_sys::Oid) -> Result<i64> {
-    let wrong = |name: &str| {
-        Failure::new(
-            PgSqlErrorCode::ERRCODE_WRONG_OBJECT_TYPE,
-            format!("{name} is no index that can be rebuilt"),
-        )
-        .hint("Name an index; of a partitioned one, those of its partitions.")
-    };
-    let found = catalog::relation_by_oid(index)?
-        .filter(|found| found.kind == 'i')
-        .ok_or_else(|| wrong("the relation"))?;
-    let table = catalog::table_of_index(index)?.ok_or_else(|| wrong(&found.quoted))?;
-    let task = Task::Reindex { index: found.name, before: u32::from(found.oid) };
-    enqueue(&JobRequest { item: None, relation: table, task })
-}
-
-/// Queues the detaching of a partition.
-pub fn detach_partition(partition: pg_sys::Oid) -> Result<i64> {
-    let (parent, partition) = partition_of(partition)?;
-    let task = Task::DetachPartition { parent: parent.clone(), partition };
-    enqueue(&JobRequest { item: None, relation: parent, task })
-}
-
-/// Queues the dropping of a partition.
-pub fn drop_partition(partition: pg_sys::Oid) -> Result<i64> {
-    let (parent, partition) = partition_of(partition)?;
-    let quoted = qualified(&partition.schema, &partition.name);
-    if drain::is_default(&quoted)? {
-        return Err(Failure::new(
-            PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-            format!("{quoted} is a default partition"),
-        )
-        .hint("groundskeeper.drain_default() moves what it can into partitions of their own."));
-    }
-    let task = Task::DropPartition { parent: parent.clone(), partition };
-    enqueue(&JobRequest { item: None, relation: parent, task })
-}
-
-/// Queues the draining of a managed table's default partition.
-pub fn drain_default(relation: pg_sys::Oid, batch_size: i32) -> Result<i64> {
-    let (_, parent) = crate::partition::adopt::owned(relation)?;
-    let task = Task::DrainDefault { parent: parent.name.clone(), batch_size: i64::from(batch_size) };
-    enqueue(&JobRequest {
-        item: Some(format!("drain_default {}", parent.quoted)),
-        relation: parent.name,
-        task,
-    })
-}
-
-/// A partition with its parent, by name.
-fn partition_of(partition: pg_sys::Oid) -> Result<(Qualified, Qualified)> {
-    let found = catalog::relation_by_oid(partition)?;
-    let parent = catalog::parent_of_partition(partition)?;
-    found.map(|found| found.name).zip(parent).map(|(partition, parent)| (parent, partition)).ok_or_else(
-        || {
-            Failure::new(PgSqlErrorCode::ERRCODE_WRONG_OBJECT_TYPE, "the relation is no partition")
-                .hint("SELECT relid FROM pg_partition_tree('parent') lists those of a table.")
-        },
-    )
 }
 
 /// The open job of a kind on a relation, if there is one.
@@ -441,7 +309,6 @@ pub fn resume() -> Result<i64> {
         )
     })?;
     dispatcher::start_at_commit();
-    crate::schedule::resume()?;
     Ok(adopted.unwrap_or(0))
 }
 

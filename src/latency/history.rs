@@ -3,8 +3,8 @@
 //! Counters in shared memory are never reset. `groundskeeper.latency_mark` says how far they had come at the last
 //! sample; it is unlogged, and so no less fleeting than they are.
 
-use super::session;
 use super::shared::{self, Scope, Shared};
+use crate::backend;
 use crate::error::{Failure, Result};
 use crate::sql::{self, required};
 use groundskeeper_core::histogram::{Histogram, decode, encode};
@@ -38,7 +38,7 @@ pub fn since(start: TimestampWithTimeZone) -> Result<Option<Window<usize>>> {
 pub fn statements_since(start: TimestampWithTimeZone) -> Result<Option<Window<Option<i64>>>> {
     let Some(shared) = shared::get() else { return Ok(None) };
     let (marks, mut known, began) = read(shared, Payload::Statements, start)?;
-    for (queryid, now) in shared.statements.read(session::database()) {
+    for (queryid, now) in shared.statements.read(backend::database().to_u32()) {
         known.entry(queryid).or_default().merge(&marks.rest(queryid, &now));
     }
     let mut all = Histogram::default();
@@ -74,7 +74,7 @@ pub fn sample() -> Result<Option<Sample>> {
     let Some(shared) = shared::get() else { return Ok(None) };
     forget_dropped_databases(shared)?;
     let (marks, began) = Marks::read(shared, Payload::Statements)?;
-    let statements = shared.statements.read(session::database());
+    let statements = shared.statements.read(backend::database().to_u32());
     let kept: Vec<i64> = statements.keys().copied().collect();
     let mut window = HashMap::new();
     let mut moved = Vec::new();
@@ -95,7 +95,7 @@ pub fn sample() -> Result<Option<Sample>> {
 }
 
 fn scopes(shared: &Shared) -> impl Iterator<Item = (i64, Histogram)> {
-    let database = shared.database(session::database());
+    let database = shared.database(backend::database().to_u32());
     Scope::ALL.into_iter().enumerate().map(move |(key, scope)| {
         let counters = database.and_then(|database| database.scope(scope));
         (key as i64, counters.map(|counters| counters.read()).unwrap_or_default())
@@ -149,8 +149,7 @@ fn read_rows(
     let (mut marks, mut samples) = (HashMap::new(), HashMap::new());
     let mut began = None;
     // On a standby both tables tell of the primary.
-    // SAFETY: a plain read of the server's state.
-    if unsafe { pg_sys::RecoveryInProgress() } {
+    if backend::is_in_recovery() {
         return Ok((Marks(marks), samples, unix(shared.began())));
     }
     let mut marked = None;

@@ -5,10 +5,12 @@
 //! violated constraint or the position in the query. The abort of the (sub)transaction tells us of it.
 
 use super::session;
+use crate::backend;
 use groundskeeper_core::stopwatch::Class;
 use pgrx::pg_sys;
 use std::ffi::{c_char, c_void};
 use std::ptr;
+use std::sync::OnceLock;
 
 // Since PostgreSQL 18 a query is not told any more whether it is run once.
 #[cfg(not(feature = "pg18"))]
@@ -59,20 +61,42 @@ struct Next {
     utility: Utility,
 }
 
-static mut NEXT: Next = Next {
-    run: standard::standard_ExecutorRun,
-    finish: standard::standard_ExecutorFinish,
-    utility: standard::standard_ProcessUtility,
-};
+impl Next {
+    /// # Safety
+    /// Reads the hooks' variables: where nobody writes them meanwhile.
+    unsafe fn there_now() -> Self {
+        // SAFETY: as the caller says.
+        unsafe {
+            Self {
+                run: pg_sys::ExecutorRun_hook.unwrap_or(standard::standard_ExecutorRun),
+                finish: pg_sys::ExecutorFinish_hook.unwrap_or(standard::standard_ExecutorFinish),
+                utility: pg_sys::ProcessUtility_hook.unwrap_or(standard::standard_ProcessUtility),
+            }
+        }
+    }
+}
+
+/// Set before the hooks are in place, so that whoever calls them finds it.
+static NEXT: OnceLock<Next> = OnceLock::new();
+
+/// PostgreSQL's own where nothing was set, which cannot be.
+fn next() -> &'static Next {
+    const STANDARD: Next = Next {
+        run: standard::standard_ExecutorRun,
+        finish: standard::standard_ExecutorFinish,
+        utility: standard::standard_ProcessUtility,
+    };
+    NEXT.get().unwrap_or(&STANDARD)
+}
 
 /// Puts the hooks in place, in front of those that are there.
 pub fn register() {
     // SAFETY: in the postmaster, while libraries are preloaded: nothing else runs, and children inherit all of it.
     // The callbacks have the signatures that PostgreSQL calls, and live as long as the library.
     unsafe {
-        NEXT.run = pg_sys::ExecutorRun_hook.unwrap_or(NEXT.run);
-        NEXT.finish = pg_sys::ExecutorFinish_hook.unwrap_or(NEXT.finish);
-        NEXT.utility = pg_sys::ProcessUtility_hook.unwrap_or(NEXT.utility);
+        if NEXT.set(Next::there_now()).is_err() {
+            return; // they are in place
+        }
         pg_sys::ExecutorRun_hook = Some(run);
         pg_sys::ExecutorFinish_hook = Some(finish);
         pg_sys::ProcessUtility_hook = Some(utility);
@@ -132,9 +156,9 @@ unsafe extern "C-unwind" fn run(
     // SAFETY: the arguments are those that PostgreSQL gave us, for whom we stand in front of.
     unsafe {
         #[cfg(not(feature = "pg18"))]
-        (NEXT.run)(query, direction, count, once);
+        (next().run)(query, direction, count, once);
         #[cfg(feature = "pg18")]
-        (NEXT.run)(query, direction, count);
+        (next().run)(query, direction, count);
     }
     if reads {
         session::end();
@@ -144,7 +168,7 @@ unsafe extern "C-unwind" fn run(
 #[expect(ffi_unwind_calls, reason = "a long jump passes over this frame, which holds nothing to drop")]
 unsafe extern "C-unwind" fn finish(query: *mut pg_sys::QueryDesc) {
     // SAFETY: as in `run`.
-    unsafe { (NEXT.finish)(query) };
+    unsafe { (next().finish)(query) };
     // What reads has ended by now: this is a query that writes.
     if session::is_running(query.addr()) {
         session::end();
@@ -195,7 +219,7 @@ unsafe extern "C-unwind" fn utility(
     }
     // SAFETY: the arguments are those that PostgreSQL gave us, for whom we stand in front of.
     unsafe {
-        (NEXT.utility)(statement, text, read_only_tree, context, params, environment, dest, completion);
+        (next().utility)(statement, text, read_only_tree, context, params, environment, dest, completion);
     }
     if !top {
         return;
@@ -228,7 +252,7 @@ fn is_leaving() -> bool {
 
 /// Called after the commit, or in the abort, where no error may be raised: we only count.
 unsafe extern "C-unwind" fn transaction(event: pg_sys::XactEvent::Type, _argument: *mut c_void) {
-    if !session::is_client() {
+    if !backend::is_client() {
         return;
     }
     match event {
@@ -256,7 +280,7 @@ unsafe extern "C-unwind" fn subtransaction(
 ) {
     // The end of a session says the same of the transaction as a whole.
     if event == pg_sys::SubXactEvent::SUBXACT_EVENT_ABORT_SUB
-        && session::is_client()
+        && backend::is_client()
         && !is_leaving()
         && is_error()
     {

@@ -1,6 +1,7 @@
 //! What a backend knows of its own statement and transaction.
 
 use super::shared::{self, Database, Scope};
+use crate::backend;
 use groundskeeper_core::stopwatch::{Class, Moment, Statement, Stopwatch};
 use pgrx::pg_sys;
 use std::cell::Cell;
@@ -44,13 +45,7 @@ fn moment() -> Moment {
 
 /// Whether what begins now is a client's statement and not inside of one.
 pub fn is_top_level() -> bool {
-    is_client() && !with(|watch| watch.is_running(raw::GetCurrentStatementStartTimestamp()))
-}
-
-/// Whether this backend serves a client: not a worker, parallel or other, and not a WAL sender.
-pub fn is_client() -> bool {
-    // SAFETY: a plain read of the backend's own global.
-    unsafe { pg_sys::MyBackendType == pg_sys::BackendType::B_BACKEND }
+    backend::is_client() && !with(|watch| watch.is_running(raw::GetCurrentStatementStartTimestamp()))
 }
 
 /// An EXECUTE or FETCH begins, or has ended.
@@ -109,23 +104,17 @@ fn count(statement: &Statement, elapsed: u64, failed: bool) {
     if statement.queryid != 0
         && let Some(shared) = shared::get()
     {
-        shared.statements.record(database(), statement.queryid, elapsed, failed);
+        shared.statements.record(backend::database().to_u32(), statement.queryid, elapsed, failed);
     }
 }
 
 fn record(scope: Scope, elapsed: u64, failed: bool) {
     let counters = COUNTERS.get().or_else(|| {
-        let found = shared::get().and_then(|shared| shared.database(database()));
+        let found = shared::get().and_then(|shared| shared.database(backend::database().to_u32()));
         COUNTERS.set(found);
         found
     });
     if let Some(counters) = counters.and_then(|database| database.scope(scope)) {
         counters.record(elapsed, failed);
     }
-}
-
-/// The database that this backend is connected to.
-pub fn database() -> u32 {
-    // SAFETY: a plain read of what is fixed for the life of the backend.
-    unsafe { pg_sys::MyDatabaseId }.to_u32()
 }

@@ -9,6 +9,7 @@ use groundskeeper_core::stopwatch::Class;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 use std::ptr;
+use std::sync::OnceLock;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 use std::sync::atomic::{AtomicI64, AtomicPtr, AtomicU32, AtomicU64};
 
@@ -137,8 +138,6 @@ impl Shared {
 }
 
 static SHARED: AtomicPtr<Shared> = AtomicPtr::new(ptr::null_mut());
-static PREVIOUS_REQUEST: AtomicPtr<()> = AtomicPtr::new(ptr::null_mut());
-static PREVIOUS_STARTUP: AtomicPtr<()> = AtomicPtr::new(ptr::null_mut());
 
 /// The shared counters; nothing where the library is not preloaded.
 pub fn get() -> Option<&'static Shared> {
@@ -148,54 +147,50 @@ pub fn get() -> Option<&'static Shared> {
 }
 
 /// A hook without arguments, as PostgreSQL stores it.
-type Hook = unsafe extern "C-unwind" fn();
+type Hook = Option<unsafe extern "C-unwind" fn()>;
+
+/// The hooks that were there before ours.
+static NEXT_REQUEST: OnceLock<Hook> = OnceLock::new();
+static NEXT_STARTUP: OnceLock<Hook> = OnceLock::new();
 
 /// Has PostgreSQL set the memory aside. Only while libraries are preloaded.
 pub fn register() {
-    // SAFETY: the hooks' variables are the server's own, read and written before it has any child. A function
-    // pointer and a thin pointer are of the same size, and `call` turns it back.
+    // SAFETY: the hooks' variables are the server's own, read and written before it has any child. Ours have the
+    // signatures that PostgreSQL calls, and live as long as the library.
     unsafe {
-        PREVIOUS_REQUEST
-            .store(pg_sys::shmem_request_hook.map_or(ptr::null_mut(), |hook| hook as *mut ()), Relaxed);
-        pg_sys::shmem_request_hook = Some(request);
-        PREVIOUS_STARTUP
-            .store(pg_sys::shmem_startup_hook.map_or(ptr::null_mut(), |hook| hook as *mut ()), Relaxed);
-        pg_sys::shmem_startup_hook = Some(startup);
+        if NEXT_REQUEST.set(pg_sys::shmem_request_hook).is_ok() {
+            pg_sys::shmem_request_hook = Some(request);
+        }
+        if NEXT_STARTUP.set(pg_sys::shmem_startup_hook).is_ok() {
+            pg_sys::shmem_startup_hook = Some(startup);
+        }
     }
 }
 
-fn call(previous: &AtomicPtr<()>) {
-    let hook = previous.load(Relaxed);
-    if !hook.is_null() {
-        // SAFETY: not null, so it is the function pointer that `register` stored.
-        let hook: Hook = unsafe { std::mem::transmute::<*mut (), Hook>(hook) };
-        // SAFETY: PostgreSQL called us where it would have called this hook. An error ends the server's start, so
-        // nothing is lost with what it leaves unsaid.
-        unsafe { pg_sys::ffi::pg_guard_ffi_boundary(|| call_hook(hook)) };
+/// Calls the hook that was there before ours.
+fn call(next: &OnceLock<Hook>) {
+    #[expect(
+        ffi_unwind_calls,
+        reason = "called through pg_guard_ffi_boundary only, which catches PostgreSQL's errors"
+    )]
+    if let Some(hook) = next.get().copied().flatten() {
+        // SAFETY: PostgreSQL called us where it would have called this hook.
+        let call = || unsafe { hook() };
+        // SAFETY: an error ends the server's start, so nothing is lost with what it leaves unsaid.
+        unsafe { pg_sys::ffi::pg_guard_ffi_boundary(call) };
     }
-}
-
-/// # Safety
-/// Where PostgreSQL would call it.
-#[expect(
-    ffi_unwind_calls,
-    reason = "called through pg_guard_ffi_boundary only, which catches PostgreSQL's errors"
-)]
-unsafe fn call_hook(hook: Hook) {
-    // SAFETY: as the caller says.
-    unsafe { hook() };
 }
 
 #[pg_guard]
 extern "C-unwind" fn request() {
-    call(&PREVIOUS_REQUEST);
+    call(&NEXT_REQUEST);
     // SAFETY: called as shmem_request_hook, which is where it is allowed.
     unsafe { pg_sys::RequestAddinShmemSpace(size_of::<Shared>()) };
 }
 
 #[pg_guard]
 extern "C-unwind" fn startup() {
-    call(&PREVIOUS_STARTUP);
+    call(&NEXT_STARTUP);
     let mut found = false;
     // SAFETY: called as shmem_startup_hook, in the postmaster, before any child is forked: nobody else is there to
     // be locked out, and the children inherit the pointer. The memory is aligned to cache lines and as large as

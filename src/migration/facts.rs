@@ -2,7 +2,8 @@
 
 use crate::error::{Failure, Result};
 use crate::extension::as_owner;
-use crate::settings::{self, pinned};
+use crate::guc::pinned;
+use crate::settings;
 use crate::sql::{self, Text, required};
 use groundskeeper_core::migration::{
     self, Capture, Column, ColumnNames, Facts, GAMES, Games, Market, Misfit, Shape, Source, Table,

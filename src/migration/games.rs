@@ -5,7 +5,7 @@ use super::lock::Lock;
 use super::notes::{self, AboutGames};
 use super::{bisect, prepared_memory};
 use crate::error::Result;
-use crate::settings::pinned;
+use crate::guc::pinned;
 use crate::sql::{self, Text, required};
 use groundskeeper_core::migration::{self, Market};
 use pgrx::datum::DatumWithOid;

@@ -37,8 +37,7 @@ impl Lock {
 
     fn tag(self) -> pg_sys::LOCKTAG {
         pg_sys::LOCKTAG {
-            // SAFETY: a plain read of what is fixed for the life of the backend.
-            locktag_field1: unsafe { pg_sys::MyDatabaseId }.to_u32(),
+            locktag_field1: crate::backend::database().to_u32(),
             locktag_field2: CLASS,
             locktag_field3: match self {
                 Self::Games => 0,

@@ -16,7 +16,7 @@ pub use facts::{Deployment, noted_as};
 pub use rescore::{enqueue as enqueue_rescore, rescore};
 
 use crate::error::{Failure, Result};
-use crate::settings;
+use crate::guc;
 use crate::sql::{self, Text, required};
 use batch::{Rows, Tally};
 use groundskeeper_core::migration::{self, GAMES, Market, Misfit, Shape};
@@ -153,15 +153,14 @@ fn markets(bet_type: Option<&str>) -> Result<Vec<Market>> {
 
 /// Looks at committed rows only, at all of them or at none, and meets each row's error with that row.
 fn prepare_transaction() -> Result<()> {
-    // SAFETY: a plain read of the backend's own global.
-    if unsafe { pg_sys::XactIsoLevel } > pg_sys::XACT_READ_COMMITTED as i32 {
+    if crate::backend::has_one_snapshot() {
         return Err(Failure::new(
             PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
             "the migration needs the isolation level READ COMMITTED",
         )
         .hint("CALL groundskeeper.migrate_to_staging() sees to it."));
     }
-    settings::set_for_transaction(&[
+    guc::set_for_transaction(&[
         // A policy that hid staged rows would have them staged twice.
         (c"row_security", c"off"),
         // Moments without a zone are UTC's, whoever calls, and go through text.
@@ -253,9 +252,9 @@ pub fn step(run: i64) -> Result<bool> {
     Lock::Market(run.market).take();
     let deployment = Deployment::load()?;
     let shape = deployment.shape(run.market)?;
-    let durable = settings::synchronous_commit();
+    let durable = guc::synchronous_commit();
     // What a crash takes back, the next run stages again; the last transaction of a run is synchronous.
-    settings::commit_asynchronously();
+    guc::commit_asynchronously();
     let more = match run.phase {
         Phase::Games => make_games(&mut run, &deployment)?,
         Phase::Rows => stage(&mut run, &deployment, &shape)?,
@@ -263,7 +262,7 @@ pub fn step(run: i64) -> Result<bool> {
     };
     run.save()?;
     if !more {
-        settings::set_for_transaction(&[(c"synchronous_commit", &durable)]);
+        guc::set_for_transaction(&[(c"synchronous_commit", &durable)]);
         notes::completed(&shape)?;
         finish(run.id, None, Entry::Known)?;
     }

@@ -7,9 +7,9 @@ use super::{games, prepare_transaction};
 use crate::catalog;
 use crate::error::{Failure, Result};
 use crate::jobs;
-use crate::plan::JobRequest;
 use crate::sql::{self, Text, required};
-use groundskeeper_core::job::Task;
+use crate::worker::transaction;
+use groundskeeper_core::job::{JobRequest, Task};
 use groundskeeper_core::migration::{GAMES, Market, Scope};
 use groundskeeper_core::plan::Qualified;
 use pgrx::prelude::*;
@@ -51,13 +51,13 @@ pub fn rescore(table: &Qualified) -> Result<()> {
     match target(table) {
         Some(Target::Records(market)) => {
             let mut after = i64::MIN;
-            while let Some(last) = jobs::transaction(|| records(market, after))? {
+            while let Some(last) = transaction(|| records(market, after))? {
                 after = last;
             }
         }
         Some(Target::Games) => {
             let mut after = Text::default();
-            while let Some(last) = jobs::transaction(|| all_games(&after))? {
+            while let Some(last) = transaction(|| all_games(&after))? {
                 after = last;
             }
         }

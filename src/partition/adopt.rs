@@ -7,7 +7,6 @@ use super::premake;
 use crate::catalog;
 use crate::error::{Failure, Result};
 use crate::settings;
-use crate::sql;
 use groundskeeper_core::partition::convert::Stage;
 use groundskeeper_core::partition::{Interval, judge};
 use pgrx::PgSqlErrorCode;
@@ -15,7 +14,7 @@ use pgrx::pg_sys::Oid;
 
 /// Puts a table under management. Nothing of it is changed: `create_monthly_partitions()` makes what it lacks.
 pub fn adopt(relation: Oid, interval: Interval, timezone: Option<String>, premake: u32) -> Result<()> {
-    let zone = known_zone(timezone)?;
+    let zone = catalog::time_zone(&timezone.unwrap_or_else(settings::timezone))?;
     let parent = partitioned(relation, &zone)?;
     let wanted = premake::wanted(interval, parent.today, 1, premake);
     let report = judge(interval, &parent.existing(), &wanted);
@@ -40,20 +39,6 @@ pub fn adopt(relation: Oid, interval: Interval, timezone: Option<String>, premak
         retention_action: "detach".to_owned(),
         key_table: before.as_ref().and_then(|table| table.key_table.clone()).or(key_table),
         former: before.and_then(|table| table.former).or(former),
-    })
-}
-
-/// The zone of that name, as it will be written down; the setting's where none is given.
-pub fn known_zone(name: Option<String>) -> Result<String> {
-    let name = name.unwrap_or_else(settings::timezone);
-    let known =
-        "SELECT name FROM pg_catalog.pg_timezone_names WHERE pg_catalog.lower(name) = pg_catalog.lower($1)";
-    sql::texts(known, &[name.as_str().into()])?.into_iter().next().ok_or_else(|| {
-        Failure::new(
-            PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
-            format!("time zone \"{name}\" not recognized"),
-        )
-        .hint("SELECT name FROM pg_timezone_names lists those that are.")
     })
 }
 

@@ -1,7 +1,7 @@
 //! Bounds of partitions: read from the catalogs as values, and written so that no session's settings matter.
 
 use crate::error::Result;
-use crate::settings::pinned;
+use crate::guc::pinned;
 use crate::sql::{self, qualified, required};
 use groundskeeper_core::partition::{Edge, Existing, NaiveDate, epoch_days, from_epoch_days, with_offset};
 use groundskeeper_core::plan::Qualified;

@@ -4,9 +4,10 @@
 
 use super::{convert, managed};
 use crate::error::{Failure, Result};
-use crate::plan::run_before_deadline;
-use crate::settings::{self, pinned};
+use crate::guc::pinned;
+use crate::settings;
 use crate::sql::{self, quote_literal, required};
+use crate::waiting::run_before_deadline;
 use groundskeeper_core::partition::convert::Stage;
 use pgrx::pg_sys::{self, NodeTag, Oid};
 use pgrx::{PgSqlErrorCode, is_a};

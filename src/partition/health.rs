@@ -5,10 +5,10 @@ use super::convert;
 use super::managed::{self, Managed};
 use super::premake::{look_up, wanted};
 use crate::error::Result;
-use crate::plan::with_lock_timeout;
-use crate::settings::pinned;
+use crate::guc::pinned;
 use crate::sql::{self, quote_identifier, required};
 use crate::subtransaction::isolated;
+use crate::waiting::with_lock_timeout;
 use groundskeeper_core::partition::{Edge, Interval, MAX_PREMAKE, NaiveDate, judge};
 use pgrx::pg_sys::Oid;
 

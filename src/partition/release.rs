@@ -3,9 +3,9 @@
 use super::convert::{self, record};
 use super::managed::Managed;
 use crate::error::{Failure, Result};
-use crate::plan::run_before_deadline;
 use crate::settings;
 use crate::sql::{self, qualified, required};
+use crate::waiting::run_before_deadline;
 use groundskeeper_core::partition::convert::Stage;
 use groundskeeper_core::plan::Qualified;
 use pgrx::PgSqlErrorCode;

@@ -1,17 +1,19 @@
 //! `apply_plan()`: all that fits into this transaction, the rest as jobs.
 
 use super::check::rows_in_the_way;
-use super::{After, Assessment, Context, Work, assess, items, journal, plan, script};
+use super::rehearsal::statements;
+use super::{After, Assessment, Context, Work, assess, items};
 use crate::catalog;
 use crate::error::{Failure, Result};
-use crate::settings::{self, pinned};
-use crate::sql;
+use crate::journal;
+use crate::settings;
+use crate::sql::{self, script};
 use crate::subtransaction::isolated;
+use crate::waiting::{run_before_deadline, with_lock_timeout};
 use crate::{extension, jobs};
 use groundskeeper_core::plan::decide::{Budget, State, Verdict};
-use groundskeeper_core::plan::{Action, Item, Qualified, section_matches};
+use groundskeeper_core::plan::{Action, Item, Qualified, built_in, section_matches};
 use pgrx::PgSqlErrorCode;
-use std::ffi::CString;
 use std::time::{Duration, Instant};
 
 /// How long one lock may be waited for while others are held: long enough for an ordinary statement to end,
@@ -94,7 +96,7 @@ fn depends_on_others(item: &Item) -> bool {
 
 /// Applies one item on its own: what a worker does once the locks are to be had.
 pub fn apply_item(id: &str) -> Result<()> {
-    let item = plan()?.item(id).ok_or_else(|| Failure::internal(format!("the plan has no item {id}")))?;
+    let item = built_in()?.item(id).ok_or_else(|| Failure::internal(format!("the plan has no item {id}")))?;
     let mut context = Context::new()?;
     context.jobs.remove(id);
     let Assessment { verdict, work } = assess(item, &mut context);
@@ -104,7 +106,7 @@ pub fn apply_item(id: &str) -> Result<()> {
     };
     let mut budget = Allowance::new();
     run_before_deadline(settings::lock_timeout_ms(), &work.inline)?;
-    journal::record(item, &work, &work.inline)?;
+    journal::record(&work.entry(item, &work.inline))?;
     work.after.iter().try_for_each(|after| follow(after, &mut budget).map(drop))
 }
 
@@ -127,7 +129,8 @@ fn stage(item: &Item) -> u8 {
 }
 
 fn is_made_by_plan(relation: &Qualified) -> bool {
-    plan().is_ok_and(|plan| plan.items.iter().any(|i| i.action.makes_relation() && i.relation == *relation))
+    built_in()
+        .is_ok_and(|plan| plan.items.iter().any(|i| i.action.makes_relation() && i.relation == *relation))
 }
 
 fn skip(item: &'static Item, state: State, detail: Option<String>) -> Outcome {
@@ -137,7 +140,7 @@ fn skip(item: &'static Item, state: State, detail: Option<String>) -> Outcome {
 /// What would be done, in the words that would do it.
 fn rehearse(item: &'static Item, work: &Work, detail: Option<String>, budget: &mut Allowance) -> Outcome {
     let (action, mut statements) = match &work.job {
-        Some(job) if !budget.take_at_leisure(work.bytes) => ("queue", jobs::statements(job, &work.inline)),
+        Some(job) if !budget.take_at_leisure(work.bytes) => ("queue", statements(job, &work.inline)),
         _ => ("apply", work.inline.clone()),
     };
     let mut action = action;
@@ -180,7 +183,7 @@ fn carry_out(
         }
     }
     if work.inline.is_empty() && !progress.done.is_empty() {
-        journal::record(item, work, &progress.done)?;
+        journal::record(&work.entry(item, &progress.done))?;
     }
     progress.outcome(item, work, context)
 }
@@ -213,7 +216,7 @@ impl Progress {
     fn outcome(self, item: &'static Item, work: &Work, context: &mut Context) -> Result<Outcome> {
         let action = if self.done.is_empty() { "queue" } else { "apply" };
         let sql = if self.done.is_empty() {
-            work.job.as_ref().map(|request| script(&jobs::statements(request, &work.inline)))
+            work.job.as_ref().map(|request| script(&statements(request, &work.inline)))
         } else {
             Some(script(&self.done))
         };
@@ -240,7 +243,7 @@ fn inline(item: &Item, work: &Work, budget: &mut Allowance) -> Result<bool> {
     }
     let attempt = isolated(|| {
         run_before_deadline(MOMENT_MS, &work.inline)?;
-        journal::record(item, work, &work.inline)
+        journal::record(&work.entry(item, &work.inline))
     });
     match attempt {
         Err(failure) if failure.is_lock_not_available() && work.job.is_some() => Ok(false),
@@ -277,28 +280,4 @@ fn follow(after: &After, budget: &mut Allowance) -> Result<Followed> {
         Err(failure) if failure.is_lock_not_available() => queue(),
         Err(failure) => Ok(Followed::LeftOut(failure.one_line())),
     }
-}
-
-/// Runs statements in order, waiting for locks no longer than that in all: `lock_timeout` alone is per lock, and
-/// writers queue behind us until we have the last one. Once the time is up, a lock is had at once or not at all.
-pub fn run_before_deadline(milliseconds: i32, statements: &[String]) -> Result<()> {
-    let deadline = Instant::now() + Duration::from_millis(u64::try_from(milliseconds).unwrap_or(0));
-    statements.iter().try_for_each(|statement| {
-        let left = deadline.saturating_duration_since(Instant::now()).as_millis();
-        let left = i32::try_from(left).unwrap_or(milliseconds).max(1);
-        run_waiting(left, statement)
-    })
-}
-
-/// Runs one statement of ours, which waits no longer than that for any lock.
-pub fn run_waiting(milliseconds: i32, statement: &str) -> Result<()> {
-    // what is ours looks after the keys of partitions itself
-    let ours = [(c"groundskeeper.allow_partition_ddl", c"on")];
-    with_lock_timeout(milliseconds, || pinned(&ours, || sql::run(statement, &[])))
-}
-
-/// Runs `work` with another `lock_timeout`, and brings the caller's back.
-pub fn with_lock_timeout<T>(milliseconds: i32, work: impl FnOnce() -> Result<T>) -> Result<T> {
-    let value = CString::new(format!("{milliseconds}ms")).map_err(|e| Failure::internal(e.to_string()))?;
-    pinned(&[(c"lock_timeout", &value)], work)
 }

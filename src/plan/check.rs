@@ -1,13 +1,13 @@
 //! `check_constraint`: enforced for new rows at once, for old ones after they have been looked at.
 
-use super::{After, Context, EveryRow, JobRequest, Undo, Work};
+use super::{After, Context, EveryRow, Work};
 use crate::catalog::{self, Relation};
 use crate::error::Result;
 use crate::settings;
 use crate::sql::quote_identifier;
-use groundskeeper_core::job::Task;
-use groundskeeper_core::plan::Item;
+use groundskeeper_core::job::{JobRequest, Task};
 use groundskeeper_core::plan::decide::{CheckProgress, State, Verdict, check};
+use groundskeeper_core::plan::{Item, Undo};
 
 /// How a constraint stands.
 pub fn look_at(

@@ -1,14 +1,13 @@
 //! Unused indexes that `drop_unused_indexes()` has dropped: items of the change log, each taken back by itself.
 
-use super::journal::{self, Change};
 use super::rollback::{Reversal, Steps};
-use super::{JobRequest, Undo, Work};
 use crate::catalog;
 use crate::error::{Failure, Result};
+use crate::index::dropped::{SECTION, of};
+use crate::journal::{self, Change};
 use crate::settings;
-use crate::sql::qualified;
-use groundskeeper_core::job::{Definition, Task};
-use groundskeeper_core::plan::{Action, Item, Qualified};
+use groundskeeper_core::job::{JobRequest, Task};
+use groundskeeper_core::plan::{Item, Qualified};
 use std::collections::HashMap;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
@@ -30,38 +29,6 @@ pub fn item(id: &str) -> Result<Option<&'static Item>> {
         items.insert(id.to_owned(), item);
         item
     }))
-}
-
-const SECTION: &str = "beyond";
-
-/// The item of an index of a table.
-pub fn of(table: Qualified, name: String) -> Item {
-    Item {
-        section: SECTION.to_owned(),
-        relation: table,
-        action: Action::DroppedIndex { name },
-        needs: Vec::new(),
-    }
-}
-
-/// Records that an index was dropped, unless that has been recorded. One that was built again by hand meanwhile is
-/// another.
-pub fn record(index: &Qualified, definition: &Definition) -> Result<()> {
-    let item = of(definition.table.clone(), index.name.clone());
-    let recorded = |change: &Change| {
-        change.undo.dropped_index.as_ref().is_some_and(|dropped| dropped.oid == definition.oid)
-    };
-    if journal::standing()?.iter().any(|change| change.item == item.id() && recorded(change)) {
-        return Ok(());
-    }
-    let forward = format!("DROP INDEX {}", qualified(&index.schema, &index.name));
-    let work = Work {
-        inverse: definition.script(),
-        prior_definition: Some(definition.statement.clone()),
-        undo: Undo { dropped_index: Some(definition.clone()), ..Undo::default() },
-        ..Work::default()
-    };
-    journal::add(&item, &work, &[forward])
 }
 
 /// The index there again: at once over a small table, else by a job.

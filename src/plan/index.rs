@@ -1,12 +1,12 @@
 //! `index` and `expression_index`: built at once where the relation is small, else concurrently by a job.
 
-use super::{Context, JobRequest, Undo, Work};
+use super::{Context, Work};
 use crate::catalog::{self, Build};
 use crate::error::Result;
 use crate::sql::{qualified, quote_identifier};
-use groundskeeper_core::job::Task;
+use groundskeeper_core::job::{JobRequest, Task};
 use groundskeeper_core::plan::decide::{self, State, Verdict};
-use groundskeeper_core::plan::{Action, Index, IndexKeys, Item, Qualified};
+use groundskeeper_core::plan::{Action, Index, IndexKeys, Item, Qualified, Undo};
 
 /// How an index stands.
 pub fn look_at(item: &'static Item, index: &Index, context: &Context) -> Result<(Verdict, Option<Work>)> {

@@ -1,11 +1,11 @@
 //! `migration`: triggers that note a table's changes for the migration, and columns that it fits.
 
+use super::Work;
 use super::rollback::Reversal;
-use super::{JobRequest, Work};
 use crate::catalog;
 use crate::error::Result;
 use crate::migration::{Deployment, noted_as};
-use groundskeeper_core::job::Task;
+use groundskeeper_core::job::{JobRequest, Task};
 use groundskeeper_core::migration::{GAMES, Market};
 use groundskeeper_core::plan::Item;
 use groundskeeper_core::plan::decide::{State, Verdict};

@@ -5,28 +5,28 @@ mod apply;
 mod check;
 pub mod dropped_index;
 mod index;
-pub mod journal;
 mod migration;
 mod other;
-pub mod partitioned;
+mod partitioned;
+mod rehearsal;
 pub mod role_setting;
 mod rollback;
 mod view;
 mod widen;
 
-pub use apply::{Outcome, apply_item, apply_plan, run_before_deadline, run_waiting, with_lock_timeout};
+pub use apply::{Outcome, apply_item, apply_plan};
 pub use check::rows_in_the_way;
+pub use rehearsal::{analyze, apply_sql, validate};
 pub use rollback::{revert_sql, rollback_plan};
 
 use crate::catalog;
-use crate::error::{Failure, Result};
+use crate::error::Result;
 use crate::jobs;
-use groundskeeper_core::job::{Definition, Task};
+use crate::journal::{self, Entry};
+use groundskeeper_core::job::JobRequest;
 use groundskeeper_core::plan::decide::{self, ColumnFact, State, Verdict};
-use groundskeeper_core::plan::{Action, Item, Plan, Qualified};
-use role_setting::Given;
+use groundskeeper_core::plan::{Action, Item, Qualified, Undo, built_in};
 use std::collections::{HashMap, HashSet};
-use std::sync::OnceLock;
 
 /// How an item stands, and what would change that.
 pub struct Assessment {
@@ -55,6 +55,19 @@ pub struct Work {
     pub undo: Undo,
 }
 
+impl Work {
+    /// What the change log is to say of it once these statements have been run.
+    pub fn entry(&self, item: &Item, statements: &[String]) -> Entry {
+        Entry {
+            item: item.id(),
+            forward: statements.to_vec(),
+            inverse: self.inverse.clone(),
+            prior_definition: self.prior_definition.clone(),
+            undo: self.undo.clone(),
+        }
+    }
+}
+
 /// Work that follows a change and only reads.
 #[derive(Debug, Clone)]
 pub struct After {
@@ -77,35 +90,6 @@ pub struct EveryRow {
     pub constraint: String,
     /// Its expression.
     pub expression: String,
-}
-
-/// What rollback must know that the catalogs no longer tell.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
-pub struct Undo {
-    /// The type that a column had.
-    pub column_type: Option<String>,
-    /// A constraint that was there, but not validated.
-    pub was_not_valid: Option<String>,
-    /// The relation, where it has another name than in the plan.
-    pub relation: Option<Qualified>,
-    /// What a role was given.
-    pub role: Option<Given>,
-    /// The unused index that was dropped.
-    pub dropped_index: Option<Definition>,
-    /// Nothing to take back: only data was computed.
-    pub data_only: bool,
-}
-
-/// A job to be queued.
-#[derive(Debug, Clone)]
-pub struct JobRequest {
-    /// The item that it carries out.
-    pub item: Option<String>,
-    /// The relation it works on.
-    pub relation: Qualified,
-    /// What it is to bring about.
-    pub task: Task,
 }
 
 /// What is true of the plan as a whole while its items are assessed.
@@ -142,16 +126,10 @@ impl Context {
     }
 }
 
-/// The built-in plan, read once per process.
-pub fn plan() -> Result<&'static Plan> {
-    static PLAN: OnceLock<std::result::Result<Plan, String>> = OnceLock::new();
-    PLAN.get_or_init(Plan::built_in).as_ref().map_err(|e| Failure::internal(e.clone()))
-}
-
 /// The items of this database: the plan's, but for each role that was given settings one of its own in place of
 /// the one that stands for any.
 pub fn items() -> Result<Vec<&'static Item>> {
-    let plan = plan()?;
+    let plan = built_in()?;
     let mut ids: Vec<String> = journal::standing()?.into_iter().map(|change| change.item).collect();
     ids.sort();
     ids.dedup();
@@ -169,7 +147,7 @@ pub fn items() -> Result<Vec<&'static Item>> {
 
 /// The item with that id, be it the plan's or that of a role which has been given settings.
 pub fn item(id: &str) -> Result<Option<&'static Item>> {
-    let plan = plan()?;
+    let plan = built_in()?;
     match plan.role_of(id) {
         Some(role) if journal::mentions(id)? => role_setting::item(role).map(Some),
         _ => plan.item(id).map_or_else(|| dropped_index::item(id), |item| Ok(Some(item))),
@@ -246,21 +224,4 @@ fn unmet(item: &Item, context: &Context) -> Result<Option<String>> {
         }
     }
     Ok((!reasons.is_empty()).then(|| reasons.join("; ")))
-}
-
-/// Statements as one script.
-pub fn script(statements: &[String]) -> String {
-    statements.iter().map(|s| format!("{s};")).collect::<Vec<_>>().join("\n")
-}
-
-/// What would apply an item now: as a job's statements where it is too big for one transaction.
-pub fn apply_sql(work: &Work) -> String {
-    let mut statements = match &work.job {
-        Some(job) if work.bytes > crate::settings::inline_build_limit_bytes() => {
-            jobs::statements(job, &work.inline)
-        }
-        _ => work.inline.clone(),
-    };
-    statements.extend(work.after.iter().map(|after| after.statement.clone()));
-    script(&statements)
 }

@@ -1,16 +1,16 @@
 //! Tables that the plan wants partitioned: never by itself, only when the operator asks.
 
+use super::Work;
 use super::apply::Outcome;
 use super::rollback::Reversal;
-use super::{Undo, Work, journal, plan};
 use crate::catalog;
 use crate::error::Result;
-use crate::partition::convert::{self, record::Conversion};
-use crate::sql::{qualified, quote_literal};
+use crate::partition::convert;
+use crate::partition::convert::plan_item::{asking, taking_back};
 use crate::subtransaction::isolated;
 use groundskeeper_core::partition::convert::{Goal, Stage};
 use groundskeeper_core::plan::decide::{State, Verdict};
-use groundskeeper_core::plan::{Action, Item, Qualified};
+use groundskeeper_core::plan::{Item, Qualified};
 
 /// How a table stands.
 pub fn look_at(item: &Item, key: &str) -> Result<(Verdict, Option<Work>)> {
@@ -43,37 +43,7 @@ pub fn look_at(item: &Item, key: &str) -> Result<(Verdict, Option<Work>)> {
 }
 
 fn work(relation: &Qualified, key: &str) -> Work {
-    let table = quote_literal(qualified(&relation.schema, &relation.name));
-    Work {
-        inline: vec![format!("SELECT groundskeeper.partition_table({table}, {})", quote_literal(key))],
-        inverse: vec![undo(relation)],
-        ..Work::default()
-    }
-}
-
-fn undo(relation: &Qualified) -> String {
-    let table = quote_literal(qualified(&relation.schema, &relation.name));
-    format!("SELECT groundskeeper.undo_partitioning({table})")
-}
-
-/// The item that a table is about, if the plan has one.
-pub fn item_of(table: &Qualified) -> Result<Option<&'static Item>> {
-    let is_it =
-        |item: &&Item| item.relation == *table && matches!(item.action, Action::PartitionedTable { .. });
-    Ok(plan()?.items.iter().find(is_it))
-}
-
-/// Writes down that a table has become a partitioned one.
-pub fn record(conversion: &Conversion) -> Result<()> {
-    let Some(item) = item_of(&conversion.table)? else { return Ok(()) };
-    let work = Work { undo: Undo::default(), ..work(&conversion.table, &conversion.key) };
-    journal::record(item, &work, &work.inline)
-}
-
-/// Writes down that it is what it was before.
-pub fn record_undone(conversion: &Conversion) -> Result<()> {
-    let Some(item) = item_of(&conversion.table)? else { return Ok(()) };
-    journal::standing()?.iter().filter(|c| c.item == item.id()).try_for_each(|c| journal::mark_reverted(c.id))
+    Work { inline: vec![asking(relation, key)], inverse: vec![taking_back(relation)], ..Work::default() }
 }
 
 /// What takes the partitioning of a table back; not what was finalized.
@@ -83,7 +53,7 @@ pub fn reversal(item: &Item) -> Result<Reversal> {
         Some(conversion) if conversion.stage == Stage::Finalized => Reversal::Refused(
             "the unpartitioned table was dropped by groundskeeper.finalize_partitioning()".to_owned(),
         ),
-        Some(_) => Reversal::by(vec![undo(&item.relation)]),
+        Some(_) => Reversal::by(vec![taking_back(&item.relation)]),
     })
 }
 
@@ -94,7 +64,7 @@ pub fn take_back(item: &'static Item, dry_run: bool) -> Result<Option<Outcome>> 
         Reversal::Gone(_) => None,
         Reversal::Refused(reason) => outcome("skip", State::Blocked, Some(reason), None),
         Reversal::Steps(_) => {
-            let sql = Some(undo(&item.relation));
+            let sql = Some(taking_back(&item.relation));
             let queued = || {
                 let found = catalog::relation(&item.relation)?;
                 found.map_or(Ok(None), |table| convert::ask(table.oid, Goal::Undo).map(Some))

@@ -1,42 +1,24 @@
 //! `role_setting`: the plan's server settings for a role in this database, an item per role.
 
-use super::journal::{self, Change};
 use super::rollback::Reversal;
-use super::{Outcome, Undo, Work, plan, script};
+use super::{Outcome, Work};
 use crate::catalog::{self, Role};
 use crate::error::{Failure, Result};
 use crate::extension::home;
 use crate::jobs;
-use crate::sql::{self, quote_identifier, quote_literal, required};
-use groundskeeper_core::plan::Item;
+use crate::journal::{self, Change, Entry};
+use crate::sql::{self, quote_identifier, quote_literal, required, script};
 use groundskeeper_core::plan::decide::{State, Verdict};
 use groundskeeper_core::plan::role::{Changed, Pair, Restoration, changes, restorations, standing};
+use groundskeeper_core::plan::{Given, Item, Undo, built_in};
 use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys::Oid;
 use std::collections::HashMap;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
-/// What a role was given, for the way back.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Given {
-    /// The role's name, by which a copy of the database elsewhere knows it.
-    role: String,
-    /// Its OID, by which it is known where it was given them, whatever its name is by now.
-    oid: u32,
-    /// That place.
-    home: String,
-    /// The settings.
-    settings: Vec<Changed>,
-}
-
-impl Given {
-    fn role(&self) -> Result<Option<Role>> {
-        if self.home == home() {
-            catalog::role_by_oid(Oid::from(self.oid))
-        } else {
-            catalog::role(&self.role)
-        }
-    }
+/// The role that was given settings, as it is here.
+fn role_of(given: &Given) -> Result<Option<Role>> {
+    if given.home == home() { catalog::role_by_oid(Oid::from(given.oid)) } else { catalog::role(&given.role) }
 }
 
 /// The item of a role. Items live as long as the process, and so does one that is made here: once per role.
@@ -46,7 +28,7 @@ pub fn item(role: &str) -> Result<&'static Item> {
     if let Some(item) = items.get(role) {
         return Ok(item);
     }
-    let made = plan()?.item_for_role(role).ok_or_else(|| Failure::internal("the plan sets no role"))?;
+    let made = built_in()?.item_for_role(role).ok_or_else(|| Failure::internal("the plan sets no role"))?;
     let item: &'static Item = Box::leak(Box::new(made));
     items.insert(role.to_owned(), item);
     Ok(item)
@@ -60,7 +42,7 @@ pub fn look_at(item: &Item, role: Option<&str>) -> Result<(Verdict, Option<Work>
         return Ok((Verdict::because(State::Pending, detail), None));
     };
     let given = given(item)?;
-    let Some(found) = given.last().map(Given::role).transpose()?.flatten() else {
+    let Some(found) = given.last().map(role_of).transpose()?.flatten() else {
         return Ok((Verdict::because(State::Blocked, format!("role {role} does not exist")), None));
     };
     let made: Vec<Changed> = given.into_iter().flat_map(|given| given.settings).collect();
@@ -104,13 +86,13 @@ pub fn apply(role: Oid, wanted: &[Pair]) -> Result<Outcome> {
     let before = settings.iter().filter_map(|c| Some(set(&role, &(c.name.clone(), c.before.clone()?))));
     let before = before.collect::<Result<Vec<_>>>()?;
     let given = Given { role: role.name, oid: u32::from(role.oid), home: home(), settings };
-    let work = Work {
+    journal::add(&Entry {
+        item: item.id(),
+        forward: statements.clone(),
         inverse,
         prior_definition: (!before.is_empty()).then(|| script(&before)),
         undo: Undo { role: Some(given), ..Undo::default() },
-        ..Work::default()
-    };
-    journal::add(item, &work, &statements)?;
+    })?;
     let detail = Some("new sessions have them".to_owned());
     Ok(Outcome { item, action: "apply", state: State::Applied, detail, sql: Some(script(&statements)) })
 }
@@ -180,7 +162,7 @@ pub fn reversal(change: &Change) -> Result<Reversal> {
     let Some(given) = &change.undo.role else {
         return Err(Failure::internal(format!("change {} does not say what it set", change.id)));
     };
-    let Some(role) = given.role()? else {
+    let Some(role) = role_of(given)? else {
         return Ok(Reversal::Gone(format!("role {} is gone", given.role)));
     };
     let restorations = restorations(&given.settings, &role.settings);

@@ -1,21 +1,20 @@
 //! `rollback_plan()`: what the change log records is taken back, newest first, after looking at what stands
 //! there by now.
 
-use super::apply::{Outcome, run_before_deadline};
+use super::apply::Outcome;
 use super::widen::Change as ColumnChange;
-use super::{
-    After, Context, JobRequest, dropped_index, journal, look_at, migration, partitioned, plan, role_setting,
-    script,
-};
+use super::{After, Context, dropped_index, look_at, migration, partitioned, role_setting};
 use crate::catalog::{self, Relation};
 use crate::error::Result;
 use crate::jobs;
+use crate::journal;
 use crate::settings;
-use crate::sql::qualified;
+use crate::sql::{qualified, script};
 use crate::subtransaction::isolated;
-use groundskeeper_core::job::Task;
+use crate::waiting::run_before_deadline;
+use groundskeeper_core::job::{JobRequest, Task};
 use groundskeeper_core::plan::decide::State;
-use groundskeeper_core::plan::{Action, Item, Qualified};
+use groundskeeper_core::plan::{Action, Item, Qualified, built_in};
 
 /// How a change can be taken back.
 pub enum Reversal {
@@ -58,11 +57,11 @@ pub fn rollback_plan(dry_run: bool, items: Option<&[String]>) -> Result<Vec<Outc
     let asked = |id: &str| items.is_none_or(|items| items.iter().any(|i| i == id));
     let mut outcomes = Vec::new();
     let is_table = |item: &Item| matches!(item.action, Action::PartitionedTable { .. });
-    for item in plan()?.items.iter().filter(|item| is_table(item) && asked(&item.id())) {
+    for item in built_in()?.items.iter().filter(|item| is_table(item) && asked(&item.id())) {
         outcomes.extend(partitioned::take_back(item, dry_run)?);
     }
     for (id, job) in jobs::active_by_item()?.into_iter().filter(|(id, _)| asked(id)) {
-        let Some(item) = plan()?.item(&id).filter(|item| !is_table(item)) else { continue };
+        let Some(item) = built_in()?.item(&id).filter(|item| !is_table(item)) else { continue };
         outcomes.extend(call_off(item, &job, dry_run)?);
     }
     for change in journal::standing()?.into_iter().filter(|change| asked(&change.item)) {

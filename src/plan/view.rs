@@ -1,13 +1,13 @@
 //! `view` and `materialized_view`: they belong to the owner of what they read, and are readable by those who
 //! may read that.
 
-use super::{After, JobRequest, Undo, Work};
+use super::{After, Work};
 use crate::catalog::{self, Relation};
 use crate::error::Result;
 use crate::sql::{qualified, quote_identifier};
-use groundskeeper_core::job::Task;
-use groundskeeper_core::plan::Item;
+use groundskeeper_core::job::{JobRequest, Task};
 use groundskeeper_core::plan::decide::{self, State, Verdict};
+use groundskeeper_core::plan::{Item, Undo};
 
 /// How a view stands.
 pub fn look_at_view(

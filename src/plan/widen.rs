@@ -1,14 +1,14 @@
 //! `widen_numeric`: more digits for a column without rewriting the table, its views saved and recreated.
 
-use super::{After, JobRequest, Undo, Work, script};
+use super::{After, Work};
 use crate::catalog::{self, Check, Dependents, Relation};
 use crate::error::Result;
 use crate::partition::convert;
 use crate::settings;
-use crate::sql::quote_identifier;
-use groundskeeper_core::job::Task;
-use groundskeeper_core::plan::Item;
+use crate::sql::{quote_identifier, script};
+use groundskeeper_core::job::{JobRequest, Task};
 use groundskeeper_core::plan::decide::{State, Verdict, widening};
+use groundskeeper_core::plan::{Item, Undo};
 
 /// How a column stands.
 pub fn look_at(

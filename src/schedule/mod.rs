@@ -2,16 +2,15 @@
 
 mod entry;
 mod history;
-mod mailbox;
 mod pg_cron;
 mod run;
 pub mod worker;
 
 pub use entry::{check, next_run};
 pub use history::prune;
-pub use mailbox::Mailbox;
 pub use run::{overdue, step};
 
+use crate::catalog;
 use crate::error::{Failure, Result};
 use crate::extension::{as_owner, home};
 use crate::sql::{self, quote_identifier, quote_literal, required};
@@ -45,7 +44,7 @@ struct Row {
 
 /// Puts every entry that is enabled on the best scheduler that there is.
 pub fn schedule(timezone: Option<String>) -> Result<Vec<Scheduled>> {
-    let zone = timezone.unwrap_or_else(settings::timezone);
+    let zone = catalog::time_zone(&timezone.unwrap_or_else(settings::timezone))?;
     let rows = enabled()?;
     let timings =
         rows.iter().map(|row| entry::timing(&row.schedule, Some(&zone))).collect::<Result<Vec<Timing>>>()?;

@@ -3,20 +3,17 @@
 //! pg_cron's database on behalf of a caller who may.
 
 use super::entry::{Active, active};
-use super::{Mailbox, run};
+use super::run;
+use crate::backend;
 use crate::error::{Failure, Result, sqlstate};
-use crate::jobs::runner::{set_sigterm_handler, transaction};
-use crate::jobs::{session, toplevel};
 use crate::settings;
 use crate::sql::{self, quote_identifier, required};
+use crate::worker::{self, Mailbox, Rights, Worker, toplevel, transaction};
 use chrono::{DateTime, Utc};
 use groundskeeper_core::schedule::{Agenda, SystemClock};
-use pgrx::bgworkers::{
-    BackgroundWorker, BackgroundWorkerBuilder, BackgroundWorkerStatus, BgWorkerStartTime,
-    DynamicBackgroundWorker, SignalWakeFlags,
-};
+use pgrx::bgworkers::{BackgroundWorker, DynamicBackgroundWorker};
+use pgrx::pg_sys;
 use pgrx::prelude::*;
-use pgrx::{IntoDatum, pg_sys};
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -30,48 +27,28 @@ const ERROR: usize = 16 * 1024;
 /// to look for.
 pub const ANSWER: usize = size_of::<i64>();
 
-/// A worker of ours, with the starter told of its end.
-fn start(function: &str, kind: &str, database: pg_sys::Oid, extra: &str) -> Option<DynamicBackgroundWorker> {
-    // SAFETY: a plain read of the backend's own global.
-    let me = unsafe { pg_sys::MyProcPid };
-    let builder = BackgroundWorkerBuilder::new(kind)
-        .set_type(kind)
-        .set_library("pg_groundskeeper")
-        .set_function(function)
-        .set_start_time(BgWorkerStartTime::RecoveryFinished)
-        .set_restart_time(None)
-        .enable_spi_access()
-        .set_argument(database.into_datum())
-        .set_extra(extra)
-        .set_notify_pid(me);
-    // SAFETY: the handle must outlive this transaction, in whose memory PostgreSQL would otherwise allocate it.
-    let context = unsafe { pg_sys::MemoryContextSwitchTo(pg_sys::TopMemoryContext) };
-    let worker = builder.load_dynamic();
-    // SAFETY: the context that was current before.
-    unsafe { pg_sys::MemoryContextSwitchTo(context) };
-    worker.ok()
-}
-
 /// Starts a scheduler in a database; it answers into the mailbox.
 pub fn start_scheduler(database: pg_sys::Oid, answer: &Mailbox) -> Option<DynamicBackgroundWorker> {
-    start("groundskeeper_scheduler", "pg_groundskeeper scheduler", database, &answer.handle().to_string())
-}
-
-/// Whether a worker has ended.
-pub fn ended(worker: &DynamicBackgroundWorker) -> bool {
-    matches!(worker.pid(), Err(BackgroundWorkerStatus::Stopped | BackgroundWorkerStatus::PostmasterDied))
+    let name = "pg_groundskeeper scheduler";
+    worker::start(&Worker {
+        function: "groundskeeper_scheduler",
+        name,
+        kind: name,
+        database,
+        role: None,
+        told: &answer.handle().to_string(),
+        watched: true,
+    })
 }
 
 /// The scheduler's entry point.
 #[pg_guard]
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn groundskeeper_scheduler(argument: pg_sys::Datum) {
-    BackgroundWorker::attach_signal_handlers(SignalWakeFlags::SIGHUP | SignalWakeFlags::SIGTERM);
-    let answer = BackgroundWorker::get_extra().parse().ok().and_then(Mailbox::open);
-    // SAFETY: start() passes the database's OID.
-    let database = unsafe { pg_sys::Oid::from_datum(argument, false) };
-    BackgroundWorker::connect_worker_to_spi_by_oid(database, None);
-    session::own();
+    let answer = worker::told().parse().ok().and_then(Mailbox::open);
+    if worker::begin(argument, Rights::Server).is_none() {
+        return;
+    }
     match (look_after(), answer) {
         (Ok(next), Some(answer)) => {
             answer.put(&next.map_or(0, |next| next.timestamp_micros()).to_ne_bytes());
@@ -103,7 +80,7 @@ fn look_after() -> Result<Option<DateTime<Utc>>> {
         // Looked at before the table is: a run that has ended has written down how.
         let over: Vec<(String, DateTime<Utc>)> = started
             .iter()
-            .filter(|(_, run)| ended(&run.worker))
+            .filter(|(_, run)| worker::ended(&run.worker))
             .map(|(name, run)| (name.clone(), run.since))
             .collect();
         started.retain(|name, _| !over.iter().any(|(gone, _)| gone == name));
@@ -164,10 +141,17 @@ fn begin(active: &Active, started: &mut HashMap<String, Started>) -> Result<bool
         return Ok(true);
     };
     let since = Utc::now();
-    // SAFETY: a plain read of the backend's own global.
-    let database = unsafe { pg_sys::MyDatabaseId };
-    let extra = format!("{} {name}", u32::from(role));
-    match start("groundskeeper_scheduled_run", "pg_groundskeeper scheduled run", database, &extra) {
+    let kind = "pg_groundskeeper scheduled run";
+    let run = worker::start(&Worker {
+        function: "groundskeeper_scheduled_run",
+        name: kind,
+        kind,
+        database: backend::database(),
+        role: Some(role),
+        told: name,
+        watched: true,
+    });
+    match run {
         Some(worker) => {
             started.insert(name.clone(), Started { worker, since });
             Ok(true)
@@ -192,20 +176,10 @@ fn check_begun(name: &str, since: DateTime<Utc>) -> Result<()> {
 #[pg_guard]
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn groundskeeper_scheduled_run(argument: pg_sys::Datum) {
-    // SAFETY: at the start of a worker, before its signals are unblocked.
-    unsafe {
-        set_sigterm_handler();
-        pg_sys::BackgroundWorkerUnblockSignals();
+    let job_name = worker::told();
+    if worker::begin(argument, Rights::Role).is_none() {
+        return;
     }
-    let Some((role, job_name)) = BackgroundWorker::get_extra().split_once(' ') else { return };
-    let role = pg_sys::Oid::from(role.parse::<u32>().unwrap_or(0));
-    if role == pg_sys::InvalidOid {
-        return; // without a role the connection would be a superuser's
-    }
-    // SAFETY: start() passes the database's OID.
-    let database = unsafe { pg_sys::Oid::from_datum(argument, false) };
-    BackgroundWorker::connect_worker_to_spi_by_oid(database, Some(role));
-    session::own();
     if let Err(failure) = toplevel::run(&super::call(job_name)) {
         ereport!(
             WARNING,
@@ -243,10 +217,10 @@ fn answered(
     mailbox: &Mailbox,
     extra: &str,
 ) -> std::result::Result<(), String> {
-    // SAFETY: a plain read of the backend's state.
-    let role = unsafe { pg_sys::GetUserId() };
-    let extra = format!("{} {} {extra}", u32::from(role), mailbox.handle());
-    let Some(worker) = start(function, kind, database, &extra) else {
+    let told = format!("{} {extra}", mailbox.handle());
+    let (name, role) = (kind, Some(backend::role()));
+    let started = worker::start(&Worker { function, name, kind, database, role, told: &told, watched: true });
+    let Some(worker) = started else {
         return Err("no background worker is free: raise max_worker_processes".to_owned());
     };
     Waiting(Some(worker)).until_it_ends();
@@ -260,7 +234,7 @@ struct Waiting(Option<DynamicBackgroundWorker>);
 
 impl Waiting {
     fn until_it_ends(&self) {
-        while self.0.as_ref().is_some_and(|worker| !ended(worker)) {
+        while self.0.as_ref().is_some_and(|worker| !worker::ended(worker)) {
             let events = pg_sys::WL_LATCH_SET | pg_sys::WL_TIMEOUT | pg_sys::WL_EXIT_ON_PM_DEATH;
             // SAFETY: the backend's own latch, which the end of a worker that it started sets.
             unsafe {
@@ -286,8 +260,7 @@ pub fn call(job_name: &str) -> Result<std::result::Result<(), String>> {
         return Ok(Err("there is no dynamic shared memory left".to_owned()));
     };
     mailbox.put(b"its worker ended without a word; see the server log");
-    // SAFETY: a plain read of the backend's own global.
-    let database = unsafe { pg_sys::MyDatabaseId };
+    let database = backend::database();
     let (function, kind) = ("groundskeeper_scheduled_call", "pg_groundskeeper scheduled call");
     Ok(answered(function, kind, database, &mailbox, job_name))
 }
@@ -319,21 +292,8 @@ pub extern "C-unwind" fn groundskeeper_elsewhere(argument: pg_sys::Datum) {
 
 /// Connects a worker that `answered()` has started: where it is to answer, and the rest of what it was told.
 fn connected(argument: pg_sys::Datum) -> Option<(Mailbox, &'static str)> {
-    // SAFETY: at the start of a worker, before its signals are unblocked.
-    unsafe {
-        set_sigterm_handler();
-        pg_sys::BackgroundWorkerUnblockSignals();
-    }
-    let mut extra = BackgroundWorker::get_extra().splitn(3, ' ');
-    let mut number = || extra.next().and_then(|n| n.parse::<u32>().ok()).unwrap_or(0);
-    let (role, handle) = (pg_sys::Oid::from(number()), number());
-    let mailbox = Mailbox::open(handle)?;
-    if role == pg_sys::InvalidOid {
-        return None; // without a role the connection would be a superuser's
-    }
-    // SAFETY: start() passes the database's OID.
-    let database = unsafe { pg_sys::Oid::from_datum(argument, false) };
-    BackgroundWorker::connect_worker_to_spi_by_oid(database, Some(role));
-    session::own();
-    Some((mailbox, extra.next().unwrap_or_default()))
+    let (mailbox, rest) = worker::told().split_once(' ')?;
+    let mailbox = mailbox.parse().ok().and_then(Mailbox::open)?;
+    worker::begin(argument, Rights::Role)?;
+    Some((mailbox, rest))
 }

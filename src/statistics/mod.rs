@@ -3,15 +3,16 @@
 mod facts;
 pub mod registry;
 
+use crate::backend;
 use crate::error::{Failure, Result, sqlstate};
 use crate::extension::as_owner;
-use crate::jobs::locks;
-use crate::plan::run_before_deadline;
 use crate::subtransaction::isolated;
+use crate::waiting::run_before_deadline;
+use crate::worker::locks;
 use crate::{settings, sql};
 use facts::{Below, Found, Relation};
 use groundskeeper_core::statistics::{Seen, Verdict, View, Window, dependencies_first};
-use pgrx::pg_sys::{self, Oid};
+use pgrx::pg_sys::Oid;
 use pgrx::prelude::*;
 use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
@@ -37,8 +38,7 @@ impl Outcome {
 /// Looks after everything, tables first, then the views in the order in which they read each other. A failure
 /// stays with its relation.
 pub fn update(force: bool) -> Result<Vec<Outcome>> {
-    // SAFETY: a plain look at the server's state.
-    if unsafe { pg_sys::RecoveryInProgress() } {
+    if backend::is_in_recovery() {
         return Err(Failure::new(
             PgSqlErrorCode::ERRCODE_READ_ONLY_SQL_TRANSACTION,
             "cannot update statistics during recovery",
@@ -259,8 +259,7 @@ fn gone(name: &str) -> Result<bool> {
 /// Writes down what a relation was made from. In a transaction whose snapshot is older than the counters that is
 /// not known, so the next run does it again.
 fn remember(oid: Oid, refreshes: i64, seen: &Seen) -> Result<()> {
-    // SAFETY: a plain read of the transaction's isolation level.
-    let seen = if unsafe { pg_sys::XactIsoLevel } >= pg_sys::XACT_REPEATABLE_READ as i32 {
+    let seen = if backend::has_one_snapshot() {
         Seen { reset: Some("unknown".to_owned()), ..Seen::default() }
     } else {
         seen.clone()

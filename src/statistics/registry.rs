@@ -1,10 +1,10 @@
 //! One's own tables and views among those that are looked after.
 
-use crate::catalog;
+use crate::catalog::{self, Relation};
 use crate::error::{Failure, Result};
 use crate::extension::as_owner;
 use crate::sql::{self, required};
-use crate::{catalog::Relation, plan};
+use groundskeeper_core::plan::built_in;
 use groundskeeper_core::statistics::of_the_plan;
 use pgrx::prelude::*;
 
@@ -38,7 +38,7 @@ pub fn remove(oid: pg_sys::Oid) -> Result<()> {
         PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT,
         format!("{} is not registered", relation.quoted),
     );
-    Err(if of_the_plan(plan::plan()?).contains(&&relation.name) {
+    Err(if of_the_plan(built_in()?).contains(&&relation.name) {
         failure.detail("It is looked after as part of the plan.")
     } else {
         failure.hint("SELECT relation FROM groundskeeper.maintained_relations lists what is.")

@@ -4,7 +4,11 @@
 //! command; after a crash the next run looks at what is there and goes on from that, so no step is ever
 //! repeated to any harm.
 
-use crate::plan::Qualified;
+mod request;
+
+pub use request::JobRequest;
+
+use crate::names::Qualified;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 

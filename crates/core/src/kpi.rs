@@ -51,11 +51,30 @@ impl Comparison {
     }
 }
 
+/// What a KPI is measured by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Measure {
+    /// How runs of the migration ended.
+    MigrationRuns,
+    /// How long statements took.
+    Latency,
+    /// How many connections were open.
+    Connections,
+    /// Where blocks of indexes were found.
+    IndexBlocks,
+    /// Where blocks of tables were found.
+    TableBlocks,
+    /// How much of tables is of no use.
+    Bloat,
+}
+
 /// A KPI, and what the plan wants of it.
 #[derive(Debug, Clone, Copy)]
 pub struct Kpi {
     /// Its name.
     pub name: &'static str,
+    /// What it is measured by.
+    pub measure: Measure,
     /// On which side of the target it should be.
     pub comparison: Comparison,
     /// The plan's target.
@@ -72,6 +91,7 @@ pub struct Kpi {
 pub const KPIS: [Kpi; 6] = [
     Kpi {
         name: "migration_success_rate",
+        measure: Measure::MigrationRuns,
         comparison: Comparison::Above,
         target: 98,
         min_samples: 100,
@@ -80,6 +100,7 @@ pub const KPIS: [Kpi; 6] = [
     },
     Kpi {
         name: "query_latency_p95_ms",
+        measure: Measure::Latency,
         comparison: Comparison::Below,
         target: 500,
         min_samples: 100,
@@ -88,6 +109,7 @@ pub const KPIS: [Kpi; 6] = [
     },
     Kpi {
         name: "connection_pool_utilization",
+        measure: Measure::Connections,
         comparison: Comparison::Below,
         target: 60,
         min_samples: 5,
@@ -96,6 +118,7 @@ pub const KPIS: [Kpi; 6] = [
     },
     Kpi {
         name: "index_hit_ratio",
+        measure: Measure::IndexBlocks,
         comparison: Comparison::Above,
         target: 99,
         min_samples: 1000,
@@ -104,6 +127,7 @@ pub const KPIS: [Kpi; 6] = [
     },
     Kpi {
         name: "table_bloat_max",
+        measure: Measure::Bloat,
         comparison: Comparison::Below,
         target: 20,
         min_samples: 1,
@@ -112,6 +136,7 @@ pub const KPIS: [Kpi; 6] = [
     },
     Kpi {
         name: "cache_hit_ratio",
+        measure: Measure::TableBlocks,
         comparison: Comparison::Above,
         target: 95,
         min_samples: 1000,
@@ -245,6 +270,13 @@ mod tests {
             let on = measured(kpi.target, i64::MAX);
             assert_eq!(judge(&on, &kpi.planned()).status(), "fail", "{}", kpi.name);
             assert_eq!(kpi.check(&kpi.planned()), Ok(()), "{}", kpi.name);
+        }
+    }
+
+    #[test]
+    fn every_kpi_is_measured_by_something_of_its_own() {
+        for (at, kpi) in KPIS.iter().enumerate() {
+            assert!(KPIS[..at].iter().all(|other| other.measure != kpi.measure), "{}", kpi.name);
         }
     }
 

@@ -1,6 +1,6 @@
 //! Which statistics and materialized views are due, from what PostgreSQL has counted and what was seen last time.
 
-use crate::plan::Qualified;
+use crate::names::Qualified;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashSet};
 

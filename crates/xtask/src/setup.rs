@@ -26,8 +26,6 @@ const TEST_PACKAGES: [&str; 2] = ["pgbouncer", "python3-venv"];
 const BENCHMARK_PACKAGES: [&str; 3] = ["postgresql-15-partman", "valgrind", "python3-venv"];
 /// The libraries that applications connect with, in the releases that the tests were written with.
 const PYTHON_LIBRARIES: [&str; 3] = ["SQLAlchemy==2.1.9", "psycopg2-binary==2.9.13", "asyncpg==0.32.0"];
-/// `cargo pgrx test` switches users with it.
-const ROOT_PACKAGES: [&str; 1] = ["sudo"];
 
 /// Machines often upgrade themselves just when they have come up.
 const WAIT_FOR_OTHERS: &str = "--option=DPkg::Lock::Timeout=300";
@@ -74,9 +72,6 @@ fn packages(more: &[&'static str]) -> Result<()> {
     let mut wanted = [&BUILD_PACKAGES, more].concat();
     if std::env::var_os("PG_CONFIG").is_none() {
         wanted.extend(SERVER_PACKAGES);
-    }
-    if Uid::effective().is_root() {
-        wanted.extend(ROOT_PACKAGES);
     }
     if !Path::new("/usr/bin/apt-get").exists() {
         return elsewhere();

@@ -7,10 +7,9 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
-use groundskeeper_sandbox::installation::Installation;
 use groundskeeper_sandbox::server;
 
-use crate::process::{announce, cargo, repository};
+use crate::process::{announce, cargo};
 use crate::{install, lint, setup};
 
 /// Options of `cargo xtask test`.
@@ -66,40 +65,7 @@ fn tiers(options: &Options, tally: &mut Tally) -> Result<()> {
     }
     *tally += libtest(&mut client)?;
     drop(server);
-
-    if has_backend_tests()? {
-        announce("tests inside a backend");
-        *tally += libtest(&mut backend_tests(&installation, options)?)?;
-    }
     Ok(())
-}
-
-/// Whether there are tests that run inside a backend.
-fn has_backend_tests() -> Result<bool> {
-    let mut folders = vec![repository().join("src")];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder)? {
-            let path = entry?.path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if std::fs::read_to_string(&path)?.contains("#[pg_test") {
-                return Ok(true);
-            }
-        }
-    }
-    Ok(false)
-}
-
-fn backend_tests(installation: &Installation, options: &Options) -> Result<Command> {
-    let mut command = install::with_pgrx(cargo(&["pgrx", "test"]), installation);
-    command.arg(format!("pg{}", installation.major()));
-    if nix::unistd::Uid::effective().is_root() {
-        // The socket's path must be short, and the directory the server's own.
-        let data = std::env::temp_dir().join(format!("groundskeeper-pgrx-{}", std::process::id()));
-        command.args(["--runas", "postgres", "--pgdata"]).arg(data);
-    }
-    command.args(options.filters.first());
-    Ok(command)
 }
 
 /// Runs tests, shows what they print, and counts.

@@ -7,10 +7,10 @@ use super::shadow::{self, Wanted};
 use super::steps::BATCH;
 use super::sync::{self, Pair};
 use crate::error::Result;
-use crate::jobs::{transaction, transaction_of_one_snapshot};
-use crate::plan::run_before_deadline;
 use crate::settings;
 use crate::sql::{self, qualified, quote_identifier, required};
+use crate::waiting::run_before_deadline;
+use crate::worker::{transaction, transaction_of_one_snapshot};
 use groundskeeper_core::names::suffixed;
 
 /// Takes off what was taken off the table since: a row that is allowed there must find its place here.

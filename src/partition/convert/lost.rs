@@ -1,14 +1,15 @@
 //! A table that was dropped, made anew or renamed in the middle of its conversion. What is ours is cleared away; what may
 //! be the only copy of rows stays.
 
+use super::plan_item;
 use super::record::{self, CAPTURE, Conversion, FORMER, KEYS, LOG, SHADOW};
 use super::{exchange, keys, shadow};
 use crate::error::{Failure, Result};
-use crate::jobs::transaction;
 use crate::partition::managed;
-use crate::plan::{partitioned, run_before_deadline};
 use crate::settings;
 use crate::sql::{self, quote_literal, required};
+use crate::waiting::run_before_deadline;
+use crate::worker::transaction;
 use groundskeeper_core::partition::convert::{Goal, Stage};
 use groundskeeper_core::plan::Qualified;
 use pgrx::PgSqlErrorCode;
@@ -204,7 +205,7 @@ pub fn clear(conversion: &Conversion) -> Result<()> {
     run_before_deadline(settings::lock_timeout_ms(), &remains(conversion)?.statements)?;
     if conversion.stage.is_partitioned() {
         managed::forget(&conversion.quoted())?;
-        partitioned::record_undone(conversion)?;
+        plan_item::record_undone(conversion)?;
     }
     record::forget(conversion)
 }

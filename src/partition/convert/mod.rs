@@ -4,8 +4,10 @@
 mod exchange;
 mod former;
 mod keys;
+mod known;
 mod lost;
 mod matview;
+pub mod plan_item;
 mod preflight;
 pub mod record;
 mod shadow;
@@ -13,19 +15,20 @@ mod steps;
 mod sync;
 
 pub use keys::{DELETED as KEY_DELETED, TRUNCATED as KEY_TRUNCATED};
-pub use preflight::{Finding, Severity, preflight};
+pub use known::{missing_triggers, of_parent, recognized};
+pub use preflight::{Finding, preflight};
 pub use shadow::CAPTURE_TRUNCATE;
 pub use steps::{rows_copied, run};
 
-use super::bounds::{KeyType, Parent};
+use super::bounds::KeyType;
 use crate::catalog;
 use crate::error::{Failure, Result};
 use crate::extension::as_owner;
 use crate::jobs;
-use crate::plan::{JobRequest, partitioned};
 use crate::sql::{self, qualified, quote_literal, required};
-use groundskeeper_core::job::Task;
+use groundskeeper_core::job::{JobRequest, Task};
 use groundskeeper_core::partition::convert::{Goal, Stage, Step, next};
+use groundskeeper_core::partition::preflight::Severity;
 use groundskeeper_core::partition::{Interval, MAX_PREMAKE};
 use groundskeeper_core::plan::Qualified;
 use pgrx::PgSqlErrorCode;
@@ -73,7 +76,7 @@ pub fn partition_table(request: &Request) -> Result<i64> {
         return Err(invalid(format!("premake must be between 1 and {most}")));
     }
     let timezone = request.timezone.clone().unwrap_or_else(crate::settings::timezone);
-    known_zone(&timezone)?;
+    let timezone = catalog::time_zone(&timezone)?;
     let table = catalog::relation_by_oid(request.relation)?.ok_or_else(|| {
         Failure::new(PgSqlErrorCode::ERRCODE_UNDEFINED_TABLE, "the relation does not exist")
     })?;
@@ -233,19 +236,10 @@ fn enqueue(table: &Qualified, goal: Goal) -> Result<i64> {
         return Ok(open);
     }
     let item = match goal {
-        Goal::Partition => partitioned::item_of(table)?.map(|item| item.id()),
+        Goal::Partition => plan_item::item_of(table)?.map(|item| item.id()),
         _ => None,
     };
     jobs::enqueue(&JobRequest { item, relation: table.clone(), task })
-}
-
-fn known_zone(zone: &str) -> Result<()> {
-    let query = "SELECT EXISTS (SELECT FROM pg_catalog.pg_timezone_names WHERE name = $1)";
-    if sql::first(query, &[zone.into()], |row| required::<bool>(row, 1))? == Some(true) {
-        return Ok(());
-    }
-    Err(invalid(format!("time zone {} is not known", quote_literal(zone)))
-        .hint("SELECT name FROM pg_timezone_names lists those that are."))
 }
 
 fn must_own(relation: Oid, quoted: &str) -> Result<()> {
@@ -350,114 +344,6 @@ pub fn behind(entries: usize) -> Result<Vec<Qualified>> {
 /// Whether a table is there twice, kept equal: its conversion has begun and is neither undone nor finalized.
 pub fn is_in_between(quoted: &str) -> Result<bool> {
     Ok(of_parent(quoted)?.is_some_and(|known| known.stage != Stage::Finalized))
-}
-
-/// The conversion of a partitioned table. One that nothing is written down of, as the extension was dropped and made
-/// again since, is told by its triggers, and written down anew.
-pub fn recognized(parent: &Parent, interval: Interval, premake: u32) -> Result<Option<record::Conversion>> {
-    if let Some(known) = of_parent(&parent.quoted)? {
-        return Ok(Some(known));
-    }
-    let mut found = record::Conversion {
-        table: parent.name.clone(),
-        key: parent.key.clone(),
-        interval,
-        timezone: parent.zone.clone(),
-        premake,
-        stage: Stage::Finalized,
-        key_columns: Vec::new(),
-        has_key_table: false,
-        copied_to: None,
-        rows_expected: 0,
-    };
-    let query = "SELECT COALESCE(pg_catalog.bool_or(tgname = $2), false), COALESCE(pg_catalog.bool_or(tgname = $3), false)
-                   FROM pg_catalog.pg_trigger WHERE tgrelid = $1";
-    let triggers = [parent.oid.into(), keys::INSERTED.into(), shadow::CAPTURE_ROWS.into()];
-    let has = sql::first(query, &triggers, |row| Ok((required::<bool>(row, 1)?, required::<bool>(row, 2)?)))?;
-    let (has_key_table, has_former) = has.unwrap_or_default();
-    if !has_key_table && !has_former {
-        return Ok(None);
-    }
-    (found.has_key_table, found.stage) =
-        (has_key_table, if has_former { Stage::Converted } else { Stage::Finalized });
-    let beside = found.beside_quoted(if has_key_table { record::KEYS } else { record::FORMER });
-    found.key_columns = sql::texts(
-        "SELECT a.attname::text FROM pg_catalog.pg_index x, pg_catalog.unnest(x.indkey::int2[]) WITH ORDINALITY u (n, place),
-                pg_catalog.pg_attribute a
-          WHERE x.indrelid = pg_catalog.to_regclass($1) AND x.indisprimary AND a.attrelid = x.indrelid AND a.attnum = u.n
-            AND u.place <= x.indnkeyatts ORDER BY u.place",
-        &[beside.as_str().into()],
-    )?;
-    if found.key_columns.is_empty() {
-        return Err(Failure::new(
-            PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-            format!("{} was converted under another name", parent.quoted),
-        )
-        .detail(format!(
-            "It has the triggers of a conversion, and there is no {beside} with a primary key."
-        )));
-    }
-    record::begin(&found)?;
-    if found.stage == Stage::Converted {
-        record::carry(&found, &indexes_of_former(&found)?)?;
-    }
-    record::reach(&found, found.stage)?;
-    Ok(Some(found))
-}
-
-/// The indexes of the unpartitioned table, by the names that they have on the way back.
-fn indexes_of_former(conversion: &record::Conversion) -> Result<Vec<record::Carried>> {
-    sql::rows(
-        "SELECT o.name, EXISTS (SELECT FROM pg_catalog.pg_index y JOIN pg_catalog.pg_class j ON j.oid = y.indexrelid
-                                 WHERE y.indrelid = pg_catalog.to_regclass($2) AND j.relname = o.name)
-           FROM pg_catalog.pg_index x
-           JOIN pg_catalog.pg_class i ON i.oid = x.indexrelid
-          CROSS JOIN LATERAL (SELECT pg_catalog.regexp_replace(i.relname::text, '_' || $3 || '$', '')) o (name)
-          WHERE x.indrelid = pg_catalog.to_regclass($1) AND o.name <> i.relname ORDER BY 1",
-        &[
-            conversion.beside_quoted(record::FORMER).into(),
-            conversion.quoted().into(),
-            record::FORMER.into(),
-        ],
-        |row| Ok(record::Carried { name: required(row, 1)?, on_shadow: required(row, 2)? }),
-    )
-}
-
-/// What partitions that were made or attached by plain statements lack: no trigger on TRUNCATE comes from the whole.
-pub fn missing_triggers(conversion: &record::Conversion) -> Result<Vec<String>> {
-    let lacking = |trigger: &str| {
-        sql::texts(
-            "SELECT pg_catalog.format('%I.%I', n.nspname, c.relname)
-               FROM pg_catalog.pg_partition_tree(pg_catalog.to_regclass($1)) p
-               JOIN pg_catalog.pg_class c ON c.oid = p.relid
-               JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-              WHERE p.isleaf AND pg_catalog.pg_has_role(c.relowner, 'USAGE')
-                AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger g WHERE g.tgrelid = c.oid AND g.tgname = $2)",
-            &[conversion.quoted().into(), trigger.into()],
-        )
-    };
-    let mut statements = Vec::new();
-    if conversion.stage == Stage::Converted {
-        let lacking = lacking(shadow::CAPTURE_TRUNCATE)?;
-        statements
-            .extend(lacking.iter().flat_map(|partition| shadow::capture_truncate(conversion, partition)));
-    }
-    if conversion.has_key_table && matches!(conversion.stage, Stage::Converted | Stage::Finalized) {
-        let lacking = lacking(keys::TRUNCATED)?;
-        statements.extend(lacking.iter().flat_map(|partition| keys::of_partition(conversion, partition)));
-    }
-    Ok(statements)
-}
-
-/// The conversion that a partitioned table came from, by its quoted name.
-pub fn of_parent(quoted: &str) -> Result<Option<record::Conversion>> {
-    let name = "SELECT schema_name, table_name FROM groundskeeper.conversion WHERE relation = $1";
-    let table = as_owner(|| {
-        sql::first(name, &[quoted.into()], |row| {
-            Ok(Qualified { schema: required(row, 1)?, name: required(row, 2)? })
-        })
-    })?;
-    table.map_or(Ok(None), |table| record::find(&table))
 }
 
 fn must_own_named(conversion: &record::Conversion) -> Result<bool> {

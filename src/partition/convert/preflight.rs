@@ -9,32 +9,11 @@ use crate::settings;
 use crate::sql::{self, quote_identifier, quote_literal, required};
 use groundskeeper_core::names::suffixed;
 use groundskeeper_core::partition::convert::Stage;
+use groundskeeper_core::partition::preflight::{CHECKS, Severity, check_named};
 use groundskeeper_core::partition::{Interval, NaiveDate, default_name, partition_name};
 use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys::{self, Oid};
 use std::ffi::CStr;
-
-/// How much a finding matters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Severity {
-    /// Nothing is wrong.
-    Ok,
-    /// Something to know.
-    Warning,
-    /// It cannot be done like this.
-    Blocker,
-}
-
-impl Severity {
-    /// As it is shown.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Warning => "warning",
-            Self::Blocker => "blocker",
-        }
-    }
-}
 
 /// One finding.
 #[derive(Debug, Clone)]
@@ -50,38 +29,6 @@ pub struct Finding {
     /// Whether a warning must be acknowledged.
     pub needs_answer: bool,
 }
-
-/// All checks, in the order in which they are shown.
-const CHECKS: [&str; 28] = [
-    "ordinary_table",
-    "extension_member",
-    "partition_key",
-    "primary_key",
-    "on_conflict",
-    "key_table",
-    "unique_constraints",
-    "exclusion_constraints",
-    "invalid_indexes",
-    "clustered",
-    "checks",
-    "incoming_foreign_keys",
-    "outgoing_foreign_keys",
-    "triggers",
-    "row_security",
-    "rules",
-    "inheritance",
-    "publications",
-    "replica_identity",
-    "subscription",
-    "views",
-    "other_dependents",
-    "security_labels",
-    "distributed",
-    "schema_privilege",
-    "names",
-    "rows",
-    "free_space",
-];
 
 /// Looks at everything; the interval, zone and number of partitions to keep ready are needed for the rows.
 pub fn preflight(relation: Oid, key: &str, asked: Option<(Interval, &str, i32)>) -> Result<Vec<Finding>> {
@@ -148,12 +95,10 @@ fn in_catalogs(relation: Oid, key: &str, names: &[String]) -> Result<Vec<Finding
         let name: String = required(row, 1)?;
         let severity: String = required(row, 2)?;
         Ok(Finding {
-            check: CHECKS.iter().find(|c| **c == name).copied().unwrap_or("other_dependents"),
-            severity: match severity.as_str() {
-                "blocker" => Severity::Blocker,
-                "warning" => Severity::Warning,
-                _ => Severity::Ok,
-            },
+            check: check_named(&name)
+                .ok_or_else(|| Failure::internal(format!("the preflight knows no check {name}")))?,
+            severity: Severity::parse(&severity)
+                .ok_or_else(|| Failure::internal(format!("{name} has the unknown severity {severity}")))?,
             detail: required(row, 3)?,
             remedy: row.get(4)?,
             needs_answer: required(row, 5)?,

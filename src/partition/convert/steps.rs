@@ -1,15 +1,18 @@
 //! The steps of a conversion, as a job runs them: each a transaction or several, each safe to run again.
 
 use super::exchange::{self, Way};
+use super::plan_item;
 use super::record::{self, Conversion, FORMER, LOG, SHADOW};
 use super::sync::{self, Pair};
 use super::{former, key_type, lost, shadow};
 use crate::error::{Failure, Result};
-use crate::jobs::{report, transaction, transaction_of_one_snapshot, write_at_once};
+use crate::guc;
+use crate::jobs::report;
 use crate::partition::managed;
-use crate::plan::{partitioned, run_before_deadline};
 use crate::settings;
 use crate::sql::{self, qualified, required};
+use crate::waiting::run_before_deadline;
+use crate::worker::{transaction, transaction_of_one_snapshot, write_at_once};
 use groundskeeper_core::names::suffixed;
 use groundskeeper_core::partition::convert::{Goal, Stage, Step, next};
 use groundskeeper_core::plan::Qualified;
@@ -147,7 +150,7 @@ fn copy(conversion: &Conversion) -> Result<()> {
             let (rows, last) = shadow::copy(&now)?;
             record::copied(&now, last.clone(), rows)?;
             match &last {
-                Some(_) => settings::commit_asynchronously(),
+                Some(_) => guc::commit_asynchronously(),
                 None => record::reach(&now, Stage::Copied)?,
             }
             copied += rows;
@@ -173,7 +176,7 @@ fn index(conversion: &Conversion) -> Result<()> {
             if shadow::exists(&conversion.table.schema, &build.name)? {
                 return Ok(());
             }
-            settings::commit_asynchronously();
+            guc::commit_asynchronously();
             build.statements.iter().try_for_each(|statement| sql::run(statement, &[]))
         })?;
     }
@@ -243,11 +246,11 @@ fn swap(conversion: &Conversion, goal: Goal) -> Result<()> {
         record::follow(conversion, &later)?;
         if way == Way::There {
             register(conversion)?;
-            partitioned::record(conversion)?;
+            plan_item::record(conversion)?;
             record::reach(conversion, Stage::Swapped)
         } else {
             managed::forget(&conversion.quoted())?;
-            partitioned::record_undone(conversion)?;
+            plan_item::record_undone(conversion)?;
             record::reach(conversion, Stage::Restored)
         }
     })

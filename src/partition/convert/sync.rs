@@ -179,7 +179,7 @@ fn keep_keys(conversion: &Conversion, source: &str, keys: &str, arguments: &[Dat
 /// Few keys are looked for in large tables, whose statistics may not say so yet.
 fn by_index<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     let off = [(c"enable_seqscan", c"off"), (c"enable_hashjoin", c"off"), (c"enable_mergejoin", c"off")];
-    crate::settings::pinned(&off, work)
+    crate::guc::pinned(&off, work)
 }
 
 /// How many entries the log has, counted no further than that.

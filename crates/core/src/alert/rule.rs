@@ -4,25 +4,56 @@ use crate::kpi::{Comparison, KPIS, Target, named};
 use rust_decimal::Decimal;
 use std::fmt;
 
+/// What a metric is measured by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Watch {
+    /// Partitions that lack something.
+    Partitions,
+    /// Jobs that failed.
+    Jobs,
+    /// Indexes that are of no use.
+    Indexes,
+    /// How far off the end of transaction numbers is.
+    Wraparound,
+    /// Transactions that do nothing.
+    Transactions,
+    /// Entries of the schedule that did not run.
+    Maintenance,
+    /// When alerts were last checked.
+    Heartbeat,
+}
+
 /// Something that can be watched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Metric {
     /// Its name.
     pub name: &'static str,
+    /// What it is measured by.
+    pub watch: Watch,
     /// Whether a rule may watch one thing alone, and which kind of thing that is.
     pub target: Option<&'static str>,
 }
 
 /// What can be watched beside the KPIs.
 pub const METRICS: [Metric; 7] = [
-    Metric { name: "unhealthy_partitions", target: Some("a managed table") },
-    Metric { name: "failed_jobs", target: Some("a job's target") },
-    Metric { name: "invalid_indexes", target: Some("a table") },
-    Metric { name: "wraparound_distance", target: Some("a database") },
-    Metric { name: "idle_in_transaction_seconds", target: Some("a role") },
-    Metric { name: "overdue_maintenance", target: Some("an entry of groundskeeper.schedule") },
-    Metric { name: "heartbeat_seconds", target: None },
+    Metric { name: "unhealthy_partitions", watch: Watch::Partitions, target: Some("a managed table") },
+    Metric { name: "failed_jobs", watch: Watch::Jobs, target: Some("a job's target") },
+    Metric { name: "invalid_indexes", watch: Watch::Indexes, target: Some("a table") },
+    Metric { name: "wraparound_distance", watch: Watch::Wraparound, target: Some("a database") },
+    Metric { name: "idle_in_transaction_seconds", watch: Watch::Transactions, target: Some("a role") },
+    Metric {
+        name: "overdue_maintenance",
+        watch: Watch::Maintenance,
+        target: Some("an entry of groundskeeper.schedule"),
+    },
+    Metric { name: "heartbeat_seconds", watch: Watch::Heartbeat, target: None },
 ];
+
+/// What is watched under a name that is no KPI's.
+#[must_use]
+pub fn watch_named(name: &str) -> Option<Watch> {
+    METRICS.iter().find(|metric| metric.name == name).map(|metric| metric.watch)
+}
 
 /// A rule, its thresholds as they are in force. Times are in microseconds.
 #[derive(Debug, Clone, Copy)]

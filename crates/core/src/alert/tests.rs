@@ -211,3 +211,12 @@ proptest! {
         prop_assert_eq!(state.phase, Phase::Firing);
     }
 }
+
+#[test]
+fn every_metric_is_measured_by_something_of_its_own() {
+    for (at, metric) in METRICS.iter().enumerate() {
+        assert_eq!(watch_named(metric.name), Some(metric.watch));
+        assert!(METRICS[..at].iter().all(|other| other.watch != metric.watch), "{}", metric.name);
+    }
+    assert_eq!(watch_named("joy"), None);
+}

@@ -7,6 +7,7 @@ mod coverage;
 mod interval;
 mod literal;
 mod name;
+pub mod preflight;
 
 pub use coverage::{Edge, Existing, MAX_GAPS, MAX_STRETCH, Report, judge};
 pub use interval::{Interval, MAX_MONTHS_AHEAD, MAX_PREMAKE, epoch_days, from_epoch_days};

@@ -1,6 +1,7 @@
 //! What the catalogs' facts mean for an item: the states of `plan_status()`.
 
-use super::item::{ColumnNeed, Family, Qualified};
+use super::item::{ColumnNeed, Family};
+use crate::names::Qualified;
 use std::time::Duration;
 
 /// The state of an item, as `plan_status()` shows it.

@@ -1,56 +1,7 @@
 //! One thing that the plan wants.
 
-use serde::{Deserialize, Serialize};
-use std::fmt;
-
-/// A relation's name: schema and name, unquoted. In the plan it is written `schema.name` and holds no other dots;
-/// stored with a job it is a pair, and may hold anything.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "WrittenName")]
-pub struct Qualified {
-    /// The schema.
-    pub schema: String,
-    /// The relation within it.
-    pub name: String,
-}
-
-/// The two ways in which a name is written down.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum WrittenName {
-    Dotted(String),
-    Pair { schema: String, name: String },
-}
-
-impl TryFrom<WrittenName> for Qualified {
-    type Error = String;
-
-    fn try_from(written: WrittenName) -> Result<Self, String> {
-        match written {
-            WrittenName::Dotted(text) => Self::try_from(text),
-            WrittenName::Pair { schema, name } => Ok(Self { schema, name }),
-        }
-    }
-}
-
-impl TryFrom<String> for Qualified {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        match text.split_once('.') {
-            Some((schema, name)) if !schema.is_empty() && !name.is_empty() && !name.contains('.') => {
-                Ok(Self { schema: schema.to_owned(), name: name.to_owned() })
-            }
-            _ => Err(format!("\"{text}\" is not of the form schema.relation")),
-        }
-    }
-}
-
-impl fmt::Display for Qualified {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.schema, self.name)
-    }
-}
+use crate::names::Qualified;
+use serde::Deserialize;
 
 /// A family of types, as PostgreSQL groups them (`pg_type.typcategory`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,11 +4,16 @@
 //! item's facts up in the catalogs and hands them to [`decide`]; nothing about the betting schema is known
 //! anywhere else.
 
+mod built_in;
 pub mod decide;
 mod item;
 pub mod role;
+mod undo;
 
-pub use item::{Action, ColumnNeed, Family, Index, IndexKeys, Item, Qualified};
+pub use crate::names::Qualified;
+pub use built_in::{Malformed, built_in};
+pub use item::{Action, ColumnNeed, Family, Index, IndexKeys, Item};
+pub use undo::{Given, Undo};
 
 use serde::Deserialize;
 

@@ -2,9 +2,10 @@
 //! jobs which a crash or a restart interrupted go on by themselves, and returns to those that have a schedule when
 //! something is due there. It holds no connection to any of them meanwhile.
 
-use super::dispatcher;
-use crate::schedule::Mailbox;
-use crate::schedule::worker::{ANSWER, ended, start_scheduler};
+use crate::backend;
+use crate::jobs;
+use crate::schedule::worker::{ANSWER, start_scheduler};
+use crate::worker::{self, Mailbox};
 use chrono::{DateTime, Utc};
 use pgrx::bgworkers::{
     BackgroundWorker, BackgroundWorkerBuilder, BgWorkerStartTime, DynamicBackgroundWorker, SignalWakeFlags,
@@ -22,10 +23,7 @@ const RETRY: Duration = Duration::from_secs(10);
 /// Registers the launcher; called while `shared_preload_libraries` are loaded. It starts when recovery is over,
 /// so never on a standby, and not at all while `pg_upgrade` runs the server.
 pub fn register() {
-    // SAFETY: plain reads of the server's own globals.
-    let (preloading, upgrading) =
-        unsafe { (pg_sys::process_shared_preload_libraries_in_progress, pg_sys::IsBinaryUpgrade) };
-    if !preloading || upgrading {
+    if !backend::is_preloading() || backend::is_upgrading() {
         return;
     }
     BackgroundWorkerBuilder::new("pg_groundskeeper launcher")
@@ -45,7 +43,7 @@ pub extern "C-unwind" fn groundskeeper_launcher(_argument: pg_sys::Datum) {
     // SAFETY: no database: only the catalogs that all databases share can be read, which is all that we need.
     unsafe { pg_sys::BackgroundWorkerInitializeConnection(std::ptr::null(), std::ptr::null(), 0) };
     for database in databases() {
-        while !dispatcher::start_in(database) {
+        while !jobs::start_in(database) {
             // No worker is free now; the jobs are not in such a hurry that this database should be left out.
             if !BackgroundWorker::wait_latch(Some(Duration::from_secs(5))) {
                 return;
@@ -63,9 +61,7 @@ pub extern "C-unwind" fn groundskeeper_launcher(_argument: pg_sys::Datum) {
         if !BackgroundWorker::wait_latch(visits.pause()) {
             return;
         }
-        if BackgroundWorker::sighup_received() {
-            // SAFETY: between transactions, in a process that may re-read its configuration.
-            unsafe { pg_sys::ProcessConfigFile(pg_sys::GucContext::PGC_SIGHUP) };
+        if worker::reread_configuration() {
             // schedule_maintenance() and resume() ask like this for a look, too.
             visits.look_everywhere();
         }
@@ -118,7 +114,7 @@ impl Visits {
         let over: Vec<pg_sys::Oid> = self
             .under_way
             .iter()
-            .filter(|(_, (worker, _))| ended(worker))
+            .filter(|(_, (worker, _))| worker::ended(worker))
             .map(|(database, _)| *database)
             .collect();
         for database in over {

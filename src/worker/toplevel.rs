@@ -7,33 +7,38 @@ use crate::error::{Failure, Result};
 use crate::parse::one_statement;
 use pgrx::pg_sys;
 use pgrx::pg_sys::PgTryBuilder;
+use std::cell::Cell;
 use std::ffi::{CStr, CString};
 use std::panic::AssertUnwindSafe;
 
 /// Runs one statement outside of any transaction. After a failure the session is as before it.
 pub fn run(statement: &str) -> Result<()> {
     let text = CString::new(statement).map_err(|_| Failure::internal("a statement contains a NUL byte"))?;
+    let context = Cell::new(std::ptr::null_mut());
     let result = PgTryBuilder::new(AssertUnwindSafe(|| {
         // SAFETY: the worker is outside of any transaction, and `text` outlives the call.
-        unsafe { in_portal(&text) }
+        unsafe { in_portal(&text, &context) }
     }))
     .catch_others(|caught| Err(Failure::from_caught(caught)))
-    .catch_rust_panic(|caught| caught.rethrow())
     .execute();
     if result.is_err() {
         // SAFETY: the error was raised inside the transaction that the statement was run in, whichever it had
         // come to; aborting it is what the main loop of a backend does.
         unsafe { pg_sys::AbortCurrentTransaction() };
     }
+    if !context.get().is_null() {
+        // SAFETY: the portal, and all else that points into it, went with the transaction.
+        unsafe { pg_sys::MemoryContextDelete(context.get()) };
+    }
     result
 }
 
 /// # Safety
-/// The caller is outside of any transaction and catches PostgreSQL's errors.
-unsafe fn in_portal(text: &CStr) -> Result<()> {
+/// The caller is outside of any transaction and catches PostgreSQL's errors. It deletes the context that is left.
+unsafe fn in_portal(text: &CStr, left: &Cell<pg_sys::MemoryContext>) -> Result<()> {
     // SAFETY: the protocol of exec_simple_query(). The parse tree and the plan live in a context of their own
     // that outlives the command's inner commits; no snapshot is pushed, as no utility statement run here wants
-    // one from its caller; the portal is dropped before the last commit, the context after it.
+    // one from its caller; the portal is dropped before the last commit, and the caller deletes the context after it.
     unsafe {
         pg_sys::SetCurrentStatementStartTimestamp();
         pg_sys::pgstat_report_activity(pg_sys::BackendState::STATE_RUNNING, text.as_ptr());
@@ -45,6 +50,7 @@ unsafe fn in_portal(text: &CStr) -> Result<()> {
             pg_sys::ALLOCSET_DEFAULT_INITSIZE as usize,
             pg_sys::ALLOCSET_DEFAULT_MAXSIZE as usize,
         );
+        left.set(context);
         let transaction = pg_sys::MemoryContextSwitchTo(context);
         let statement = one_statement(text)?;
         let tag = pg_sys::CreateCommandTag((*statement).stmt);
@@ -72,7 +78,6 @@ unsafe fn in_portal(text: &CStr) -> Result<()> {
         portal_run(portal, nowhere);
         pg_sys::PortalDrop(portal, false);
         pg_sys::CommitTransactionCommand();
-        pg_sys::MemoryContextDelete(context);
         pg_sys::pgstat_report_activity(pg_sys::BackendState::STATE_IDLE, std::ptr::null());
     }
     Ok(())

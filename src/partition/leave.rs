@@ -1,31 +1,52 @@
-//! `reindex`, `detach_partition`, `drop_partition`: commands on what is there already, concurrent where they can be.
+//! `detach_partition`, `drop_partition`: a partition leaves its table, concurrently where it can.
 
-use super::runner::transaction;
-use super::toplevel;
+use super::drain;
+use super::managed;
+use super::release::released;
 use crate::catalog;
 use crate::error::{Failure, Result};
-use crate::partition::managed;
-use crate::partition::release::released;
-use crate::plan::run_before_deadline;
+use crate::jobs;
 use crate::settings;
 use crate::sql::{self, qualified, required};
-use groundskeeper_core::job::{DetachState, DetachStep, towards_detached};
+use crate::waiting::run_before_deadline;
+use crate::worker::{toplevel, transaction};
+use groundskeeper_core::job::{DetachState, DetachStep, JobRequest, Task, towards_detached};
 use groundskeeper_core::plan::Qualified;
 use pgrx::PgSqlErrorCode;
+use pgrx::pg_sys::Oid;
 
-/// Builds an index anew beside the old one. `before` is the OID that it had when the job was queued: a rebuilt
-/// index has another, so a run after a crash knows whether it is done. Leftovers of an interrupted run go first.
-pub fn reindex(index: &Qualified, before: u32) -> Result<()> {
-    for leftover in transaction(|| catalog::reindex_leftovers(index))? {
-        toplevel::run(&super::drop_index(&leftover))?;
+/// Queues the detaching of a partition.
+pub fn ask_to_detach(partition: Oid) -> Result<i64> {
+    let (parent, partition) = partition_of(partition)?;
+    let task = Task::DetachPartition { parent: parent.clone(), partition };
+    jobs::enqueue(&JobRequest { item: None, relation: parent, task })
+}
+
+/// Queues the dropping of a partition.
+pub fn ask_to_drop(partition: Oid) -> Result<i64> {
+    let (parent, partition) = partition_of(partition)?;
+    let quoted = qualified(&partition.schema, &partition.name);
+    if drain::is_default(&quoted)? {
+        return Err(Failure::new(
+            PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+            format!("{quoted} is a default partition"),
+        )
+        .hint("groundskeeper.drain_default() moves what it can into partitions of their own."));
     }
-    let now = transaction(|| Ok(catalog::relation(index)?.map(|found| u32::from(found.oid))))?;
-    match now {
-        Some(oid) if oid == before => {
-            toplevel::run(&format!("REINDEX INDEX CONCURRENTLY {}", qualified(&index.schema, &index.name)))
-        }
-        _ => Ok(()),
-    }
+    let task = Task::DropPartition { parent: parent.clone(), partition };
+    jobs::enqueue(&JobRequest { item: None, relation: parent, task })
+}
+
+/// A partition with its parent, by name.
+fn partition_of(partition: Oid) -> Result<(Qualified, Qualified)> {
+    let found = catalog::relation_by_oid(partition)?;
+    let parent = catalog::parent_of_partition(partition)?;
+    found.map(|found| found.name).zip(parent).map(|(partition, parent)| (parent, partition)).ok_or_else(
+        || {
+            Failure::new(PgSqlErrorCode::ERRCODE_WRONG_OBJECT_TYPE, "the relation is no partition")
+                .hint("SELECT relid FROM pg_partition_tree('parent') lists those of a table.")
+        },
+    )
 }
 
 /// Detaches a partition without blocking writers where PostgreSQL can: not beside a default partition, and not

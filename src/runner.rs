@@ -1,67 +1,30 @@
 //! The runner: one short-lived worker per attempt at a job, connected as the job's role.
 
-use super::{build_index, drain, dropped_index, locks, rebuild, session, toplevel, writeback};
 use crate::catalog;
 use crate::error::{Failure, Result};
 use crate::extension::as_owner;
+use crate::index::{build, dropped, rebuild};
+use crate::journal::{self, Entry};
 use crate::migration;
 use crate::partition::convert;
-use crate::plan::{self, Undo, Work, journal};
+use crate::partition::{drain, leave};
+use crate::plan;
 use crate::sql::{self, qualified, required};
+use crate::worker::{self, Rights, locks, toplevel, transaction, writeback};
 use groundskeeper_core::job::{self, Task};
 use groundskeeper_core::partition::convert::Goal;
-use groundskeeper_core::plan::Qualified;
-use pgrx::bgworkers::{
-    BackgroundWorker, BackgroundWorkerBuilder, BgWorkerStartTime, DynamicBackgroundWorker,
-};
-use pgrx::datum::DatumWithOid;
+use groundskeeper_core::plan::{Qualified, Undo, built_in};
+use pgrx::pg_sys;
 use pgrx::prelude::*;
-use pgrx::{IntoDatum, pg_sys};
-use std::panic::AssertUnwindSafe;
-
-/// Starts a runner for a job; `None` when no background worker is free.
-pub fn start(job: i64, role: pg_sys::Oid) -> Option<DynamicBackgroundWorker> {
-    // SAFETY: plain reads of the backend's own globals.
-    let (database, me) = unsafe { (pg_sys::MyDatabaseId, pg_sys::MyProcPid) };
-    let builder = BackgroundWorkerBuilder::new(&format!("pg_groundskeeper job {job}"))
-        .set_type("pg_groundskeeper job")
-        .set_library("pg_groundskeeper")
-        .set_function("groundskeeper_runner")
-        .set_start_time(BgWorkerStartTime::RecoveryFinished)
-        .set_restart_time(None)
-        .enable_spi_access()
-        .set_argument(database.into_datum())
-        .set_extra(&format!("{} {job}", u32::from(role)))
-        .set_notify_pid(me);
-    // SAFETY: the handle must outlive this transaction, in whose memory PostgreSQL would otherwise allocate it.
-    let context = unsafe { pg_sys::MemoryContextSwitchTo(pg_sys::TopMemoryContext) };
-    let worker = builder.load_dynamic();
-    // SAFETY: the context that was current before.
-    unsafe { pg_sys::MemoryContextSwitchTo(context) };
-    worker.ok()
-}
 
 /// The runner's entry point.
 #[pg_guard]
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn groundskeeper_runner(argument: pg_sys::Datum) {
-    // SAFETY: the standard handler of a backend, installed before signals are unblocked: a job ends in the
-    // middle of its statement when the server shuts down.
-    unsafe {
-        set_sigterm_handler();
-        pg_sys::BackgroundWorkerUnblockSignals();
+    let job = worker::told().parse().unwrap_or(0);
+    if worker::begin(argument, Rights::Role).is_none() {
+        return;
     }
-    let mut extra = BackgroundWorker::get_extra().split(' ');
-    let mut number = || extra.next().and_then(|n| n.parse::<i64>().ok()).unwrap_or(0);
-    let (role, job) = (number(), number());
-    // SAFETY: start() passes the database's OID.
-    let database = unsafe { pg_sys::Oid::from_datum(argument, false) };
-    let role = pg_sys::Oid::from(u32::try_from(role).unwrap_or(0));
-    if role == pg_sys::InvalidOid {
-        return; // without a role the connection would be a superuser's
-    }
-    BackgroundWorker::connect_worker_to_spi_by_oid(database, Some(role));
-    session::own();
     writeback::begin();
     let Ok(Some(task)) = transaction(|| claim(job)) else { return };
     let result = carry_out(&task);
@@ -74,53 +37,6 @@ pub extern "C-unwind" fn groundskeeper_runner(argument: pg_sys::Datum) {
             failure.one_line()
         );
     }
-}
-
-/// Has the worker end at its next safe point when it is told to.
-///
-/// # Safety
-/// Only at the start of a background worker.
-pub unsafe fn set_sigterm_handler() {
-    // SAFETY: a handler that does what PostgreSQL's own for backends does.
-    unsafe {
-        #[cfg(not(feature = "pg18"))]
-        pg_sys::pqsignal(pg_sys::SIGTERM as i32, Some(on_sigterm));
-        #[cfg(feature = "pg18")]
-        pg_sys::pqsignal_be(pg_sys::SIGTERM as i32, Some(on_sigterm));
-    }
-}
-
-/// Ends the worker at its next safe point, in the middle of a statement too.
-#[pg_guard]
-extern "C-unwind" fn on_sigterm(signal: core::ffi::c_int) {
-    // SAFETY: `die` is made to be called from a signal handler: it sets flags and a latch.
-    unsafe { pg_sys::die(signal) };
-}
-
-/// Runs one transaction; a failure in it is rolled back and returned.
-pub fn transaction<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
-    let attempt = pg_sys::PgTryBuilder::new(AssertUnwindSafe(|| {
-        BackgroundWorker::transaction(AssertUnwindSafe(|| crate::subtransaction::isolated(work)))
-    }))
-    .catch_others(|caught| Err(Failure::from_caught(caught)))
-    .catch_rust_panic(|caught| caught.rethrow());
-    let result = attempt.execute();
-    // SAFETY: after an error that left the transaction open, aborting it is what the main loop of a backend
-    // does; outside of a transaction there is nothing to abort.
-    unsafe {
-        if result.is_err() && pg_sys::IsTransactionState() {
-            pg_sys::AbortCurrentTransaction();
-        }
-    }
-    result
-}
-
-/// The same, all of whose statements see what was committed when it began.
-pub fn transaction_of_one_snapshot<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
-    session::set("default_transaction_isolation", "repeatable read");
-    let result = transaction(work);
-    session::set("default_transaction_isolation", "read committed");
-    result
 }
 
 /// Takes the job: the lock says that its worker lives, for as long as it does.
@@ -156,20 +72,18 @@ fn claim(job: i64) -> Result<Option<Task>> {
 fn carry_out(task: &Task) -> Result<()> {
     match task {
         Task::CreateIndex { index, table, .. } => {
-            build_index::towards(task)?;
+            build::towards(task)?;
             transaction(|| record_index(index, table))
         }
         Task::DropIndex { index, unused: None } => {
-            build_index::away(index)?;
+            build::away(index)?;
             transaction(|| record_dropped(index))
         }
-        Task::DropIndex { index, unused: Some(definition) } => dropped_index::drop(index, definition),
-        Task::RestoreIndex { index, definition, change } => {
-            dropped_index::restore(index, definition, *change)
-        }
+        Task::DropIndex { index, unused: Some(definition) } => dropped::drop(index, definition),
+        Task::RestoreIndex { index, definition, change } => dropped::restore(index, definition, *change),
         Task::Reindex { index, before } => rebuild::reindex(index, *before),
-        Task::DetachPartition { parent, partition } => rebuild::detach(parent, partition),
-        Task::DropPartition { parent, partition } => rebuild::drop_partition(parent, partition),
+        Task::DetachPartition { parent, partition } => leave::detach(parent, partition),
+        Task::DropPartition { parent, partition } => leave::drop_partition(parent, partition),
         Task::DrainDefault { parent, batch_size } => drain::drain(parent, *batch_size),
         Task::ValidateConstraint { table, constraint, expression } => validate(table, constraint, expression),
         Task::RefreshView { view } => {
@@ -177,7 +91,7 @@ fn carry_out(task: &Task) -> Result<()> {
             toplevel::run(&format!("REFRESH MATERIALIZED VIEW {quoted}"))?;
             toplevel::run(&format!("ANALYZE {quoted}"))
         }
-        Task::Analyze { table, column } => toplevel::run(&super::analyze(table, column)),
+        Task::Analyze { table, column } => toplevel::run(&plan::analyze(table, column)),
         Task::Rescore { table } => migration::rescore(table),
         Task::AlterTable { item } => transaction(|| plan::apply_item(item)),
         Task::PartitionTable { table } => convert::run(table, Goal::Partition),
@@ -187,21 +101,6 @@ fn carry_out(task: &Task) -> Result<()> {
     }
 }
 
-/// Shows how far this worker's job has come.
-pub fn report(phase: &str, progress: f64) -> Result<()> {
-    of_this_worker("phase = $1, progress = $2", &[phase.into(), progress.into()])
-}
-
-/// A step is done: the attempts begin anew, as what stood in its way says nothing of the next.
-pub fn step_done() -> Result<()> {
-    of_this_worker("attempts = 1", &[])
-}
-
-fn of_this_worker(change: &str, args: &[DatumWithOid]) -> Result<()> {
-    let mine = "state = 'running' AND worker_pid = pg_catalog.pg_backend_pid()";
-    as_owner(|| sql::run(&format!("UPDATE groundskeeper.job SET {change} WHERE {mine}"), args))
-}
-
 /// The item of the plan that an index carries out, if it is one of the plan's.
 fn item_of(index: &Qualified) -> Result<Option<&'static groundskeeper_core::plan::Item>> {
     let is_it = |item: &&groundskeeper_core::plan::Item| {
@@ -209,7 +108,7 @@ fn item_of(index: &Qualified) -> Result<Option<&'static groundskeeper_core::plan
             && item.action.kind().ends_with("index")
             && item.action.object() == Some(&index.name)
     };
-    Ok(plan::plan()?.items.iter().find(is_it))
+    Ok(built_in()?.items.iter().find(is_it))
 }
 
 fn record_index(index: &Qualified, table: &Qualified) -> Result<()> {
@@ -217,22 +116,23 @@ fn record_index(index: &Qualified, table: &Qualified) -> Result<()> {
     let quoted = qualified(&index.schema, &index.name);
     let definition =
         sql::texts("SELECT pg_catalog.pg_get_indexdef($1::pg_catalog.regclass)", &[quoted.as_str().into()])?;
-    let work = Work {
+    journal::record(&Entry {
+        item: item.id(),
+        forward: definition,
         inverse: vec![format!("DROP INDEX {quoted}")],
         undo: Undo { relation: (*table != item.relation).then(|| table.clone()), ..Undo::default() },
-        ..Work::default()
-    };
-    journal::record(item, &work, &definition)
+        ..Entry::default()
+    })
 }
 
 fn record_dropped(index: &Qualified) -> Result<()> {
     let Some(item) = item_of(index)? else { return Ok(()) };
-    journal::standing()?.iter().filter(|c| c.item == item.id()).try_for_each(|c| journal::mark_reverted(c.id))
+    journal::mark_item_reverted(&item.id())
 }
 
 /// Validates a constraint; one that rows violate says how many.
 fn validate(table: &Qualified, constraint: &str, expression: &str) -> Result<()> {
-    let result = toplevel::run(&super::validate(table, constraint));
+    let result = toplevel::run(&plan::validate(table, constraint));
     match result {
         Err(failure) if failure.code == PgSqlErrorCode::ERRCODE_CHECK_VIOLATION => {
             let quoted = qualified(&table.schema, &table.name);
@@ -250,20 +150,21 @@ fn record_validated(table: &Qualified, constraint: &str, expression: &str) -> Re
         item.relation == *table
             && matches!(&item.action, groundskeeper_core::plan::Action::CheckConstraint { expression: e, .. } if e == expression)
     };
-    let Some(item) = plan::plan()?.items.iter().find(is_it) else { return Ok(()) };
-    let statement = super::validate(table, constraint);
+    let Some(item) = built_in()?.items.iter().find(is_it) else { return Ok(()) };
+    let statement = plan::validate(table, constraint);
     let inverse = match catalog::relation(table)? {
         Some(found) => {
             catalog::check_named(found.oid, constraint)?.map(|check| check.off_and_on(&found.quoted))
         }
         None => None,
     };
-    let work = Work {
+    journal::record(&Entry {
+        item: item.id(),
+        forward: vec![statement],
         inverse: inverse.into_iter().flat_map(|(off, on)| std::iter::once(off).chain(on)).collect(),
         undo: Undo { was_not_valid: Some(constraint.to_owned()), ..Undo::default() },
-        ..Work::default()
-    };
-    journal::record(item, &work, &[statement])
+        ..Entry::default()
+    })
 }
 
 /// Writes down how the attempt ended, and whether there will be another.

@@ -1,13 +1,12 @@
 //! Steps towards an index, or its absence, from whatever is there: a crash or an error leaves an INVALID index,
 //! which is dropped and built again.
 
-use super::runner::transaction;
-use super::toplevel;
 use crate::catalog::{self, Build};
 use crate::error::{Failure, Result};
-use crate::plan::run_before_deadline;
 use crate::settings;
 use crate::sql::qualified;
+use crate::waiting::run_before_deadline;
+use crate::worker::{toplevel, transaction};
 use groundskeeper_core::job::{IndexState, IndexStep, Task, towards_index, towards_no_index};
 use groundskeeper_core::names;
 use groundskeeper_core::plan::Qualified;
@@ -38,7 +37,7 @@ pub fn towards(task: &Task) -> Result<()> {
     loop {
         match towards_index(state(index)?) {
             IndexStep::Done => return Ok(()),
-            IndexStep::Drop => toplevel::run(&super::drop_index(index))?,
+            IndexStep::Drop => toplevel::run(&drop_statement(index))?,
             IndexStep::Build => {
                 toplevel::run(&statement(task, Build::Concurrent).unwrap_or_default())?;
             }
@@ -46,12 +45,17 @@ pub fn towards(task: &Task) -> Result<()> {
     }
 }
 
+/// The statement that drops an index without blocking writers.
+pub fn drop_statement(index: &Qualified) -> String {
+    format!("DROP INDEX CONCURRENTLY {}", qualified(&index.schema, &index.name))
+}
+
 /// Builds an index as it was, without blocking writers.
 pub fn again(index: &Qualified, statement: &str) -> Result<()> {
     loop {
         match towards_index(state(index)?) {
             IndexStep::Done => return Ok(()),
-            IndexStep::Drop => toplevel::run(&super::drop_index(index))?,
+            IndexStep::Drop => toplevel::run(&drop_statement(index))?,
             IndexStep::Build => toplevel::run(statement)?,
         }
     }
@@ -65,7 +69,7 @@ pub fn away(index: &Qualified) -> Result<()> {
             IndexStep::Drop if is_partitioned(index)? => {
                 briefly(format!("DROP INDEX {}", qualified(&index.schema, &index.name)))?;
             }
-            IndexStep::Drop => toplevel::run(&super::drop_index(index))?,
+            IndexStep::Drop => toplevel::run(&drop_statement(index))?,
         }
     }
 }

@@ -1,10 +1,9 @@
 //! The change log: written in the transaction that made the change, as the extension's owner.
 
-use super::{Undo, Work, script};
 use crate::error::{Failure, Result};
 use crate::extension::as_owner;
-use crate::sql::{self, required};
-use groundskeeper_core::plan::Item;
+use crate::sql::{self, required, script};
+use groundskeeper_core::plan::Undo;
 
 /// A change that still stands.
 pub struct Change {
@@ -18,17 +17,32 @@ pub struct Change {
     pub inverse_sql: String,
 }
 
+/// A change that is to be written down.
+#[derive(Debug, Clone, Default)]
+pub struct Entry {
+    /// The id of its item.
+    pub item: String,
+    /// The statements that made it.
+    pub forward: Vec<String>,
+    /// Those that take it back.
+    pub inverse: Vec<String>,
+    /// What was there before.
+    pub prior_definition: Option<String>,
+    /// What the catalogs will no longer tell.
+    pub undo: Undo,
+}
+
 /// Records that an item was carried out, unless a change of it stands already.
-pub fn record(item: &Item, work: &Work, statements: &[String]) -> Result<()> {
-    if work.undo.data_only || standing()?.iter().any(|change| change.item == item.id()) {
+pub fn record(entry: &Entry) -> Result<()> {
+    if entry.undo.data_only || standing()?.iter().any(|change| change.item == entry.item) {
         return Ok(());
     }
-    add(item, work, statements)
+    add(entry)
 }
 
 /// Records a change beside those of the item that stand: each is taken back by itself, newest first.
-pub fn add(item: &Item, work: &Work, statements: &[String]) -> Result<()> {
-    let undo = serde_json::to_string(&work.undo).map_err(|e| Failure::internal(e.to_string()))?;
+pub fn add(entry: &Entry) -> Result<()> {
+    let undo = serde_json::to_string(&entry.undo).map_err(|e| Failure::internal(e.to_string()))?;
     let caller = caller()?;
     as_owner(|| {
         sql::run(
@@ -36,11 +50,11 @@ pub fn add(item: &Item, work: &Work, statements: &[String]) -> Result<()> {
                     (item, applied_by, forward_sql, inverse_sql, prior_definition, undo)
              VALUES ($1, $2, $3, $4, $5, $6::pg_catalog.jsonb)",
             &[
-                item.id().into(),
+                entry.item.as_str().into(),
                 caller.as_str().into(),
-                script(statements).into(),
-                script(&work.inverse).into(),
-                work.prior_definition.clone().into(),
+                script(&entry.forward).into(),
+                script(&entry.inverse).into(),
+                entry.prior_definition.clone().into(),
                 undo.as_str().into(),
             ],
         )
@@ -77,6 +91,11 @@ pub fn mentions(item: &str) -> Result<bool> {
         )
     })?;
     Ok(mentioned == Some(true))
+}
+
+/// Marks all that stands of an item as taken back.
+pub fn mark_item_reverted(item: &str) -> Result<()> {
+    standing()?.iter().filter(|change| change.item == item).try_for_each(|change| mark_reverted(change.id))
 }
 
 /// Marks a change as taken back.

@@ -1,5 +1,6 @@
 //! A worker's session.
 
+use crate::backend;
 use crate::settings;
 use groundskeeper_core::job::Limits;
 use pgrx::pg_sys;
@@ -63,8 +64,6 @@ pub fn cores() -> usize {
 
 /// What the server is set to, within what is left of the half of the processors that builds may take.
 fn parallel_maintenance_workers() -> usize {
-    // SAFETY: a plain read of the backend's own setting.
-    let configured = unsafe { pg_sys::max_parallel_maintenance_workers };
     let left = Limits::new(settings::max_workers(), cores()).parallel_workers;
-    usize::try_from(configured).unwrap_or(0).min(left)
+    backend::parallel_maintenance_workers().min(left)
 }

@@ -1,12 +1,12 @@
 //! `drop_unused_indexes()`: what `monitoring.unused_indexes` says can go, dropped by jobs.
 
+use super::dropped;
 use crate::error::Result;
 use crate::jobs;
-use crate::plan::{JobRequest, dropped_index, plan};
 use crate::sql::{self, required};
 use crate::subtransaction::isolated;
-use groundskeeper_core::job::{Definition, Task};
-use groundskeeper_core::plan::Qualified;
+use groundskeeper_core::job::{Definition, JobRequest, Task};
+use groundskeeper_core::plan::{Qualified, built_in};
 use pgrx::pg_sys::Oid;
 
 /// What became of an index, or would.
@@ -33,7 +33,7 @@ struct Unused {
 
 /// Queues the dropping of each unused index; a dry run only says which.
 pub fn drop_all(dry_run: bool) -> Result<Vec<Outcome>> {
-    let found = sql::rows(include_str!("unused_indexes/found.sql"), &[], |row| {
+    let found = sql::rows(include_str!("unused/found.sql"), &[], |row| {
         let schema: String = required(row, 1)?;
         let table = Qualified { schema: schema.clone(), name: required(row, 3)? };
         let (oid, kind): (Oid, String) = (required(row, 6)?, required(row, 7)?);
@@ -62,8 +62,8 @@ fn drop_one(unused: Unused, dry_run: bool) -> Result<Outcome> {
         let item = format!("{index}");
         return Ok(outcome(item, "skip", "blocked", "its table is locked by another session".to_owned()));
     };
-    let item = dropped_index::of(definition.table.clone(), index.name.clone()).id();
-    let planned = plan()?.items.iter().find(|planned| {
+    let item = dropped::of(definition.table.clone(), index.name.clone()).id();
+    let planned = built_in()?.items.iter().find(|planned| {
         planned.relation.schema == index.schema
             && planned.action.kind().ends_with("index")
             && planned.action.object() == Some(&index.name)

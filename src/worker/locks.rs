@@ -1,6 +1,7 @@
 //! Locks that say that a process lives: gone with it, whatever ends it. No SQL function takes locks of this kind,
 //! so no stranger can hold a job up with one.
 
+use crate::backend;
 use pgrx::pg_sys;
 
 /// What sets our locks apart; in `pg_locks` they have the type `userlock`, this `classid`, and as `objid` 0 for the
@@ -63,8 +64,7 @@ pub fn give_back(number: u32) {
 
 fn tag(class: u32, number: u32) -> pg_sys::LOCKTAG {
     pg_sys::LOCKTAG {
-        // SAFETY: a plain read of what is fixed for the life of the backend.
-        locktag_field1: unsafe { pg_sys::MyDatabaseId }.to_u32(),
+        locktag_field1: backend::database().to_u32(),
         locktag_field2: class,
         locktag_field3: number,
         locktag_field4: 0,

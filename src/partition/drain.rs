@@ -5,21 +5,24 @@
 //! transaction that locks the table for everybody, what has changed is copied again, the originals are removed
 //! without triggers, and the partition is attached. To every other transaction no row ever was elsewhere.
 
-use super::runner::transaction;
-use super::toplevel;
+use super::adopt::owned;
+use super::bounds::{self, KeyType, Parent, Partition};
+use super::convert;
+use super::create::{self, Planned};
+use super::managed;
+use super::premake::{self, wanted};
 use crate::error::{Failure, Result};
-use crate::partition::bounds::{self, KeyType, Parent, Partition};
-use crate::partition::convert;
-use crate::partition::create::{self, Planned};
-use crate::partition::managed;
-use crate::partition::premake::wanted;
-use crate::plan::run_before_deadline;
-use crate::settings::{self, without_triggers};
+use crate::guc::without_triggers;
+use crate::jobs;
+use crate::settings;
 use crate::sql::{self, qualified, quote_identifier, quote_literal, required};
-use groundskeeper_core::job::is_passing;
+use crate::waiting::run_before_deadline;
+use crate::worker::{toplevel, transaction};
+use groundskeeper_core::job::{JobRequest, Task, is_passing};
 use groundskeeper_core::partition::{Interval, NaiveDate, from_epoch_days, judge};
 use groundskeeper_core::plan::Qualified;
 use pgrx::PgSqlErrorCode;
+use pgrx::pg_sys::Oid;
 use std::collections::BTreeSet;
 
 /// How far ahead a row may be dated and get a partition; a later one stays, and is reported.
@@ -42,6 +45,17 @@ struct Move {
     identity: Vec<String>,
     /// What holds for the period's rows.
     condition: String,
+}
+
+/// Queues the draining of a managed table's default partition.
+pub fn ask(relation: Oid, batch_size: i32) -> Result<i64> {
+    let (_, parent) = owned(relation)?;
+    let task = Task::DrainDefault { parent: parent.name.clone(), batch_size: i64::from(batch_size) };
+    jobs::enqueue(&JobRequest {
+        item: Some(format!("drain_default {}", parent.quoted)),
+        relation: parent.name,
+        task,
+    })
 }
 
 /// Moves rows until none is left that can have a partition.
@@ -77,8 +91,7 @@ fn next(quoted: &str, done: &BTreeSet<NaiveDate>) -> Result<Option<(NaiveDate, M
     let starts = starts_with_rows(&parent, &default, table.interval)?;
     let Some(start) = starts.into_iter().find(|start| !done.contains(start)) else { return Ok(None) };
     let report = judge(table.interval, &parent.existing(), &[start]);
-    if let Some(failure) = crate::partition::premake::misaligned(&parent, table.interval, &report.in_the_way)
-    {
+    if let Some(failure) = premake::misaligned(&parent, table.interval, &report.in_the_way) {
         return Err(failure);
     }
     if parent.partitions.len() >= settings::max_partitions() {

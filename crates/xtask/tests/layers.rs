@@ -1,0 +1,125 @@
+//! The modules of the extension import in one direction.
+#![allow(missing_docs, reason = "a test")]
+
+use std::collections::{BTreeSet, HashMap};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+
+/// Each module may use those in the lines above it, and those before it in its own line; none that comes later.
+const LAYERS: [&[&str]; 9] = [
+    &["error", "settings"],
+    &["sql", "subtransaction", "parse", "guc", "backend"],
+    &["extension", "waiting", "owner", "worker", "latency", "connections"],
+    &["catalog", "bloat", "kpi", "metrics"],
+    &["journal", "jobs", "alerts"],
+    &["index", "partition", "migration", "statistics", "schedule"],
+    &["plan"],
+    &["runner", "launcher", "api"],
+    &["lib"],
+];
+
+#[test]
+fn modules_import_in_one_direction() -> Result<()> {
+    let order: HashMap<&str, usize> =
+        LAYERS.iter().flat_map(|layer| layer.iter()).enumerate().map(|(at, module)| (*module, at)).collect();
+    let place = |module: &str| {
+        let known = order.get(module).copied();
+        known.with_context(|| format!("module {module} is in no layer: give it a place in LAYERS"))
+    };
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../src").canonicalize()?;
+    let mut wrong = Vec::new();
+    for file in sources(&root)? {
+        let path = file.strip_prefix(&root)?;
+        let module = module_of(path).with_context(|| format!("{} is no module", path.display()))?;
+        let at = place(&module)?;
+        let mut text = fs::read_to_string(&file)?;
+        if is_root_of(path) {
+            text = text.replace("\nuse super::", "\nuse crate::");
+        }
+        for used in imports(&text) {
+            if used != module && place(&used)? > at {
+                wrong.push(format!("src/{} uses {used}", path.display()));
+            }
+        }
+    }
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    wrong.sort();
+    bail!("against the layers:\n{}", wrong.join("\n"))
+}
+
+#[test]
+fn imports_are_found_wherever_they_stand() {
+    let found = |text: &str| imports(text).into_iter().collect::<Vec<_>>().join(" ");
+    assert_eq!(found("use crate::sql::{self, required};"), "sql");
+    assert_eq!(
+        found("use crate::{catalog::{Relation, relation}, jobs};\nuse crate::error::Result;"),
+        "catalog error jobs"
+    );
+    assert_eq!(found("    crate::settings::timezone() // not crate::plan"), "settings");
+    assert_eq!(found("pub(crate) use groundskeeper_core::plan::Item; my_crate::sql::run()"), "");
+}
+
+/// The Rust files of a folder and of those in it.
+fn sources(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            found.extend(sources(&path)?);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+    Ok(found)
+}
+
+/// The module right under the crate's root that a file belongs to.
+fn module_of(path: &Path) -> Option<String> {
+    let first = path.components().next()?;
+    Some(Path::new(first.as_os_str()).file_stem()?.to_str()?.to_owned())
+}
+
+/// Whether a file is its module's root, to whom `super` is the crate.
+fn is_root_of(path: &Path) -> bool {
+    let depth = path.components().count();
+    depth == 1 || depth == 2 && path.ends_with("mod.rs")
+}
+
+/// The modules under the crate's root that a text names: `crate::one` and `crate::{one, two::three}`.
+fn imports(text: &str) -> BTreeSet<String> {
+    let code: Vec<&str> = text.lines().map(|line| line.split("//").next().unwrap_or_default()).collect();
+    let code = code.join("\n");
+    let mut found = BTreeSet::new();
+    for (at, path) in code.match_indices("crate::") {
+        let inside_a_word = code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_');
+        if !inside_a_word {
+            found.extend(first_names(&code[at + path.len()..]));
+        }
+    }
+    found
+}
+
+/// The first names of the paths that a text begins with: one, or a group's.
+fn first_names(text: &str) -> Vec<String> {
+    let name = |text: &str| {
+        let text = text.trim_start();
+        text[..text.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(text.len())].to_owned()
+    };
+    let Some(group) = text.strip_prefix('{') else { return vec![name(text)] };
+    let (mut depth, mut names) = (0, vec![name(group)]);
+    for (at, letter) in group.char_indices() {
+        match letter {
+            '{' => depth += 1,
+            '}' if depth == 0 => break,
+            '}' => depth -= 1,
+            ',' if depth == 0 => names.push(name(&group[at + 1..])),
+            _ => {}
+        }
+    }
+    names.retain(|name| !name.is_empty());
+    names
+}

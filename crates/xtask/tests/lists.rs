@@ -1,0 +1,29 @@
+//! Lists that stand in two places agree.
+#![allow(missing_docs, reason = "a test")]
+
+use groundskeeper_core::partition::preflight::{CHECKS, Severity, check_named};
+
+/// What the extension finds out by itself, and not in the catalogs.
+const OUTSIDE_OF_SQL: [&str; 2] = ["rows", "free_space"];
+
+#[test]
+fn the_preflight_finds_what_is_known() {
+    let sql = include_str!("../../../src/partition/convert/preflight.sql");
+    let findings: Vec<(&str, &str)> = sql
+        .lines()
+        .filter(|line| line.starts_with("SELECT "))
+        .map(|line| {
+            let mut words = line.split('\'');
+            (words.nth(1).unwrap_or_default(), words.nth(1).unwrap_or_default())
+        })
+        .collect();
+    assert!(findings.len() > 30, "the findings of preflight.sql are not where they were");
+    for (check, severity) in &findings {
+        assert!(check_named(check).is_some(), "preflight.sql has a check {check} that CHECKS has not");
+        assert!(Severity::parse(severity).is_some(), "the check {check} has the severity {severity}");
+    }
+    for check in CHECKS {
+        let made = OUTSIDE_OF_SQL.contains(&check) || findings.iter().any(|(found, _)| *found == check);
+        assert!(made, "nothing looks for {check}, which would always be said to be ok");
+    }
+}

@@ -1,0 +1,79 @@
+//! Plain reads of what this process knows of itself and of the server, none of which can do harm. All of it is there
+//! before any function of ours is called; a worker has it from the moment it is connected.
+
+use pgrx::pg_sys;
+
+/// The database that it is connected to.
+pub fn database() -> pg_sys::Oid {
+    // SAFETY: a plain read of what is fixed for the life of the process.
+    unsafe { pg_sys::MyDatabaseId }
+}
+
+/// Its process id.
+pub fn process() -> i32 {
+    // SAFETY: a plain read of what is fixed for the life of the process.
+    unsafe { pg_sys::MyProcPid }
+}
+
+/// Whether it serves a client: not a worker, parallel or other, and not a WAL sender.
+pub fn is_client() -> bool {
+    // SAFETY: a plain read of what is fixed for the life of the process.
+    unsafe { pg_sys::MyBackendType == pg_sys::BackendType::B_BACKEND }
+}
+
+/// The current role: what CURRENT_USER says.
+pub fn role() -> pg_sys::Oid {
+    // SAFETY: a plain read of the process's own state.
+    unsafe { pg_sys::GetUserId() }
+}
+
+/// The current transaction's number, if it has written anything.
+pub fn transaction() -> Option<pg_sys::TransactionId> {
+    // SAFETY: a plain read of the process's own state.
+    let number = unsafe { pg_sys::GetTopTransactionIdIfAny() };
+    (number != pg_sys::InvalidTransactionId).then_some(number)
+}
+
+/// Whether all statements of the current transaction see what was committed when it began.
+pub fn has_one_snapshot() -> bool {
+    // SAFETY: a plain read of the process's own state.
+    let level = unsafe { pg_sys::XactIsoLevel };
+    level >= pg_sys::XACT_REPEATABLE_READ as i32
+}
+
+/// Whether `CREATE EXTENSION` or `ALTER EXTENSION UPDATE` is running a script.
+pub fn is_creating_extension() -> bool {
+    // SAFETY: a plain read of the process's own state.
+    unsafe { pg_sys::creating_extension }
+}
+
+/// Whether `shared_preload_libraries` are being loaded.
+pub fn is_preloading() -> bool {
+    // SAFETY: a plain read of the server's state.
+    unsafe { pg_sys::process_shared_preload_libraries_in_progress }
+}
+
+/// Whether `pg_upgrade` runs the server.
+pub fn is_upgrading() -> bool {
+    // SAFETY: a plain read of the server's state.
+    unsafe { pg_sys::IsBinaryUpgrade }
+}
+
+/// Whether the server is in recovery, as a standby always is.
+pub fn is_in_recovery() -> bool {
+    // SAFETY: a look at the server's state, which needs no transaction.
+    unsafe { pg_sys::RecoveryInProgress() }
+}
+
+/// Which cluster this is: copies of one have the same number.
+pub fn cluster() -> u64 {
+    // SAFETY: reads what is fixed for the life of the server.
+    unsafe { pg_sys::GetSystemIdentifier() }
+}
+
+/// How many workers one maintenance command may take.
+pub fn parallel_maintenance_workers() -> usize {
+    // SAFETY: a plain read of the process's own setting.
+    let configured = unsafe { pg_sys::max_parallel_maintenance_workers };
+    usize::try_from(configured).unwrap_or(0)
+}

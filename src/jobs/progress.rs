@@ -1,0 +1,21 @@
+//! What a job says of itself while its worker is at it.
+
+use crate::error::Result;
+use crate::extension::as_owner;
+use crate::sql;
+use pgrx::datum::DatumWithOid;
+
+/// Shows how far this worker's job has come.
+pub fn report(phase: &str, progress: f64) -> Result<()> {
+    of_this_worker("phase = $1, progress = $2", &[phase.into(), progress.into()])
+}
+
+/// A step is done: the attempts begin anew, as what stood in its way says nothing of the next.
+pub fn step_done() -> Result<()> {
+    of_this_worker("attempts = 1", &[])
+}
+
+fn of_this_worker(change: &str, args: &[DatumWithOid]) -> Result<()> {
+    let mine = "state = 'running' AND worker_pid = pg_catalog.pg_backend_pid()";
+    as_owner(|| sql::run(&format!("UPDATE groundskeeper.job SET {change} WHERE {mine}"), args))
+}

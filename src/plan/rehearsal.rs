@@ -1,0 +1,77 @@
+//! What would be run, in the words that would do it: a plan can be rehearsed elsewhere.
+
+use super::Work;
+use crate::catalog::Build;
+use crate::index::build::{drop_statement, statement};
+use crate::settings;
+use crate::sql::{qualified, quote_identifier, quote_literal, script};
+use groundskeeper_core::job::{JobRequest, Task};
+use groundskeeper_core::plan::Qualified;
+
+/// What would apply an item now: as a job's statements where it is too big for one transaction.
+pub fn apply_sql(work: &Work) -> String {
+    let mut statements = match &work.job {
+        Some(job) if work.bytes > settings::inline_build_limit_bytes() => statements(job, &work.inline),
+        _ => work.inline.clone(),
+    };
+    statements.extend(work.after.iter().map(|after| after.statement.clone()));
+    script(&statements)
+}
+
+/// The statements that a job would run, to be rehearsed elsewhere.
+pub fn statements(request: &JobRequest, inline: &[String]) -> Vec<String> {
+    match &request.task {
+        Task::CreateIndex { index, .. } => {
+            let leftover = inline.iter().any(|s| s.starts_with("DROP INDEX"));
+            let build = statement(&request.task, Build::Concurrent);
+            leftover.then(|| drop_statement(index)).into_iter().chain(build).collect()
+        }
+        Task::DropIndex { index, .. } => vec![drop_statement(index)],
+        Task::RestoreIndex { definition, .. } => {
+            definition.concurrently().into_iter().chain(definition.after.iter().cloned()).collect()
+        }
+        Task::Reindex { index, .. } => {
+            vec![format!("REINDEX INDEX CONCURRENTLY {}", qualified(&index.schema, &index.name))]
+        }
+        Task::DetachPartition { parent, partition } => vec![format!(
+            "ALTER TABLE {} DETACH PARTITION {} CONCURRENTLY",
+            qualified(&parent.schema, &parent.name),
+            qualified(&partition.schema, &partition.name)
+        )],
+        Task::DropPartition { parent, partition } => {
+            let (parent, partition) =
+                (qualified(&parent.schema, &parent.name), qualified(&partition.schema, &partition.name));
+            let detach = format!("ALTER TABLE {parent} DETACH PARTITION {partition}");
+            vec![detach, format!("DROP TABLE {partition}")]
+        }
+        Task::DrainDefault { parent, batch_size } => vec![format!(
+            "SELECT groundskeeper.drain_default({}, {batch_size})",
+            quote_literal(qualified(&parent.schema, &parent.name))
+        )],
+        Task::ValidateConstraint { table, constraint, .. } => vec![validate(table, constraint)],
+        Task::RefreshView { view } => {
+            vec![format!("REFRESH MATERIALIZED VIEW {}", qualified(&view.schema, &view.name))]
+        }
+        Task::Analyze { table, column } => vec![analyze(table, column)],
+        Task::Rescore { table } => {
+            let table = quote_literal(qualified(&table.schema, &table.name));
+            vec![format!("SELECT groundskeeper.rescore({table})")]
+        }
+        Task::AlterTable { .. }
+        | Task::PartitionTable { .. }
+        | Task::UndoPartitioning { .. }
+        | Task::FinalizePartitioning { .. }
+        | Task::CatchUp { .. } => inline.to_vec(),
+    }
+}
+
+/// The statement that validates a constraint.
+pub fn validate(table: &Qualified, constraint: &str) -> String {
+    let table = qualified(&table.schema, &table.name);
+    format!("ALTER TABLE {table} VALIDATE CONSTRAINT {}", quote_identifier(constraint))
+}
+
+/// The statement that gathers a column's statistics.
+pub fn analyze(table: &Qualified, column: &str) -> String {
+    format!("ANALYZE {} ({})", qualified(&table.schema, &table.name), quote_identifier(column))
+}
