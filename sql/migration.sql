@@ -98,19 +98,21 @@ COMMENT ON COLUMN groundskeeper.migration_notes.subject IS 'The market, or games
 COMMENT ON COLUMN groundskeeper.migration_notes.relation IS 'The table that was changed; none in notes of the migration''s own';
 COMMENT ON COLUMN groundskeeper.migration_notes.ids IS 'The raw rows, by number; unbounded for all of them';
 COMMENT ON COLUMN groundskeeper.migration_notes.games IS 'The external ids of games that records have left, or whose rows were changed';
-COMMENT ON COLUMN groundskeeper.migration_notes.facts IS 'What somebody has corrected of these games: teams, time';
+COMMENT ON COLUMN groundskeeper.migration_notes.facts IS 'What somebody has corrected of these games (teams, date, time), or that all are gone (gone)';
 COMMENT ON COLUMN groundskeeper.migration_notes.made IS 'Whether the games of these rows are made, so that the rows may be staged';
 COMMENT ON POLICY owners ON groundskeeper.migration_notes IS 'A table''s owner may note that it has changed';
 
 CREATE TABLE groundskeeper.migration_corrections (
     external_id text COLLATE "C" PRIMARY KEY,
     teams boolean NOT NULL,
+    date boolean NOT NULL,
     "time" boolean NOT NULL
 );
 COMMENT ON TABLE groundskeeper.migration_corrections IS 'Games that somebody has corrected by hand: the migration leaves that as it is; delete a row to have it work it out again';
 COMMENT ON COLUMN groundskeeper.migration_corrections.external_id IS 'The game, by its id at the source';
 COMMENT ON COLUMN groundskeeper.migration_corrections.teams IS 'Whether home and away stay as they are';
-COMMENT ON COLUMN groundskeeper.migration_corrections."time" IS 'Whether day, time and season stay as they are';
+COMMENT ON COLUMN groundskeeper.migration_corrections.date IS 'Whether day and season stay as they are';
+COMMENT ON COLUMN groundskeeper.migration_corrections."time" IS 'Whether the moment stays as it is';
 
 CREATE TABLE groundskeeper.column_names (
     relation text NOT NULL,

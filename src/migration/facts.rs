@@ -100,7 +100,8 @@ impl Deployment {
             let name_of = |found: &migration::Found| found.name.clone();
             let facts = Facts {
                 teams: games.sides.iter().map(name_of).collect(),
-                time: [&games.game_date].into_iter().chain(&games.game_datetime).map(name_of).collect(),
+                date: vec![name_of(&games.game_date)],
+                time: games.game_datetime.iter().map(name_of).collect(),
             };
             let capture = Capture::of_games(schema, name, &games.id.name, &games.external_id.name);
             return Ok((capture, facts));

@@ -173,7 +173,7 @@ fn one_by_one(deployment: &Deployment, ids: Vec<Text>) -> Result<Tally> {
 }
 
 fn arguments<'a>(deployment: &'a Deployment, touched: &Touched) -> Result<Vec<DatumWithOid<'a>>> {
-    let [teams, time] = notes::corrections()?;
+    let [teams, date, time] = notes::corrections()?;
     Ok(vec![
         deployment.rules.as_str().into(),
         deployment.naming.clone().into(),
@@ -181,6 +181,7 @@ fn arguments<'a>(deployment: &'a Deployment, touched: &Touched) -> Result<Vec<Da
         teams.into(),
         time.into(),
         touched.0.clone().unwrap_or_default().into(),
+        date.into(),
     ])
 }
 

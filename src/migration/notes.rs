@@ -134,11 +134,12 @@ pub fn overflowed() -> Result<bool> {
             return Ok(false);
         }
         sql::run(
-            "INSERT INTO groundskeeper.migration_corrections AS c (external_id, teams, \"time\")
-             SELECT g.id, pg_catalog.bool_or('teams' = ANY (n.facts)), pg_catalog.bool_or('time' = ANY (n.facts))
+            "INSERT INTO groundskeeper.migration_corrections AS c (external_id, teams, date, \"time\")
+             SELECT g.id, pg_catalog.bool_or('teams' = ANY (n.facts)), pg_catalog.bool_or('date' = ANY (n.facts)),
+                    pg_catalog.bool_or('time' = ANY (n.facts))
                FROM groundskeeper.migration_notes n, pg_catalog.unnest(n.games) g (id)
               WHERE n.subject = $1 AND pg_catalog.cardinality(n.facts) > 0 GROUP BY g.id
-             ON CONFLICT (external_id) DO UPDATE SET teams = c.teams OR excluded.teams, \"time\" = c.\"time\" OR excluded.\"time\"",
+             ON CONFLICT (external_id) DO UPDATE SET teams = c.teams OR excluded.teams, date = c.date OR excluded.date, \"time\" = c.\"time\" OR excluded.\"time\"",
             &[GAMES_SUBJECT.into()],
         )?;
         // Writers hold it for a moment only; where one does longer, the next run tries again.
@@ -203,10 +204,11 @@ pub fn about_games(markets: &[Market]) -> Result<AboutGames> {
                  DELETE FROM groundskeeper.migration_notes WHERE subject = $1 RETURNING ids, games, facts),
              g AS MATERIALIZED (SELECT DISTINCT g.id, t.facts FROM t, pg_catalog.unnest(t.games) g (id)),
              corrected AS (
-                 INSERT INTO groundskeeper.migration_corrections AS c (external_id, teams, \"time\")
-                 SELECT id, pg_catalog.bool_or('teams' = ANY (facts)), pg_catalog.bool_or('time' = ANY (facts))
+                 INSERT INTO groundskeeper.migration_corrections AS c (external_id, teams, date, \"time\")
+                 SELECT id, pg_catalog.bool_or('teams' = ANY (facts)), pg_catalog.bool_or('date' = ANY (facts)),
+                        pg_catalog.bool_or('time' = ANY (facts))
                    FROM g WHERE pg_catalog.cardinality(facts) > 0 GROUP BY id
-                 ON CONFLICT (external_id) DO UPDATE SET teams = c.teams OR excluded.teams, \"time\" = c.\"time\" OR excluded.\"time\"),
+                 ON CONFLICT (external_id) DO UPDATE SET teams = c.teams OR excluded.teams, date = c.date OR excluded.date, \"time\" = c.\"time\" OR excluded.\"time\"),
              gone AS (
                  DELETE FROM groundskeeper.migration_corrections c
                   WHERE EXISTS (SELECT FROM t WHERE 'gone' = ANY (t.facts))
@@ -370,17 +372,19 @@ impl Next {
     }
 }
 
-/// What somebody else has corrected of games: teams, and days and times.
-pub fn corrections() -> Result<[Vec<Text>; 2]> {
+/// What somebody else has corrected of games: teams, days, and moments.
+pub fn corrections() -> Result<[Vec<Text>; 3]> {
     let corrections = as_owner(|| {
         sql::first(
-            "SELECT pg_catalog.array_agg(external_id) FILTER (WHERE teams), pg_catalog.array_agg(external_id) FILTER (WHERE \"time\")
+            "SELECT pg_catalog.array_agg(external_id) FILTER (WHERE teams), pg_catalog.array_agg(external_id) FILTER (WHERE date),
+                    pg_catalog.array_agg(external_id) FILTER (WHERE \"time\")
                FROM groundskeeper.migration_corrections",
             &[],
-            |row| Ok([row.get::<Vec<Text>>(1)?, row.get::<Vec<Text>>(2)?]),
+            |row| Ok([1, 2, 3].map(|column| row.get::<Vec<Text>>(column))),
         )
     })?;
-    Ok(corrections.unwrap_or_default().map(Option::unwrap_or_default))
+    let Some([teams, date, time]) = corrections else { return Ok(Default::default()) };
+    Ok([teams?, date?, time?].map(Option::unwrap_or_default))
 }
 
 /// Remembers how far a market is staged: where it is less one day, staged rows were deleted.

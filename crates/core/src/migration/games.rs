@@ -11,10 +11,12 @@ const START_KEYS: [&str; 4] = ["date", "commence_time", "start_time", "game_date
 const MOMENT: &str =
     r"'^\s*[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])[Tt ]([01][0-9]|2[0-3]):[0-5][0-9]'";
 
-/// Games whose facts somebody else corrected are named by `$4` (teams) and `$5` (time); the plan's zone is `$3`.
+/// Games whose facts somebody else corrected are named by `$4` (teams), `$5` (moment) and `$7` (day); the plan's zone is
+/// `$3`.
 const ZONE: &str = "$3::pg_catalog.text";
 const TEAMS_KEPT: &str = "$4::pg_catalog.text[]";
 const TIME_KEPT: &str = "$5::pg_catalog.text[]";
+const DATE_KEPT: &str = "$7::pg_catalog.text[]";
 
 /// No more games than that are changed at once, so that nobody waits long for one.
 const AT_ONCE: u32 = 5_000;
@@ -216,9 +218,8 @@ impl Games {
             || "NULL::pg_catalog.timestamptz".to_owned(),
             |known| {
                 format!(
-                    "CASE WHEN k.time_kept AND f.day = e.game_date THEN {known}
-                          WHEN k.time_kept AND f.day IS NOT NULL THEN (e.game_date + f.clock) AT TIME ZONE {ZONE}
-                          WHEN n.at IS NOT NULL AND NOT k.time_kept THEN n.at
+                    "CASE WHEN k.time_kept THEN {known}
+                          WHEN n.at IS NOT NULL AND (n.at AT TIME ZONE {ZONE})::pg_catalog.date = e.game_date THEN n.at
                           WHEN f.day = e.game_date AND (f.clock <> '00:00' OR {dawn}) THEN {known}
                           ELSE COALESCE({day}, {known}) END",
                     dawn = time.as_ref().map_or_else(|| "true".to_owned(), |time| format!("{time} IS NULL")),
@@ -232,7 +233,8 @@ impl Games {
             "known AS MATERIALIZED (
                  SELECT g.{external_id}::pg_catalog.text AS external_id, pg_catalog.min(g.{id}) AS id, pg_catalog.count(*) AS copies,
                         g.{external_id}::pg_catalog.text = ANY ({TEAMS_KEPT}) AS teams_kept,
-                        g.{external_id}::pg_catalog.text = ANY ({TIME_KEPT}) AS time_kept
+                        g.{external_id}::pg_catalog.text = ANY ({TIME_KEPT}) AS time_kept,
+                        g.{external_id}::pg_catalog.text = ANY ({DATE_KEPT}) AS date_kept
                    FROM {GAMES} g WHERE g.{external_id} IN (SELECT external_id FROM game) GROUP BY g.{external_id}),
              wanted AS MATERIALIZED (
                  SELECT g.{id} AS id, n.external_id, w.*, ({home}, {away}) IS DISTINCT FROM (w.home, w.away) AS teams_changed
@@ -242,15 +244,14 @@ impl Games {
                               (({known}) AT TIME ZONE {ZONE})::pg_catalog.time AS clock) f
                   CROSS JOIN LATERAL (
                        SELECT NOT k.teams_kept AND (n.home IS NOT NULL AND n.away IS NOT NULL OR {home} IS NULL AND {away} IS NULL) AS renamed,
-                              -- of day and moment, the one that somebody wrote: midnight, and what records tell, we did
-                              CASE WHEN k.time_kept AND f.day <> {date} AND f.clock <> '00:00' AND ({known}) IS DISTINCT FROM n.at
-                                   THEN f.day
-                                   WHEN k.time_kept THEN {date} ELSE COALESCE(n.game_date, {date}) END AS game_date) e
+                              CASE WHEN k.date_kept THEN {date}
+                                   WHEN k.time_kept THEN COALESCE(f.day, {date})
+                                   ELSE COALESCE(n.game_date, {date}) END AS game_date) e
                   CROSS JOIN LATERAL (
                        SELECT CASE WHEN e.renamed THEN n.home ELSE {home} END AS home,
                               CASE WHEN e.renamed THEN n.away ELSE {away} END AS away,
                               e.game_date, {at} AS at,
-                              CASE WHEN k.time_kept THEN g.{season} ELSE COALESCE(n.season, g.{season}) END AS season,
+                              CASE WHEN k.time_kept OR k.date_kept THEN g.{season} ELSE COALESCE(n.season, g.{season}) END AS season,
                               n.score::{score_type} AS score, n.status) w
                   WHERE ({now}) IS DISTINCT FROM ({then})),
              locked AS MATERIALIZED (

@@ -64,7 +64,9 @@ const NOT_OURS: &str = "pg_catalog.current_setting('groundskeeper.migrating', tr
 pub struct Facts {
     /// The columns of the teams.
     pub teams: Vec<String>,
-    /// The columns of day and time.
+    /// The column of the day.
+    pub date: Vec<String>,
+    /// The column of the moment, where there is one.
     pub time: Vec<String>,
 }
 
@@ -154,8 +156,12 @@ impl Capture {
     #[must_use]
     pub fn body(&self, facts: &Facts) -> String {
         let cases = if self.is_of_games() { self.games_cases(facts) } else { self.raw_cases() };
-        let columns: BTreeSet<&String> =
-            [&self.id, &self.game].into_iter().chain(&facts.teams).chain(&facts.time).collect();
+        let columns: BTreeSet<&String> = [&self.id, &self.game]
+            .into_iter()
+            .chain(&facts.teams)
+            .chain(&facts.date)
+            .chain(&facts.time)
+            .collect();
         let names: Vec<String> = columns.iter().map(|column| literal(column)).collect();
         format!(
             "
@@ -258,7 +264,7 @@ END",
             )
         };
         let mut notes = vec![format!("SELECT ARRAY({moved} WHERE d.game IS NOT NULL), '{{}}'::text[]")];
-        for (fact, columns) in [("teams", &facts.teams), ("time", &facts.time)] {
+        for (fact, columns) in [("teams", &facts.teams), ("date", &facts.date), ("time", &facts.time)] {
             if !columns.is_empty() {
                 notes.push(format!("SELECT ARRAY({}), '{{{fact}}}'::text[]", corrected(columns)));
             }
@@ -302,10 +308,10 @@ mod tests {
         let names = |triggers: [Trigger; 4]| triggers.map(|(name, _)| name);
         assert_eq!(names(RAW_TRIGGERS), names(GAME_TRIGGERS));
         let games = Capture::of_games("staging", "games", "id", "external_id");
-        let facts = Facts { teams: vec!["home".into()], time: vec!["game_date".into()] };
+        let facts = Facts { teams: vec!["home".into()], date: vec!["game_date".into()], time: vec![] };
         let update = games.statements(&facts, "o").into_iter().find(|s| s.contains("AFTER UPDATE")).unwrap();
         assert!(!update.contains("game_date"), "{update}");
         let body = games.body(&facts);
-        assert!(body.contains("ROW(b.\"home\")") && body.contains("'{time}'::text[]"), "{body}");
+        assert!(body.contains("ROW(b.\"home\")") && body.contains("'{date}'::text[]"), "{body}");
     }
 }

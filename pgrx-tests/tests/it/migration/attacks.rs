@@ -144,7 +144,7 @@ fn what_changed_while_triggers_were_off_or_tables_were_swapped_is_looked_at() {
     let (_db, mut client) = two_games();
     for behind in [
         "ALTER TABLE staging.games DISABLE TRIGGER ALL;
-         UPDATE staging.games SET id = id + 100; UPDATE staging.games SET id = 203 - id;
+         UPDATE staging.games SET id = id + 100; UPDATE staging.games SET id = 103 - id;
          ALTER TABLE staging.games ENABLE TRIGGER ALL",
         "CREATE TABLE staging.games_new (LIKE staging.games INCLUDING ALL);
          INSERT INTO staging.games_new (id, external_id, game_date) SELECT 500 - id, external_id, game_date FROM staging.games;
