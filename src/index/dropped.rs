@@ -3,13 +3,13 @@
 use super::build;
 use crate::catalog;
 use crate::error::{Failure, Result};
-use crate::journal::{self, Change, Entry};
+use crate::journal::{self, Change};
 use crate::settings;
 use crate::sql::qualified;
 use crate::waiting::run_before_deadline;
 use crate::worker::transaction;
 use groundskeeper_core::job::Definition;
-use groundskeeper_core::plan::{Action, Item, Qualified, Undo};
+use groundskeeper_core::plan::{Action, Entry, Item, Qualified, Undo};
 use pgrx::PgSqlErrorCode;
 
 /// Drops an index, unless another has its name by now. The change is recorded when the index is gone: a crash before

@@ -25,7 +25,7 @@ pub fn ask(index: Oid) -> Result<i64> {
         .ok_or_else(|| wrong("the relation"))?;
     let table = catalog::table_of_index(index)?.ok_or_else(|| wrong(&found.quoted))?;
     let task = Task::Reindex { index: found.name, before: u32::from(found.oid) };
-    jobs::enqueue(&JobRequest { item: None, relation: table, task })
+    jobs::enqueue(&JobRequest::plain(table, task))
 }
 
 /// Builds an index anew beside the old one. `before` is the OID that it had when the job was queued: a rebuilt

@@ -80,7 +80,7 @@ fn drop_one(unused: Unused, dry_run: bool) -> Result<Outcome> {
     }
     let relation = definition.table.clone();
     let task = Task::DropIndex { index, unused: Some(definition) };
-    let request = JobRequest { item: Some(item.clone()), relation, task };
+    let request = JobRequest { item: Some(item.clone()), ..JobRequest::plain(relation, task) };
     Ok(match isolated(|| jobs::enqueue(&request)) {
         Ok(job) => outcome(item, "queue", "queued", format!("job {job}: {evidence}")),
         Err(failure) => outcome(item, "skip", "blocked", failure.one_line()),

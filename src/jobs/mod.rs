@@ -21,12 +21,14 @@ use std::collections::HashMap;
 pub fn enqueue(request: &JobRequest) -> Result<i64> {
     let run_as = worker_role(&request.relation)?;
     let task = serde_json::to_string(&request.task).map_err(|e| Failure::internal(e.to_string()))?;
+    let entry = request.entry.as_ref().map(serde_json::to_string).transpose();
+    let entry = entry.map_err(|e| Failure::internal(e.to_string()))?;
     let caller = sql::texts("SELECT SESSION_USER::text", &[])?.into_iter().next();
     let target = qualified(&request.relation.schema, &request.relation.name);
     let id = as_owner(|| {
         sql::run(
-            "INSERT INTO groundskeeper.job (kind, target, item, task, run_as, requested_by, home)
-             VALUES ($1, $2, $3, $4::pg_catalog.jsonb, $5, $6, $7)
+            "INSERT INTO groundskeeper.job (kind, target, item, task, run_as, requested_by, home, entry)
+             VALUES ($1, $2, $3, $4::pg_catalog.jsonb, $5, $6, $7, $8::pg_catalog.jsonb)
              ON CONFLICT (item, kind) WHERE state IN ('queued', 'running') DO NOTHING",
             &[
                 request.task.kind().into(),
@@ -36,6 +38,7 @@ pub fn enqueue(request: &JobRequest) -> Result<i64> {
                 run_as.as_str().into(),
                 caller.clone().into(),
                 home().into(),
+                entry.into(),
             ],
         )?;
         sql::first(

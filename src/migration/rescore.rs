@@ -35,7 +35,7 @@ pub fn enqueue(relation: pg_sys::Oid) -> Result<i64> {
             Deployment::load()?.shape(market)?;
         }
     }
-    jobs::enqueue(&JobRequest { item: None, relation: table.clone(), task: Task::Rescore { table } })
+    jobs::enqueue(&JobRequest::plain(table.clone(), Task::Rescore { table }))
 }
 
 fn target(name: &Qualified) -> Option<Target> {

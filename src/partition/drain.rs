@@ -51,11 +51,8 @@ struct Move {
 pub fn ask(relation: Oid, batch_size: i32) -> Result<i64> {
     let (_, parent) = owned(relation)?;
     let task = Task::DrainDefault { parent: parent.name.clone(), batch_size: i64::from(batch_size) };
-    jobs::enqueue(&JobRequest {
-        item: Some(format!("drain_default {}", parent.quoted)),
-        relation: parent.name,
-        task,
-    })
+    let item = Some(format!("drain_default {}", parent.quoted));
+    jobs::enqueue(&JobRequest { item, ..JobRequest::plain(parent.name, task) })
 }
 
 /// Moves rows until none is left that can have a partition.

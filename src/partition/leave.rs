@@ -19,7 +19,7 @@ use pgrx::pg_sys::Oid;
 pub fn ask_to_detach(partition: Oid) -> Result<i64> {
     let (parent, partition) = partition_of(partition)?;
     let task = Task::DetachPartition { parent: parent.clone(), partition };
-    jobs::enqueue(&JobRequest { item: None, relation: parent, task })
+    jobs::enqueue(&JobRequest::plain(parent, task))
 }
 
 /// Queues the dropping of a partition.
@@ -34,7 +34,7 @@ pub fn ask_to_drop(partition: Oid) -> Result<i64> {
         .hint("groundskeeper.drain_default() moves what it can into partitions of their own."));
     }
     let task = Task::DropPartition { parent: parent.clone(), partition };
-    jobs::enqueue(&JobRequest { item: None, relation: parent, task })
+    jobs::enqueue(&JobRequest::plain(parent, task))
 }
 
 /// A partition with its parent, by name.

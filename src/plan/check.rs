@@ -1,11 +1,11 @@
 //! `check_constraint`: enforced for new rows at once, for old ones after they have been looked at.
 
-use super::{After, Context, EveryRow, Work};
+use super::{After, Context, EveryRow, Work, job};
 use crate::catalog::{self, Relation};
 use crate::error::Result;
 use crate::settings;
 use crate::sql::quote_identifier;
-use groundskeeper_core::job::{JobRequest, Task};
+use groundskeeper_core::job::Task;
 use groundskeeper_core::plan::decide::{CheckProgress, State, Verdict, check};
 use groundskeeper_core::plan::{Item, Undo};
 
@@ -37,11 +37,7 @@ fn absent(item: &Item, table: &Relation, name: &str, expression: &str) -> Result
         inline: vec![format!(
             "ALTER TABLE {quoted} ADD CONSTRAINT {constraint} CHECK ({expression}) NOT VALID"
         )],
-        job: Some(JobRequest {
-            item: Some(item.id()),
-            relation: item.relation.clone(),
-            task: Task::AlterTable { item: item.id() },
-        }),
+        job: Some(job(item, &item.relation, Task::AlterTable { item: item.id() })),
         after: vec![validation(item, table, name, expression)?],
         inverse: vec![format!("ALTER TABLE {quoted} DROP CONSTRAINT {constraint}")],
         ..Work::default()
@@ -56,7 +52,7 @@ fn not_valid(
     expression: &str,
     context: &Context,
 ) -> Result<(Verdict, Option<Work>)> {
-    let validation = validation(item, table, name, expression)?;
+    let mut validation = validation(item, table, name, expression)?;
     let mut verdict =
         Verdict::because(State::Pending, "enforced for new rows, not yet validated for the old ones");
     // A big table is looked at by a job; only a small one here and now.
@@ -75,13 +71,15 @@ fn not_valid(
     let inverse = catalog::check_named(table.oid, name)?
         .map(|check| check.off_and_on(&table.quoted))
         .map_or_else(Vec::new, |(off, on)| std::iter::once(off).chain(on).collect());
-    let work = Work {
-        after: vec![validation],
+    let mut work = Work {
         inverse,
         prior_definition: Some(format!("CONSTRAINT {constraint} CHECK ({expression}) NOT VALID")),
         undo: Undo { was_not_valid: Some(name.to_owned()), ..Undo::default() },
         ..Work::default()
     };
+    // It was the user's, and NOT VALID: that it is so no more is a change, whoever makes it.
+    validation.job.entry = Some(work.entry(item, std::slice::from_ref(&validation.statement)));
+    work.after.push(validation);
     Ok((verdict, Some(work)))
 }
 
@@ -104,14 +102,14 @@ fn validation(item: &Item, table: &Relation, name: &str, expression: &str) -> Re
             constraint: name.to_owned(),
             expression: expression.to_owned(),
         }),
-        job: JobRequest {
-            item: Some(item.id()),
-            relation: item.relation.clone(),
-            task: Task::ValidateConstraint {
+        job: job(
+            item,
+            &item.relation,
+            Task::ValidateConstraint {
                 table: item.relation.clone(),
                 constraint: name.to_owned(),
                 expression: expression.to_owned(),
             },
-        },
+        ),
     })
 }

@@ -1,12 +1,13 @@
 //! Unused indexes that `drop_unused_indexes()` has dropped: items of the change log, each taken back by itself.
 
+use super::job;
 use super::rollback::{Reversal, Steps};
 use crate::catalog;
 use crate::error::{Failure, Result};
 use crate::index::dropped::{SECTION, of};
 use crate::journal::{self, Change};
 use crate::settings;
-use groundskeeper_core::job::{JobRequest, Task};
+use groundskeeper_core::job::Task;
 use groundskeeper_core::plan::{Item, Qualified};
 use std::collections::HashMap;
 use std::sync::{LazyLock, Mutex, PoisonError};
@@ -52,7 +53,7 @@ pub fn reversal(item: &Item, name: &str, change: &Change) -> Result<Reversal> {
         ));
     }
     let task = Task::RestoreIndex { index, definition: definition.clone(), change: change.id };
-    let job = JobRequest { item: Some(item.id()), relation: definition.table.clone(), task };
+    let job = job(item, &definition.table, task);
     Ok(Reversal::Steps(Box::new(Steps {
         statements: definition.script(),
         job: (!definition.partitioned).then_some(job),

@@ -1,6 +1,6 @@
 //! `index` and `expression_index`: built at once where the relation is small, else concurrently by a job.
 
-use super::{Context, Work};
+use super::{Context, Work, job};
 use crate::catalog::{self, Build};
 use crate::error::Result;
 use crate::sql::{qualified, quote_identifier};
@@ -76,21 +76,20 @@ fn work(item: &Item, place: &Qualified, wanted: &catalog::Index, leftover: bool)
     let name = Qualified { schema: place.schema.clone(), name: wanted.name.to_owned() };
     let drop = format!("DROP INDEX {}", qualified(&name.schema, &name.name));
     let build = catalog::index_statement(wanted, Build::Plain);
-    Work {
-        inline: if leftover { vec![drop.clone(), build] } else { vec![build] },
-        job: Some(JobRequest {
-            item: Some(item.id()),
-            relation: place.clone(),
-            task: Task::CreateIndex {
-                index: name,
-                table: place.clone(),
-                keys: wanted.keys.to_vec(),
-                predicate: wanted.predicate.map(str::to_owned),
-                unique: wanted.unique,
-            },
-        }),
-        inverse: vec![drop],
+    let mut work = Work {
+        inverse: vec![drop.clone()],
         undo: Undo { relation: (*place != item.relation).then(|| place.clone()), ..Undo::default() },
         ..Work::default()
-    }
+    };
+    let task = Task::CreateIndex {
+        index: name,
+        table: place.clone(),
+        keys: wanted.keys.to_vec(),
+        predicate: wanted.predicate.map(str::to_owned),
+        unique: wanted.unique,
+    };
+    let entry = Some(work.entry(item, std::slice::from_ref(&build)));
+    work.job = Some(JobRequest { entry, ..job(item, place, task) });
+    work.inline = if leftover { vec![drop, build] } else { vec![build] };
+    work
 }

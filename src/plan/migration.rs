@@ -1,11 +1,11 @@
 //! `migration`: triggers that note a table's changes for the migration, and columns that it fits.
 
-use super::Work;
 use super::rollback::Reversal;
+use super::{Work, job};
 use crate::catalog;
 use crate::error::Result;
 use crate::migration::{Deployment, noted_as};
-use groundskeeper_core::job::{JobRequest, Task};
+use groundskeeper_core::job::Task;
 use groundskeeper_core::migration::{GAMES, Market};
 use groundskeeper_core::plan::Item;
 use groundskeeper_core::plan::decide::{State, Verdict};
@@ -34,11 +34,7 @@ pub fn look_at(item: &Item) -> Result<(Verdict, Option<Work>)> {
     };
     let work = Work {
         inline: capture.statements(&facts, &relation.owner),
-        job: Some(JobRequest {
-            item: Some(item.id()),
-            relation: item.relation.clone(),
-            task: Task::AlterTable { item: item.id() },
-        }),
+        job: Some(job(item, &item.relation, Task::AlterTable { item: item.id() })),
         inverse: capture.inverse(),
         ..Work::default()
     };

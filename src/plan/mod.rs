@@ -22,10 +22,10 @@ pub use rollback::{revert_sql, rollback_plan};
 use crate::catalog;
 use crate::error::Result;
 use crate::jobs;
-use crate::journal::{self, Entry};
-use groundskeeper_core::job::JobRequest;
+use crate::journal;
+use groundskeeper_core::job::{JobRequest, Task};
 use groundskeeper_core::plan::decide::{self, ColumnFact, State, Verdict};
-use groundskeeper_core::plan::{Action, Item, Qualified, Undo, built_in};
+use groundskeeper_core::plan::{Action, Entry, Item, Qualified, Undo, built_in};
 use std::collections::{HashMap, HashSet};
 
 /// How an item stands, and what would change that.
@@ -66,6 +66,11 @@ impl Work {
             undo: self.undo.clone(),
         }
     }
+}
+
+/// A job that carries out an item, and writes nothing down by itself.
+fn job(item: &Item, relation: &Qualified, task: Task) -> JobRequest {
+    JobRequest { item: Some(item.id()), ..JobRequest::plain(relation.clone(), task) }
 }
 
 /// Work that follows a change and only reads.

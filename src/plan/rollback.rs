@@ -3,7 +3,7 @@
 
 use super::apply::Outcome;
 use super::widen::Change as ColumnChange;
-use super::{After, Context, dropped_index, look_at, migration, partitioned, role_setting};
+use super::{After, Context, dropped_index, job, look_at, migration, partitioned, role_setting};
 use crate::catalog::{self, Relation};
 use crate::error::Result;
 use crate::jobs;
@@ -190,11 +190,7 @@ fn unindex(item: &Item, place: &Qualified, name: &str) -> Result<Reversal> {
     let index = Qualified { schema: schema.clone(), name: name.to_owned() };
     Ok(Reversal::Steps(Box::new(Steps {
         statements: vec![format!("DROP INDEX {}", qualified(schema, name))],
-        job: Some(JobRequest {
-            item: Some(item.id()),
-            relation: place.clone(),
-            task: Task::DropIndex { index, unused: None },
-        }),
+        job: Some(job(item, place, Task::DropIndex { index, unused: None })),
         ..Steps::default()
     })))
 }

@@ -1,11 +1,11 @@
 //! `view` and `materialized_view`: they belong to the owner of what they read, and are readable by those who
 //! may read that.
 
-use super::{After, Work};
+use super::{After, Work, job};
 use crate::catalog::{self, Relation};
 use crate::error::Result;
 use crate::sql::{qualified, quote_identifier};
-use groundskeeper_core::job::{JobRequest, Task};
+use groundskeeper_core::job::Task;
 use groundskeeper_core::plan::decide::{self, State, Verdict};
 use groundskeeper_core::plan::{Item, Undo};
 
@@ -96,10 +96,6 @@ fn refresh(item: &Item, view: &str, sources: &[Relation]) -> Result<After> {
         statement: format!("REFRESH MATERIALIZED VIEW {view}"),
         bytes,
         only_if_all: None,
-        job: JobRequest {
-            item: Some(item.id()),
-            relation: item.relation.clone(),
-            task: Task::RefreshView { view: item.relation.clone() },
-        },
+        job: job(item, &item.relation, Task::RefreshView { view: item.relation.clone() }),
     })
 }

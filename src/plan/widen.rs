@@ -148,7 +148,7 @@ impl<'a> Change<'a> {
 
     fn job(&self, task: Task) -> JobRequest {
         let item = matches!(task, Task::AlterTable { .. }).then(|| self.item.id());
-        JobRequest { item, relation: self.item.relation.clone(), task }
+        JobRequest { item, ..JobRequest::plain(self.item.relation.clone(), task) }
     }
 
     fn prior_definition(&self, before: Option<&str>) -> String {

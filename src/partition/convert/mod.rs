@@ -215,7 +215,7 @@ fn clear_away(relation: &Qualified, known: &record::Conversion) -> Result<i64> {
     let task = Task::UndoPartitioning { table: known.table.clone() };
     match jobs::open_of_kind(&quoted, task.kind())? {
         Some(open) => Ok(open),
-        None => jobs::enqueue(&JobRequest { item: None, relation: relation.clone(), task }),
+        None => jobs::enqueue(&JobRequest::plain(relation.clone(), task)),
     }
 }
 
@@ -239,7 +239,7 @@ fn enqueue(table: &Qualified, goal: Goal) -> Result<i64> {
         Goal::Partition => plan_item::item_of(table)?.map(|item| item.id()),
         _ => None,
     };
-    jobs::enqueue(&JobRequest { item, relation: table.clone(), task })
+    jobs::enqueue(&JobRequest { item, ..JobRequest::plain(table.clone(), task) })
 }
 
 fn must_own(relation: Oid, quoted: &str) -> Result<()> {

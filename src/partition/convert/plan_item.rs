@@ -2,9 +2,9 @@
 
 use super::record::Conversion;
 use crate::error::Result;
-use crate::journal::{self, Entry};
+use crate::journal;
 use crate::sql::{qualified, quote_literal};
-use groundskeeper_core::plan::{Action, Item, Qualified, built_in};
+use groundskeeper_core::plan::{Action, Entry, Item, Qualified, built_in};
 
 /// The statement that asks for a conversion.
 pub fn asking(relation: &Qualified, key: &str) -> String {

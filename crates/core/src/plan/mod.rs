@@ -13,7 +13,7 @@ mod undo;
 pub use crate::names::Qualified;
 pub use built_in::{Malformed, built_in};
 pub use item::{Action, ColumnNeed, Family, Index, IndexKeys, Item};
-pub use undo::{Given, Undo};
+pub use undo::{Entry, Given, Undo};
 
 use serde::Deserialize;
 
