@@ -13,7 +13,7 @@ use crate::sql::{self, qualified, required};
 use crate::worker::{self, Rights, locks, toplevel, transaction, writeback};
 use groundskeeper_core::job::{self, Task};
 use groundskeeper_core::partition::convert::Goal;
-use groundskeeper_core::plan::{Entry, Qualified};
+use groundskeeper_core::plan::{Entry, Qualified, built_in};
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
@@ -108,7 +108,7 @@ fn carry_out(job: &Job) -> Result<()> {
         }
         Task::Analyze { table, column } => toplevel::run(&plan::analyze(table, column)),
         Task::Rescore { table } => migration::rescore(table),
-        Task::AlterTable { item } => transaction(|| plan::apply_item(item)),
+        Task::AlterTable { item } => transaction(|| plan::apply_item(built_in()?, item)),
         Task::PartitionTable { table } => convert::run(table, Goal::Partition),
         Task::UndoPartitioning { table } => convert::run(table, Goal::Undo),
         Task::FinalizePartitioning { table } => convert::run(table, Goal::Finalize),

@@ -6,7 +6,7 @@ use crate::jobs;
 use crate::sql::{self, required};
 use crate::subtransaction::isolated;
 use groundskeeper_core::job::{Definition, JobRequest, Task};
-use groundskeeper_core::plan::{Qualified, built_in};
+use groundskeeper_core::plan::{Plan, Qualified};
 use pgrx::pg_sys::Oid;
 
 /// What became of an index, or would.
@@ -32,7 +32,7 @@ struct Unused {
 }
 
 /// Queues the dropping of each unused index; a dry run only says which.
-pub fn drop_all(dry_run: bool) -> Result<Vec<Outcome>> {
+pub fn drop_all(plan: &Plan, dry_run: bool) -> Result<Vec<Outcome>> {
     let found = sql::rows(include_str!("unused/found.sql"), &[], |row| {
         let schema: String = required(row, 1)?;
         let table = Qualified { schema: schema.clone(), name: required(row, 3)? };
@@ -51,10 +51,10 @@ pub fn drop_all(dry_run: bool) -> Result<Vec<Outcome>> {
             }),
         })
     })?;
-    found.into_iter().map(|unused| drop_one(unused, dry_run)).collect()
+    found.into_iter().map(|unused| drop_one(plan, unused, dry_run)).collect()
 }
 
-fn drop_one(unused: Unused, dry_run: bool) -> Result<Outcome> {
+fn drop_one(plan: &Plan, unused: Unused, dry_run: bool) -> Result<Outcome> {
     let Unused { index, evidence, drop, definition } = unused;
     let outcome =
         |item: String, action, state, detail| Outcome { item, action, state, detail, sql: drop.clone() };
@@ -63,7 +63,7 @@ fn drop_one(unused: Unused, dry_run: bool) -> Result<Outcome> {
         return Ok(outcome(item, "skip", "blocked", "its table is locked by another session".to_owned()));
     };
     let item = dropped::of(definition.table.clone(), index.name.clone()).id();
-    let planned = built_in()?.items.iter().find(|planned| {
+    let planned = plan.items.iter().find(|planned| {
         planned.relation.schema == index.schema
             && planned.action.kind().ends_with("index")
             && planned.action.object() == Some(&index.name)

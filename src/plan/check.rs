@@ -11,7 +11,7 @@ use groundskeeper_core::plan::{Item, Undo};
 
 /// How a constraint stands.
 pub fn look_at(
-    item: &'static Item,
+    item: &Item,
     name: &str,
     expression: &str,
     context: &Context,
@@ -46,7 +46,7 @@ fn absent(item: &Item, table: &Relation, name: &str, expression: &str) -> Result
 
 /// A constraint that was left NOT VALID: rows are in the way, or nobody has looked yet.
 fn not_valid(
-    item: &'static Item,
+    item: &Item,
     table: &Relation,
     name: &str,
     expression: &str,

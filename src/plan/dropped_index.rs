@@ -9,26 +9,13 @@ use crate::journal::{self, Change};
 use crate::settings;
 use groundskeeper_core::job::Task;
 use groundskeeper_core::plan::{Item, Qualified};
-use std::collections::HashMap;
-use std::sync::{LazyLock, Mutex, PoisonError};
 
 /// The item of a dropped index, by its id, if the change log has it standing.
-pub fn item(id: &str) -> Result<Option<&'static Item>> {
-    static ITEMS: LazyLock<Mutex<HashMap<String, &'static Item>>> = LazyLock::new(Mutex::default);
-    let mut items = ITEMS.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(item) = items.get(id) {
-        return Ok(Some(item));
-    }
-    let made = journal::standing()?.into_iter().filter(|change| change.item == id).find_map(|change| {
+pub fn item(id: &str) -> Result<Option<Item>> {
+    Ok(journal::standing()?.into_iter().filter(|change| change.item == id).find_map(|change| {
         let table = change.undo.dropped_index?.table;
         let name = id.strip_prefix(&format!("{SECTION}.{table}."))?.to_owned();
         Some(of(table, name))
-    });
-    // Items live as long as the process, and so does one that is made here: once per index.
-    Ok(made.map(|made| {
-        let item: &'static Item = Box::leak(Box::new(made));
-        items.insert(id.to_owned(), item);
-        item
     }))
 }
 

@@ -9,7 +9,7 @@ use groundskeeper_core::plan::decide::{self, State, Verdict};
 use groundskeeper_core::plan::{Action, Index, IndexKeys, Item, Qualified, Undo};
 
 /// How an index stands.
-pub fn look_at(item: &'static Item, index: &Index, context: &Context) -> Result<(Verdict, Option<Work>)> {
+pub fn look_at(item: &Item, index: &Index, context: &Context) -> Result<(Verdict, Option<Work>)> {
     if context.taken.contains(&item.relation) {
         let reason = format!("{} is not the plan's", item.relation);
         return Ok((Verdict::because(State::Blocked, reason), None));

@@ -7,7 +7,7 @@ pub mod dropped_index;
 mod index;
 mod migration;
 mod other;
-mod partitioned;
+pub mod partitioned;
 mod rehearsal;
 pub mod role_setting;
 mod rollback;
@@ -25,8 +25,9 @@ use crate::jobs;
 use crate::journal;
 use groundskeeper_core::job::{JobRequest, Task};
 use groundskeeper_core::plan::decide::{self, ColumnFact, State, Verdict};
-use groundskeeper_core::plan::{Action, Entry, Item, Qualified, Undo, built_in};
+use groundskeeper_core::plan::{Action, Entry, Item, Plan, Qualified, Undo};
 use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 
 /// How an item stands, and what would change that.
 pub struct Assessment {
@@ -108,7 +109,7 @@ pub struct Context {
     /// Where the plan's relations are that have another name.
     pub aliases: HashMap<Qualified, Qualified>,
     /// Indexes that do not exist yet, but will.
-    pub to_be_built: Vec<&'static Item>,
+    pub to_be_built: Vec<Rc<Item>>,
 }
 
 impl Context {
@@ -133,34 +134,37 @@ impl Context {
 
 /// The items of this database: the plan's, but for each role that was given settings one of its own in place of
 /// the one that stands for any.
-pub fn items() -> Result<Vec<&'static Item>> {
-    let plan = built_in()?;
+pub fn items(plan: &Plan) -> Result<Vec<Rc<Item>>> {
     let mut ids: Vec<String> = journal::standing()?.into_iter().map(|change| change.item).collect();
     ids.sort();
     ids.dedup();
-    let roles: Vec<_> =
-        ids.iter().filter_map(|id| plan.role_of(id)).map(role_setting::item).collect::<Result<_>>()?;
+    let roles: Vec<Rc<Item>> = ids
+        .iter()
+        .filter_map(|id| plan.role_of(id))
+        .filter_map(|role| plan.item_for_role(role))
+        .map(Rc::new)
+        .collect();
     let mut out = Vec::with_capacity(plan.items.len() + roles.len());
     for item in &plan.items {
         match item.action {
-            Action::RoleSetting { .. } if !roles.is_empty() => out.extend(&roles),
-            _ => out.push(item),
+            Action::RoleSetting { .. } if !roles.is_empty() => out.extend(roles.iter().cloned()),
+            _ => out.push(Rc::new(item.clone())),
         }
     }
     Ok(out)
 }
 
 /// The item with that id, be it the plan's or that of a role which has been given settings.
-pub fn item(id: &str) -> Result<Option<&'static Item>> {
-    let plan = built_in()?;
-    match plan.role_of(id) {
-        Some(role) if journal::mentions(id)? => role_setting::item(role).map(Some),
-        _ => plan.item(id).map_or_else(|| dropped_index::item(id), |item| Ok(Some(item))),
-    }
+pub fn item(plan: &Plan, id: &str) -> Result<Option<Rc<Item>>> {
+    let item = match plan.role_of(id) {
+        Some(role) if journal::mentions(id)? => plan.item_for_role(role),
+        _ => plan.item(id).cloned().map_or_else(|| dropped_index::item(id), |item| Ok(Some(item)))?,
+    };
+    Ok(item.map(Rc::new))
 }
 
 /// How an item stands. A lookup that fails makes the item `blocked`, never the caller fail.
-pub fn assess(item: &'static Item, context: &mut Context) -> Assessment {
+pub fn assess(item: &Rc<Item>, context: &mut Context) -> Assessment {
     let assessed = crate::subtransaction::isolated(|| look_at(item, context));
     let (mut verdict, mut work) = assessed.unwrap_or_else(|failure| {
         (Verdict::because(State::Blocked, format!("could not be looked at: {}", failure.one_line())), None)
@@ -177,7 +181,7 @@ pub fn assess(item: &'static Item, context: &mut Context) -> Assessment {
         context.aliases.insert(item.relation.clone(), alias.clone());
     }
     match (&item.action, verdict.state) {
-        (Action::Index(_), State::Pending | State::Queued) => context.to_be_built.push(item),
+        (Action::Index(_), State::Pending | State::Queued) => context.to_be_built.push(Rc::clone(item)),
         (Action::View { .. } | Action::MaterializedView { .. }, State::Conflict) => {
             context.taken.insert(item.relation.clone());
         }
@@ -186,7 +190,7 @@ pub fn assess(item: &'static Item, context: &mut Context) -> Assessment {
     Assessment { verdict, work }
 }
 
-fn look_at(item: &'static Item, context: &Context) -> Result<(Verdict, Option<Work>)> {
+fn look_at(item: &Item, context: &Context) -> Result<(Verdict, Option<Work>)> {
     if let Some(reason) = unmet(item, context)? {
         return Ok((Verdict::because(State::Blocked, reason), None));
     }

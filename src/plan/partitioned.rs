@@ -10,7 +10,17 @@ use crate::partition::convert::plan_item::{asking, taking_back};
 use crate::subtransaction::isolated;
 use groundskeeper_core::partition::convert::{Goal, Stage};
 use groundskeeper_core::plan::decide::{State, Verdict};
-use groundskeeper_core::plan::{Item, Qualified};
+use groundskeeper_core::plan::{Action, Item, Plan, Qualified};
+use pgrx::pg_sys::Oid;
+use std::rc::Rc;
+
+/// The id of the item that a table is about, if the plan has one.
+pub fn item_of(plan: &Plan, table: Oid) -> Result<Option<String>> {
+    let Some(table) = catalog::relation_by_oid(table)? else { return Ok(None) };
+    let is_it =
+        |item: &&Item| item.relation == table.name && matches!(item.action, Action::PartitionedTable { .. });
+    Ok(plan.items.iter().find(is_it).map(Item::id))
+}
 
 /// How a table stands.
 pub fn look_at(item: &Item, key: &str) -> Result<(Verdict, Option<Work>)> {
@@ -58,8 +68,9 @@ pub fn reversal(item: &Item) -> Result<Reversal> {
 }
 
 /// Queues the way back of a table, wherever its conversion is; nothing where there is none.
-pub fn take_back(item: &'static Item, dry_run: bool) -> Result<Option<Outcome>> {
-    let outcome = |action, state, detail, sql| Some(Outcome { item, action, state, detail, sql });
+pub fn take_back(item: &Rc<Item>, dry_run: bool) -> Result<Option<Outcome>> {
+    let outcome =
+        |action, state, detail, sql| Some(Outcome { item: Rc::clone(item), action, state, detail, sql });
     Ok(match reversal(item)? {
         Reversal::Gone(_) => None,
         Reversal::Refused(reason) => outcome("skip", State::Blocked, Some(reason), None),

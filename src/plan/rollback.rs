@@ -14,7 +14,8 @@ use crate::subtransaction::isolated;
 use crate::waiting::run_before_deadline;
 use groundskeeper_core::job::{JobRequest, Task};
 use groundskeeper_core::plan::decide::State;
-use groundskeeper_core::plan::{Action, Item, Qualified, built_in};
+use groundskeeper_core::plan::{Action, Item, Plan, Qualified};
+use std::rc::Rc;
 
 /// How a change can be taken back.
 pub enum Reversal {
@@ -53,39 +54,40 @@ impl Reversal {
 }
 
 /// Takes back the standing changes of those items (all, where none are named).
-pub fn rollback_plan(dry_run: bool, items: Option<&[String]>) -> Result<Vec<Outcome>> {
+pub fn rollback_plan(plan: &Plan, dry_run: bool, items: Option<&[String]>) -> Result<Vec<Outcome>> {
     let asked = |id: &str| items.is_none_or(|items| items.iter().any(|i| i == id));
     let mut outcomes = Vec::new();
     let is_table = |item: &Item| matches!(item.action, Action::PartitionedTable { .. });
-    for item in built_in()?.items.iter().filter(|item| is_table(item) && asked(&item.id())) {
-        outcomes.extend(partitioned::take_back(item, dry_run)?);
+    for item in plan.items.iter().filter(|item| is_table(item) && asked(&item.id())) {
+        outcomes.extend(partitioned::take_back(&Rc::new(item.clone()), dry_run)?);
     }
     for (id, job) in jobs::active_by_item()?.into_iter().filter(|(id, _)| asked(id)) {
-        let Some(item) = built_in()?.item(&id).filter(|item| !is_table(item)) else { continue };
-        outcomes.extend(call_off(item, &job, dry_run)?);
+        let Some(item) = plan.item(&id).filter(|item| !is_table(item)) else { continue };
+        outcomes.push(call_off(item, &job, dry_run)?);
     }
     for change in journal::standing()?.into_iter().filter(|change| asked(&change.item)) {
-        let Some(item) = super::item(&change.item)?.filter(|item| !is_table(item)) else { continue };
+        let Some(item) = super::item(plan, &change.item)?.filter(|item| !is_table(item)) else { continue };
         outcomes.push(take_back(item, &change, dry_run)?);
     }
     Ok(outcomes)
 }
 
 /// Cancels the job that has an item, before anything else is looked at.
-fn call_off(item: &'static Item, job: &str, dry_run: bool) -> Result<Option<Outcome>> {
+fn call_off(item: &Item, job: &str, dry_run: bool) -> Result<Outcome> {
     let cancelled = dry_run || jobs::cancel_item(&item.id())?;
     let (action, detail) = if cancelled {
         ("revert", format!("{job}: cancelled"))
     } else {
         ("skip", format!("{job}: being cancelled; call rollback_plan() again when it has ended"))
     };
-    Ok(Some(Outcome { item, action, state: State::Queued, detail: Some(detail), sql: None }))
+    let item = Rc::new(item.clone());
+    Ok(Outcome { item, action, state: State::Queued, detail: Some(detail), sql: None })
 }
 
-fn take_back(item: &'static Item, change: &journal::Change, dry_run: bool) -> Result<Outcome> {
-    let outcome = |action, state, detail: Option<String>, sql| Outcome { item, action, state, detail, sql };
+fn take_back(item: Rc<Item>, change: &journal::Change, dry_run: bool) -> Result<Outcome> {
     let reversal =
-        isolated(|| reversal(item, change)).unwrap_or_else(|failure| Reversal::Refused(failure.one_line()));
+        isolated(|| reversal(&item, change)).unwrap_or_else(|failure| Reversal::Refused(failure.one_line()));
+    let outcome = |action, state, detail: Option<String>, sql| Outcome { item, action, state, detail, sql };
     let steps = match reversal {
         Reversal::Refused(reason) => return Ok(outcome("skip", State::Blocked, Some(reason), None)),
         Reversal::Gone(reason) => {
@@ -123,7 +125,7 @@ fn take_back(item: &'static Item, change: &journal::Change, dry_run: bool) -> Re
 }
 
 /// What taking a change back takes now.
-fn reversal(item: &'static Item, change: &journal::Change) -> Result<Reversal> {
+fn reversal(item: &Item, change: &journal::Change) -> Result<Reversal> {
     if matches!(item.action, Action::PartitionedTable { .. }) {
         return partitioned::reversal(item);
     }
@@ -196,7 +198,7 @@ fn unindex(item: &Item, place: &Qualified, name: &str) -> Result<Reversal> {
 }
 
 /// A column back to the type that it had. That rewrites the table, and must not lose a digit.
-fn narrow(item: &'static Item, table: &Relation, column: &str, change: &journal::Change) -> Result<Reversal> {
+fn narrow(item: &Item, table: &Relation, column: &str, change: &journal::Change) -> Result<Reversal> {
     let Some((attnum, digits)) = catalog::numeric_column(table.oid, column)? else {
         return Ok(Reversal::Gone(format!("column {column} is gone, or numeric no more")));
     };
@@ -232,7 +234,7 @@ fn narrow(item: &'static Item, table: &Relation, column: &str, change: &journal:
 }
 
 /// What would take a change back now; the statements of its own time where that cannot be told.
-pub fn revert_sql(item: &'static Item, change: &journal::Change) -> Option<String> {
+pub fn revert_sql(item: &Item, change: &journal::Change) -> Option<String> {
     match isolated(|| reversal(item, change)) {
         Ok(Reversal::Steps(steps)) => Some(script(&steps.statements)),
         Ok(Reversal::Gone(_)) => None,

@@ -11,7 +11,7 @@ use groundskeeper_core::plan::{Item, Undo};
 
 /// How a view stands.
 pub fn look_at_view(
-    item: &'static Item,
+    item: &Item,
     query: &str,
     options: Option<&str>,
     accepts: &[String],
@@ -29,11 +29,7 @@ pub fn look_at_view(
 }
 
 /// How a materialized view stands.
-pub fn look_at_materialized(
-    item: &'static Item,
-    query: &str,
-    accepts: &[String],
-) -> Result<(Verdict, Option<Work>)> {
+pub fn look_at_materialized(item: &Item, query: &str, accepts: &[String]) -> Result<(Verdict, Option<Work>)> {
     let sources = sources(item)?;
     // Filling the view would call whatever its owner put into it, with the rights of the owner of ours.
     if let Some(view) = sources.iter().find(|source| matches!(source.kind, 'v' | 'f')) {

@@ -11,12 +11,7 @@ use groundskeeper_core::plan::decide::{State, Verdict, widening};
 use groundskeeper_core::plan::{Item, Undo};
 
 /// How a column stands.
-pub fn look_at(
-    item: &'static Item,
-    column: &str,
-    precision: i32,
-    scale: i32,
-) -> Result<(Verdict, Option<Work>)> {
+pub fn look_at(item: &Item, column: &str, precision: i32, scale: i32) -> Result<(Verdict, Option<Work>)> {
     let blocked = |detail: String| Ok((Verdict::because(State::Blocked, detail), None));
     let Some(table) = catalog::relation(&item.relation)? else {
         return blocked(format!("relation {} does not exist", item.relation));

@@ -49,6 +49,8 @@ pub const OWN_TRIGGERS: [&str; 6] = [
 pub struct Request {
     /// The table.
     pub relation: Oid,
+    /// The item of the plan that asks for it, if one does.
+    pub item: Option<String>,
     /// The column to partition it by.
     pub key: String,
     /// What one partition is to cover.
@@ -101,6 +103,7 @@ pub fn partition_table(request: &Request) -> Result<i64> {
     let (key_columns, has_key_table) = primary_key(request.relation, &request.key)?;
     record::begin(&record::Conversion {
         table: table.name.clone(),
+        item: request.item.clone(),
         key: request.key.clone(),
         interval,
         timezone,
@@ -111,7 +114,7 @@ pub fn partition_table(request: &Request) -> Result<i64> {
         copied_to: None,
         rows_expected: 0,
     })?;
-    enqueue(&table.name, Goal::Partition)
+    enqueue(&table.name, Goal::Partition, request.item.clone())
 }
 
 /// Why another way of partitioning a table is refused while one is under way.
@@ -143,7 +146,7 @@ fn go_on(known: &record::Conversion) -> Result<i64> {
         Step::Done => Err(state("is partitioned already")),
         Step::TooLate => Err(state("is being made an unpartitioned table again")
             .hint("Wait for the job of groundskeeper.undo_partitioning().")),
-        _ => enqueue(&known.table, Goal::Partition),
+        _ => enqueue(&known.table, Goal::Partition, known.item.clone()),
     }
 }
 
@@ -182,7 +185,7 @@ pub fn ask(relation: Oid, goal: Goal) -> Result<i64> {
     if goal == Goal::Undo {
         jobs::cancel_kind(&qualified(&table.name.schema, &table.name.name), "partition_table")?;
     }
-    enqueue(&table.name, goal)
+    enqueue(&table.name, goal, None)
 }
 
 fn is_lost(known: &record::Conversion) -> Result<bool> {
@@ -221,10 +224,11 @@ fn clear_away(relation: &Qualified, known: &record::Conversion) -> Result<i64> {
 
 /// Queues the shortening of a log that has grown long.
 pub fn catch_up(table: &Qualified) -> Result<i64> {
-    enqueue(table, Goal::CatchUp)
+    enqueue(table, Goal::CatchUp, None)
 }
 
-fn enqueue(table: &Qualified, goal: Goal) -> Result<i64> {
+/// `item` is the one that the plan has for it, where the job carries it out.
+fn enqueue(table: &Qualified, goal: Goal, item: Option<String>) -> Result<i64> {
     let task = match goal {
         Goal::Partition => Task::PartitionTable { table: table.clone() },
         Goal::Undo => Task::UndoPartitioning { table: table.clone() },
@@ -235,10 +239,6 @@ fn enqueue(table: &Qualified, goal: Goal) -> Result<i64> {
     if let Some(open) = jobs::open_of_kind(&quoted, task.kind())? {
         return Ok(open);
     }
-    let item = match goal {
-        Goal::Partition => plan_item::item_of(table)?.map(|item| item.id()),
-        _ => None,
-    };
     jobs::enqueue(&JobRequest { item, ..JobRequest::plain(table.clone(), task) })
 }
 
