@@ -2,12 +2,12 @@
 //! leaves when there is nothing left to wait for.
 
 use crate::backend;
-use crate::error::{Failure, Result};
+use crate::error::Result;
 use crate::extension::home;
 use crate::settings;
 use crate::sql::{self, quote_identifier, required};
 use crate::worker::{self, Rights, Worker, locks, session};
-use groundskeeper_core::job::{self, Limits, Load};
+use groundskeeper_core::job::{Limits, Load, Task};
 use pgrx::bgworkers::{BackgroundWorker, BackgroundWorkerStatus, DynamicBackgroundWorker};
 use pgrx::prelude::*;
 use pgrx::{PgXactCallbackEvent, pg_sys, register_xact_callback};
@@ -308,25 +308,24 @@ fn give_up_homeless(started: &HashMap<i64, Started>) -> Result<()> {
 
 /// How many jobs are running, and how many of the heavy ones are at work: one that waits for a lock burdens nobody.
 fn running() -> Result<(usize, usize)> {
-    let counts = sql::first(
-        "SELECT pg_catalog.count(*),
-                pg_catalog.count(*) FILTER (WHERE j.kind = ANY ($2) AND a.wait_event_type IS DISTINCT FROM 'Lock')
+    let running = sql::rows(
+        "SELECT j.task::text, a.wait_event_type IS NOT DISTINCT FROM 'Lock'
            FROM groundskeeper.job j LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = j.worker_pid
           WHERE j.state = 'running' AND j.home = $1",
-        &[home().into(), heavy_kinds().into()],
-        |row| Ok((required::<i64>(row, 1)?, required::<i64>(row, 2)?)),
+        &[home().into()],
+        |row| Ok((is_heavy(&required::<String>(row, 1)?), required::<bool>(row, 2)?)),
     )?;
-    let (running, working) = counts.unwrap_or((0, 0));
-    let number = |n: i64| usize::try_from(n).map_err(|e| Failure::internal(e.to_string()));
-    Ok((number(running)?, number(working)?))
+    let working = running.iter().filter(|(heavy, waits)| *heavy && !waits).count();
+    Ok((running.len(), working))
+}
+
+/// Whether a stored task burdens the machine; one that cannot be read might.
+fn is_heavy(task: &str) -> bool {
+    serde_json::from_str(task).map_or(true, |task: Task| task.is_heavy())
 }
 
 fn limits() -> Limits {
     Limits::new(settings::max_workers(), session::cores())
-}
-
-fn heavy_kinds() -> Vec<&'static str> {
-    job::HEAVY_KINDS.to_vec()
 }
 
 /// A job whose turn it is.
@@ -345,22 +344,22 @@ fn due(started: &HashMap<i64, Started>) -> Result<Vec<Due>> {
         "WITH busy AS (
              SELECT target FROM groundskeeper.job WHERE state = 'running' AND home = $1 OR job_id = ANY ($2)),
          first AS (
-             SELECT DISTINCT ON (target) job_id, run_as, kind FROM groundskeeper.job
+             SELECT DISTINCT ON (target) job_id, run_as, task FROM groundskeeper.job
               WHERE state = 'queued' AND home = $1 AND not_before <= pg_catalog.clock_timestamp()
                 AND target NOT IN (SELECT target FROM busy)
               ORDER BY target, job_id)
          SELECT f.job_id, r.oid,
                 (SELECT pg_catalog.count(*) FROM groundskeeper.job_attempt a WHERE a.job_id = f.job_id),
-                f.kind = ANY ($3)
+                f.task::text
            FROM first f JOIN pg_catalog.pg_roles r ON r.rolname = f.run_as AND r.rolcanlogin
           ORDER BY f.job_id",
-        &[home().into(), begun.into(), heavy_kinds().into()],
+        &[home().into(), begun.into()],
         |row| {
             Ok(Due {
                 job: required(row, 1)?,
                 role: required(row, 2)?,
                 begun: required(row, 3)?,
-                heavy: required(row, 4)?,
+                heavy: is_heavy(&required::<String>(row, 4)?),
             })
         },
     )

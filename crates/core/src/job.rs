@@ -149,6 +149,29 @@ impl Task {
             Self::CatchUp { .. } => "catch_up",
         }
     }
+
+    /// Whether it reads a relation from end to end, and so takes a processor and the disk for a while.
+    #[must_use]
+    pub fn is_heavy(&self) -> bool {
+        match self {
+            Self::CreateIndex { .. }
+            | Self::RestoreIndex { .. }
+            | Self::Reindex { .. }
+            | Self::ValidateConstraint { .. }
+            | Self::RefreshView { .. }
+            | Self::PartitionTable { .. }
+            | Self::UndoPartitioning { .. }
+            | Self::FinalizePartitioning { .. } => true,
+            Self::DropIndex { .. }
+            | Self::DetachPartition { .. }
+            | Self::DropPartition { .. }
+            | Self::DrainDefault { .. }
+            | Self::Analyze { .. }
+            | Self::Rescore { .. }
+            | Self::AlterTable { .. }
+            | Self::CatchUp { .. } => false,
+        }
+    }
 }
 
 /// What an index was.
@@ -262,17 +285,6 @@ pub fn towards_detached(state: DetachState, has_default: bool) -> DetachStep {
         (DetachState::Attached, false) => DetachStep::Concurrently,
     }
 }
-
-/// The kinds of jobs that read a relation from end to end, and so take a processor and the disk for a while.
-pub const HEAVY_KINDS: [&str; 7] = [
-    "create_index",
-    "reindex",
-    "validate_constraint",
-    "refresh_view",
-    "partition_table",
-    "undo_partitioning",
-    "finalize_partitioning",
-];
 
 /// How much may be done at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
