@@ -2,7 +2,7 @@
 
 use super::check::rows_in_the_way;
 use super::rehearsal::statements;
-use super::{After, Assessment, Context, Work, assess, items};
+use super::{After, Assessment, Context, Work, assess, items, stage};
 use crate::catalog;
 use crate::error::{Failure, Result};
 use crate::journal;
@@ -12,7 +12,7 @@ use crate::subtransaction::isolated;
 use crate::waiting::{run_before_deadline, with_lock_timeout};
 use crate::{extension, jobs};
 use groundskeeper_core::plan::decide::{Budget, State, Verdict};
-use groundskeeper_core::plan::{Action, Item, Plan, Qualified, section_matches};
+use groundskeeper_core::plan::{Action, Item, Plan, section_matches};
 use pgrx::PgSqlErrorCode;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -94,7 +94,14 @@ fn depends_on_others(item: &Item) -> bool {
         Action::Index(index) | Action::ExpressionIndex(index) => index.prefix_will_do(),
         // whether the tables fit is known once their scores are wide enough
         Action::Migration => true,
-        _ => false,
+        Action::WidenNumeric { .. }
+        | Action::CheckConstraint { .. }
+        | Action::View { .. }
+        | Action::MaterializedView { .. }
+        | Action::MonitoringView
+        | Action::RoleSetting { .. }
+        | Action::PartitionedTable { .. }
+        | Action::DroppedIndex { .. } => false,
     }
 }
 
@@ -118,23 +125,6 @@ pub fn apply_item(plan: &Plan, id: &str) -> Result<()> {
 fn no_more_possible(verdict: Verdict) -> Failure {
     let reason = verdict.detail.unwrap_or_else(|| verdict.state.as_str().to_owned());
     Failure::new(PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, reason)
-}
-
-/// What blocks writers comes as late as it can: views first, then short exclusive locks, then builds; an index of
-/// a view that the plan makes comes after the view.
-fn stage(plan: &Plan, item: &Item) -> u8 {
-    match item.action {
-        Action::View { .. } => 0,
-        Action::WidenNumeric { .. } => 1,
-        Action::CheckConstraint { .. } => 2,
-        Action::Index(_) | Action::ExpressionIndex(_) if !is_made_by(plan, &item.relation) => 3,
-        Action::MaterializedView { .. } => 4,
-        _ => 5,
-    }
-}
-
-fn is_made_by(plan: &Plan, relation: &Qualified) -> bool {
-    plan.items.iter().any(|i| i.action.makes_relation() && i.relation == *relation)
 }
 
 fn skip(item: &Rc<Item>, state: State, detail: Option<String>) -> Outcome {

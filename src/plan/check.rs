@@ -1,13 +1,18 @@
 //! `check_constraint`: enforced for new rows at once, for old ones after they have been looked at.
 
-use super::{After, Context, EveryRow, Work, job};
+use super::rollback::Reversal;
+use super::{After, Context, EveryRow, Stage, Work, job};
 use crate::catalog::{self, Relation};
 use crate::error::Result;
+use crate::journal::Change;
 use crate::settings;
 use crate::sql::quote_identifier;
 use groundskeeper_core::job::Task;
 use groundskeeper_core::plan::decide::{CheckProgress, State, Verdict, check};
 use groundskeeper_core::plan::{Item, Undo};
+
+/// When its turn is.
+pub const STAGE: Stage = Stage::Constraints;
 
 /// How a constraint stands.
 pub fn look_at(
@@ -81,6 +86,27 @@ fn not_valid(
     validation.job.entry = Some(work.entry(item, std::slice::from_ref(&validation.statement)));
     work.after.push(validation);
     Ok((verdict, Some(work)))
+}
+
+/// A constraint gone; one that was there before, and NOT VALID, is that again.
+pub fn reversal(table: &Relation, name: &str, expression: &str, change: &Change) -> Result<Reversal> {
+    let name = change.undo.was_not_valid.as_deref().unwrap_or(name);
+    let checks = catalog::checks(table.oid, &table.quoted, expression)?;
+    let Some(found) = checks.into_iter().find(|check| check.name == name) else {
+        return Ok(Reversal::Gone(format!("constraint {name} is gone")));
+    };
+    if !found.same_definition {
+        return Ok(Reversal::Refused(format!(
+            "constraint {name} has been redefined since and is left as it is"
+        )));
+    }
+    let (mut statements, again) = catalog::check_named(table.oid, name)?
+        .map(|check| check.off_and_on(&table.quoted))
+        .map_or_else(Default::default, |(off, on)| (vec![off], on));
+    if change.undo.was_not_valid.is_some() {
+        statements.extend(again);
+    }
+    Ok(Reversal::by(statements))
 }
 
 /// What a person must know to mend the rows.

@@ -1,13 +1,14 @@
 //! Unused indexes that `drop_unused_indexes()` has dropped: items of the change log, each taken back by itself.
 
-use super::job;
 use super::rollback::{Reversal, Steps};
+use super::{Stage, Work, job};
 use crate::catalog;
 use crate::error::{Failure, Result};
 use crate::index::dropped::{SECTION, of};
 use crate::journal::{self, Change};
 use crate::settings;
 use groundskeeper_core::job::Task;
+use groundskeeper_core::plan::decide::{State, Verdict};
 use groundskeeper_core::plan::{Item, Qualified};
 
 /// The item of a dropped index, by its id, if the change log has it standing.
@@ -17,6 +18,14 @@ pub fn item(id: &str) -> Result<Option<Item>> {
         let name = id.strip_prefix(&format!("{SECTION}.{table}."))?.to_owned();
         Some(of(table, name))
     }))
+}
+
+/// When its turn is.
+pub const STAGE: Stage = Stage::Rest;
+
+/// It is of the change log only, which says that it was dropped.
+pub fn look_at() -> (Verdict, Option<Work>) {
+    (Verdict::plain(State::Applied), None)
 }
 
 /// The index there again: at once over a small table, else by a job.

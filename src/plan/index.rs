@@ -1,12 +1,19 @@
 //! `index` and `expression_index`: built at once where the relation is small, else concurrently by a job.
 
-use super::{Context, Work, job};
+use super::rollback::{Reversal, Steps};
+use super::{Context, Stage, Work, job};
 use crate::catalog::{self, Build};
 use crate::error::Result;
 use crate::sql::{qualified, quote_identifier};
 use groundskeeper_core::job::{JobRequest, Task};
 use groundskeeper_core::plan::decide::{self, State, Verdict};
-use groundskeeper_core::plan::{Action, Index, IndexKeys, Item, Qualified, Undo};
+use groundskeeper_core::plan::{Action, Index, IndexKeys, Item, Plan, Qualified, Undo};
+
+/// When its turn is: an index of a view that the plan makes comes after the view.
+pub fn stage(plan: &Plan, item: &Item) -> Stage {
+    let is_made = |made: &Item| made.action.makes_relation() && made.relation == item.relation;
+    if plan.items.iter().any(is_made) { Stage::Rest } else { Stage::Indexes }
+}
 
 /// How an index stands.
 pub fn look_at(item: &Item, index: &Index, context: &Context) -> Result<(Verdict, Option<Work>)> {
@@ -92,4 +99,18 @@ fn work(item: &Item, place: &Qualified, wanted: &catalog::Index, leftover: bool)
     work.job = Some(JobRequest { entry, ..job(item, place, task) });
     work.inline = if leftover { vec![drop, build] } else { vec![build] };
     work
+}
+
+/// An index gone: at once if the lock is to be had, else concurrently by a job.
+pub fn reversal(item: &Item, place: &Qualified, name: &str) -> Result<Reversal> {
+    let schema = &place.schema;
+    if catalog::index_named(schema, name)?.is_none() {
+        return Ok(Reversal::Gone(format!("index {name} is gone")));
+    }
+    let index = Qualified { schema: schema.clone(), name: name.to_owned() };
+    Ok(Reversal::Steps(Box::new(Steps {
+        statements: vec![format!("DROP INDEX {}", qualified(schema, name))],
+        job: Some(job(item, place, Task::DropIndex { index, unused: None })),
+        ..Steps::default()
+    })))
 }

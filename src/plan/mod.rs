@@ -1,12 +1,14 @@
-//! The plan engine: what each item needs, looked up and done. One file per kind of item; [`apply`] and
-//! [`rollback`] drive them all.
+//! The plan engine: what each item needs, looked up and done. One file per kind of item, which says how it stands
+//! (`look_at`), how it is taken back (`reversal`) and when its turn is (`STAGE`); [`apply`] and [`rollback`] drive
+//! them all.
 
 mod apply;
 mod check;
 pub mod dropped_index;
 mod index;
+mod materialized_view;
 mod migration;
-mod other;
+mod monitoring_view;
 pub mod partitioned;
 mod rehearsal;
 pub mod role_setting;
@@ -22,10 +24,11 @@ pub use rollback::{revert_sql, rollback_plan};
 use crate::catalog;
 use crate::error::Result;
 use crate::jobs;
-use crate::journal;
+use crate::journal::{self, Change};
 use groundskeeper_core::job::{JobRequest, Task};
 use groundskeeper_core::plan::decide::{self, ColumnFact, State, Verdict};
 use groundskeeper_core::plan::{Action, Entry, Item, Plan, Qualified, Undo};
+use rollback::{Reversal, of_relation};
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
@@ -180,12 +183,24 @@ pub fn assess(item: &Rc<Item>, context: &mut Context) -> Assessment {
     if let Some(alias) = &verdict.found_as {
         context.aliases.insert(item.relation.clone(), alias.clone());
     }
-    match (&item.action, verdict.state) {
-        (Action::Index(_), State::Pending | State::Queued) => context.to_be_built.push(Rc::clone(item)),
-        (Action::View { .. } | Action::MaterializedView { .. }, State::Conflict) => {
+    match item.action {
+        Action::Index(_) if matches!(verdict.state, State::Pending | State::Queued) => {
+            context.to_be_built.push(Rc::clone(item));
+        }
+        Action::View { .. } | Action::MaterializedView { .. } if verdict.state == State::Conflict => {
             context.taken.insert(item.relation.clone());
         }
-        _ => {}
+        Action::Index(_)
+        | Action::View { .. }
+        | Action::MaterializedView { .. }
+        | Action::WidenNumeric { .. }
+        | Action::CheckConstraint { .. }
+        | Action::ExpressionIndex(_)
+        | Action::MonitoringView
+        | Action::RoleSetting { .. }
+        | Action::PartitionedTable { .. }
+        | Action::Migration
+        | Action::DroppedIndex { .. } => {}
     }
     Assessment { verdict, work }
 }
@@ -198,15 +213,71 @@ fn look_at(item: &Item, context: &Context) -> Result<(Verdict, Option<Work>)> {
         Action::WidenNumeric { column, precision, scale } => widen::look_at(item, column, *precision, *scale),
         Action::CheckConstraint { name, expression } => check::look_at(item, name, expression, context),
         Action::Index(index) | Action::ExpressionIndex(index) => index::look_at(item, index, context),
-        Action::View { query, options, accepts } => {
-            view::look_at_view(item, query, options.as_deref(), accepts)
-        }
-        Action::MaterializedView { query, accepts } => view::look_at_materialized(item, query, accepts),
-        Action::MonitoringView => other::monitoring_view(item),
+        Action::View { query, options, accepts } => view::look_at(item, query, options.as_deref(), accepts),
+        Action::MaterializedView { query, accepts } => materialized_view::look_at(item, query, accepts),
+        Action::MonitoringView => monitoring_view::look_at(item),
         Action::RoleSetting { role } => role_setting::look_at(item, role.as_deref()),
         Action::PartitionedTable { key, .. } => partitioned::look_at(item, key),
         Action::Migration => migration::look_at(item),
-        Action::DroppedIndex { .. } => Ok((Verdict::plain(State::Applied), None)),
+        Action::DroppedIndex { .. } => Ok(dropped_index::look_at()),
+    }
+}
+
+/// What taking a change back takes now.
+fn reversal(item: &Item, change: &Change) -> Result<Reversal> {
+    let place = change.undo.relation.as_ref().unwrap_or(&item.relation);
+    match &item.action {
+        Action::WidenNumeric { column, .. } => {
+            of_relation(item, change, |table| widen::reversal(item, table, column, change))
+        }
+        Action::CheckConstraint { name, expression } => {
+            of_relation(item, change, |table| check::reversal(table, name, expression, change))
+        }
+        Action::Index(index) | Action::ExpressionIndex(index) => {
+            of_relation(item, change, |_| index::reversal(item, place, &index.name))
+        }
+        Action::View { .. } => of_relation(item, change, |view| Ok(view::reversal(view))),
+        Action::MaterializedView { .. } => {
+            of_relation(item, change, |view| Ok(materialized_view::reversal(view)))
+        }
+        Action::Migration => of_relation(item, change, |table| migration::reversal(item, table)),
+        Action::MonitoringView => Ok(monitoring_view::reversal()),
+        Action::RoleSetting { .. } => role_setting::reversal(change),
+        Action::PartitionedTable { .. } => partitioned::reversal(item),
+        Action::DroppedIndex { name } => dropped_index::reversal(item, name, change),
+    }
+}
+
+/// When an item's turn is. What blocks writers comes as late as it can: views first, then short exclusive locks, then
+/// builds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// Views, which lock nothing that is written.
+    Views,
+    /// Columns, under short exclusive locks.
+    Columns,
+    /// Constraints, the same.
+    Constraints,
+    /// Indexes of tables.
+    Indexes,
+    /// Materialized views, which read tables.
+    MaterializedViews,
+    /// What stands on those before it, or locks nothing.
+    Rest,
+}
+
+fn stage(plan: &Plan, item: &Item) -> Stage {
+    match item.action {
+        Action::WidenNumeric { .. } => widen::STAGE,
+        Action::CheckConstraint { .. } => check::STAGE,
+        Action::Index(_) | Action::ExpressionIndex(_) => index::stage(plan, item),
+        Action::View { .. } => view::STAGE,
+        Action::MaterializedView { .. } => materialized_view::STAGE,
+        Action::MonitoringView => monitoring_view::STAGE,
+        Action::RoleSetting { .. } => role_setting::STAGE,
+        Action::PartitionedTable { .. } => partitioned::STAGE,
+        Action::Migration => migration::STAGE,
+        Action::DroppedIndex { .. } => dropped_index::STAGE,
     }
 }
 

@@ -1,7 +1,7 @@
 //! `role_setting`: the plan's server settings for a role in this database, an item per role.
 
 use super::rollback::Reversal;
-use super::{Outcome, Work};
+use super::{Outcome, Stage, Work};
 use crate::catalog::{self, Role};
 use crate::error::{Failure, Result};
 use crate::extension::home;
@@ -14,6 +14,9 @@ use groundskeeper_core::plan::{Entry, Given, Item, Plan, Undo};
 use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys::Oid;
 use std::rc::Rc;
+
+/// When its turn is.
+pub const STAGE: Stage = Stage::Rest;
 
 /// The role that was given settings, as it is here.
 fn role_of(given: &Given) -> Result<Option<Role>> {
