@@ -120,23 +120,22 @@ pub fn reread_configuration() -> bool {
     told
 }
 
-/// Has the worker end at its next safe point when it is told to.
+unsafe extern "C-unwind" {
+    /// PostgreSQL's own handler for backends: it ends the process at its next safe point, in the middle of a statement
+    /// too. As it is, and not by pgrx's wrapper, which does more than a signal handler may.
+    fn die(signal: core::ffi::c_int);
+}
+
+/// Has the worker end as a backend does when it is told to.
 ///
 /// # Safety
 /// Only at the start of a background worker.
 unsafe fn set_sigterm_handler() {
-    // SAFETY: a handler that does what PostgreSQL's own for backends does.
+    // SAFETY: `die` is made to be a signal handler: it sets flags and a latch.
     unsafe {
         #[cfg(not(feature = "pg18"))]
-        pg_sys::pqsignal(pg_sys::SIGTERM as i32, Some(on_sigterm));
+        pg_sys::pqsignal(pg_sys::SIGTERM as i32, Some(die));
         #[cfg(feature = "pg18")]
-        pg_sys::pqsignal_be(pg_sys::SIGTERM as i32, Some(on_sigterm));
+        pg_sys::pqsignal_be(pg_sys::SIGTERM as i32, Some(die));
     }
-}
-
-/// Ends the worker at its next safe point, in the middle of a statement too.
-#[pg_guard]
-extern "C-unwind" fn on_sigterm(signal: core::ffi::c_int) {
-    // SAFETY: `die` is made to be called from a signal handler: it sets flags and a latch.
-    unsafe { pg_sys::die(signal) };
 }
