@@ -2,6 +2,7 @@
 //! leaves when there is nothing left to wait for.
 
 use crate::backend;
+use crate::catalog::CAN_CONNECT;
 use crate::error::Result;
 use crate::extension::home;
 use crate::settings;
@@ -282,19 +283,18 @@ fn keep_waiting(job: i64, runner: &Started) -> Result<bool> {
 
 /// A role that is gone, or may not log in any more, cannot run its jobs.
 fn give_up_homeless(started: &HashMap<i64, Started>) -> Result<()> {
-    let lost = sql::rows(
+    let query = format!(
         "SELECT j.job_id, j.run_as,
                 CASE WHEN r.oid IS NULL THEN 'does not exist any more'
                      WHEN NOT r.rolcanlogin THEN 'may not log in any more'
                      ELSE 'may not connect to this database any more' END
            FROM groundskeeper.job j
            LEFT JOIN pg_catalog.pg_roles r ON r.rolname = j.run_as
-          WHERE j.state = 'queued' AND j.home = $1
-            AND (r.rolcanlogin AND pg_catalog.has_database_privilege(r.oid, pg_catalog.current_database(), 'CONNECT'))
-                IS NOT TRUE",
-        &[home().into()],
-        |row| Ok((required::<i64>(row, 1)?, required::<String>(row, 2)?, required::<String>(row, 3)?)),
-    )?;
+          WHERE j.state = 'queued' AND j.home = $1 AND {CAN_CONNECT} IS NOT TRUE"
+    );
+    let lost = sql::rows(&query, &[home().into()], |row| {
+        Ok((required::<i64>(row, 1)?, required::<String>(row, 2)?, required::<String>(row, 3)?))
+    })?;
     for (job, role, why) in lost.into_iter().filter(|(job, ..)| !started.contains_key(job)) {
         let error = format!("role {} {why}", quote_identifier(&role));
         sql::run(
@@ -340,7 +340,7 @@ struct Due {
 /// the number of attempts that have been begun.
 fn due(started: &HashMap<i64, Started>) -> Result<Vec<Due>> {
     let begun: Vec<i64> = started.keys().copied().collect();
-    sql::rows(
+    let query = format!(
         "WITH busy AS (
              SELECT target FROM groundskeeper.job WHERE state = 'running' AND home = $1 OR job_id = ANY ($2)),
          first AS (
@@ -351,18 +351,17 @@ fn due(started: &HashMap<i64, Started>) -> Result<Vec<Due>> {
          SELECT f.job_id, r.oid,
                 (SELECT pg_catalog.count(*) FROM groundskeeper.job_attempt a WHERE a.job_id = f.job_id),
                 f.task::text
-           FROM first f JOIN pg_catalog.pg_roles r ON r.rolname = f.run_as AND r.rolcanlogin
-          ORDER BY f.job_id",
-        &[home().into(), begun.into()],
-        |row| {
-            Ok(Due {
-                job: required(row, 1)?,
-                role: required(row, 2)?,
-                begun: required(row, 3)?,
-                heavy: is_heavy(&required::<String>(row, 4)?),
-            })
-        },
-    )
+           FROM first f JOIN pg_catalog.pg_roles r ON r.rolname = f.run_as AND {CAN_CONNECT}
+          ORDER BY f.job_id"
+    );
+    sql::rows(&query, &[home().into(), begun.into()], |row| {
+        Ok(Due {
+            job: required(row, 1)?,
+            role: required(row, 2)?,
+            begun: required(row, 3)?,
+            heavy: is_heavy(&required::<String>(row, 4)?),
+        })
+    })
 }
 
 fn note(job: i64, detail: &str) -> Result<()> {

@@ -5,6 +5,7 @@
 use super::entry::{Active, active};
 use super::run;
 use crate::backend;
+use crate::catalog::{self, Login};
 use crate::error::{Failure, Result, sqlstate};
 use crate::settings;
 use crate::sql::{self, quote_identifier, required};
@@ -125,16 +126,7 @@ fn installed() -> Result<bool> {
 /// Starts a run; `false` where no worker is free.
 fn begin(active: &Active, started: &mut HashMap<String, Started>) -> Result<bool> {
     let name = &active.entry.name;
-    let role = transaction(|| {
-        sql::first(
-            "SELECT oid FROM pg_catalog.pg_roles
-              WHERE rolname = $1 AND rolcanlogin
-                AND pg_catalog.has_database_privilege(oid, pg_catalog.current_database(), 'CONNECT')",
-            &[active.run_as.as_str().into()],
-            |row| required::<pg_sys::Oid>(row, 1),
-        )
-    })?;
-    let Some(role) = role else {
+    let Some(Login::As(role)) = transaction(|| catalog::login(&active.run_as))? else {
         let why =
             format!("role {} may not log in to this database any more", quote_identifier(&active.run_as));
         transaction(|| run::lost(name, &why))?;

@@ -54,14 +54,8 @@ fn own(oid: pg_sys::Oid) -> Result<Relation> {
     let relation = catalog::relation_by_oid(oid)?.ok_or_else(|| {
         Failure::new(PgSqlErrorCode::ERRCODE_UNDEFINED_TABLE, "the relation does not exist any more")
     })?;
-    let owned = "SELECT pg_catalog.pg_has_role(relowner, 'USAGE') FROM pg_catalog.pg_class WHERE oid = $1";
-    if sql::first(owned, &[oid.into()], |row| required::<bool>(row, 1))? == Some(true) {
-        return Ok(relation);
-    }
-    Err(Failure::new(
-        PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
-        format!("must be owner of {}", relation.quoted),
-    ))
+    catalog::must_own(relation.oid, &relation.quoted)?;
+    Ok(relation)
 }
 
 /// What a relation is that has no statistics or contents to be kept fresh.

@@ -82,7 +82,7 @@ pub fn partition_table(request: &Request) -> Result<i64> {
     let table = catalog::relation_by_oid(request.relation)?.ok_or_else(|| {
         Failure::new(PgSqlErrorCode::ERRCODE_UNDEFINED_TABLE, "the relation does not exist")
     })?;
-    must_own(request.relation, &table.quoted)?;
+    catalog::must_own(request.relation, &table.quoted)?;
     match record::find(&table.name)? {
         // A new table by the name of one that was done with long ago.
         Some(known) if known.stage == Stage::Finalized && is_lost(&known)? => lost::clear(&known)?,
@@ -155,7 +155,7 @@ pub fn ask(relation: Oid, goal: Goal) -> Result<i64> {
     let table = catalog::relation_by_oid(relation)?.ok_or_else(|| {
         Failure::new(PgSqlErrorCode::ERRCODE_UNDEFINED_TABLE, "the relation does not exist")
     })?;
-    must_own(relation, &table.quoted)?;
+    catalog::must_own(relation, &table.quoted)?;
     let known = match record::find(&table.name)? {
         Some(known) => known,
         None => match lost::conversion_beside(&table.name, &table.quoted)? {
@@ -240,15 +240,6 @@ fn enqueue(table: &Qualified, goal: Goal, item: Option<String>) -> Result<i64> {
         return Ok(open);
     }
     jobs::enqueue(&JobRequest { item, ..JobRequest::plain(table.clone(), task) })
-}
-
-fn must_own(relation: Oid, quoted: &str) -> Result<()> {
-    let owns =
-        "SELECT pg_catalog.pg_has_role(c.relowner, 'USAGE') FROM pg_catalog.pg_class c WHERE c.oid = $1";
-    if sql::first(owns, &[relation.into()], |row| required::<bool>(row, 1))? == Some(true) {
-        return Ok(());
-    }
-    Err(Failure::new(PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE, format!("must be owner of {quoted}")))
 }
 
 /// Refuses what preflight found in the way, or warned of without being answered.
