@@ -10,7 +10,7 @@ use crate::partition::convert;
 use crate::partition::{drain, leave};
 use crate::plan;
 use crate::sql::{self, qualified, required};
-use crate::worker::{self, Rights, locks, toplevel, transaction, writeback};
+use crate::worker::{self, Between, Rights, locks, toplevel, writeback};
 use groundskeeper_core::job::{self, Task};
 use groundskeeper_core::partition::convert::Goal;
 use groundskeeper_core::plan::{Entry, Qualified, built_in};
@@ -32,13 +32,11 @@ struct Job {
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn groundskeeper_runner(argument: pg_sys::Datum) {
     let number = worker::told().parse().unwrap_or(0);
-    if worker::begin(argument, Rights::Role).is_none() {
-        return;
-    }
+    let Some(mut between) = worker::begin(argument, Rights::Role) else { return };
     writeback::begin();
-    let Ok(Some(job)) = transaction(|| claim(number)) else { return };
-    let result = carry_out(&job).and_then(|()| transaction(|| write_down(&job)));
-    if let Err(failure) = transaction(|| finish(&job, result.as_ref().err())) {
+    let Ok(Some(job)) = between.transaction(|| claim(number)) else { return };
+    let result = carry_out(&mut between, &job).and_then(|()| between.transaction(|| write_down(&job)));
+    if let Err(failure) = between.transaction(|| finish(&job, result.as_ref().err())) {
         // The job says `running` without a worker now, and will be taken up again.
         ereport!(
             WARNING,
@@ -90,29 +88,33 @@ fn claim(number: i64) -> Result<Option<Job>> {
     })
 }
 
-fn carry_out(job: &Job) -> Result<()> {
+fn carry_out(between: &mut Between, job: &Job) -> Result<()> {
     match &job.task {
-        task @ Task::CreateIndex { .. } => build::towards(task),
-        Task::DropIndex { index, unused: None } => build::away(index),
-        Task::DropIndex { index, unused: Some(definition) } => dropped::drop(index, definition),
-        Task::RestoreIndex { index, definition, change } => dropped::restore(index, definition, *change),
-        Task::Reindex { index, before } => rebuild::reindex(index, *before),
-        Task::DetachPartition { parent, partition } => leave::detach(parent, partition),
-        Task::DropPartition { parent, partition } => leave::drop_partition(parent, partition),
-        Task::DrainDefault { parent, batch_size } => drain::drain(parent, *batch_size),
-        Task::ValidateConstraint { table, constraint, expression } => validate(table, constraint, expression),
+        task @ Task::CreateIndex { .. } => build::towards(between, task),
+        Task::DropIndex { index, unused: None } => build::away(between, index),
+        Task::DropIndex { index, unused: Some(definition) } => dropped::drop(between, index, definition),
+        Task::RestoreIndex { index, definition, change } => {
+            dropped::restore(between, index, definition, *change)
+        }
+        Task::Reindex { index, before } => rebuild::reindex(between, index, *before),
+        Task::DetachPartition { parent, partition } => leave::detach(between, parent, partition),
+        Task::DropPartition { parent, partition } => leave::drop_partition(between, parent, partition),
+        Task::DrainDefault { parent, batch_size } => drain::drain(between, parent, *batch_size),
+        Task::ValidateConstraint { table, constraint, expression } => {
+            validate(between, table, constraint, expression)
+        }
         Task::RefreshView { view } => {
             let quoted = qualified(&view.schema, &view.name);
-            toplevel::run(&format!("REFRESH MATERIALIZED VIEW {quoted}"))?;
-            toplevel::run(&format!("ANALYZE {quoted}"))
+            toplevel::run(between, &format!("REFRESH MATERIALIZED VIEW {quoted}"))?;
+            toplevel::run(between, &format!("ANALYZE {quoted}"))
         }
-        Task::Analyze { table, column } => toplevel::run(&plan::analyze(table, column)),
+        Task::Analyze { table, column } => toplevel::run(between, &plan::analyze(table, column)),
         Task::Rescore { table } => migration::rescore(table),
-        Task::AlterTable { item } => transaction(|| plan::apply_item(built_in()?, item)),
-        Task::PartitionTable { table } => convert::run(table, Goal::Partition),
-        Task::UndoPartitioning { table } => convert::run(table, Goal::Undo),
-        Task::FinalizePartitioning { table } => convert::run(table, Goal::Finalize),
-        Task::CatchUp { table } => convert::run(table, Goal::CatchUp),
+        Task::AlterTable { item } => between.transaction(|| plan::apply_item(built_in()?, item)),
+        Task::PartitionTable { table } => convert::run(between, table, Goal::Partition),
+        Task::UndoPartitioning { table } => convert::run(between, table, Goal::Undo),
+        Task::FinalizePartitioning { table } => convert::run(between, table, Goal::Finalize),
+        Task::CatchUp { table } => convert::run(between, table, Goal::CatchUp),
     }
 }
 
@@ -125,12 +127,12 @@ fn write_down(job: &Job) -> Result<()> {
 }
 
 /// Validates a constraint; one that rows violate says how many.
-fn validate(table: &Qualified, constraint: &str, expression: &str) -> Result<()> {
-    let result = toplevel::run(&plan::validate(table, constraint));
+fn validate(between: &mut Between, table: &Qualified, constraint: &str, expression: &str) -> Result<()> {
+    let result = toplevel::run(between, &plan::validate(table, constraint));
     match result {
         Err(failure) if failure.code == PgSqlErrorCode::ERRCODE_CHECK_VIOLATION => {
             let quoted = qualified(&table.schema, &table.name);
-            let violating = transaction(|| catalog::rows_violating(&quoted, expression))?;
+            let violating = between.transaction(|| catalog::rows_violating(&quoted, expression))?;
             Err(Failure::new(failure.code, plan::rows_in_the_way(constraint, violating, expression)))
         }
         result => result,

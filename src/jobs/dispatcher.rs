@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::extension::home;
 use crate::settings;
 use crate::sql::{self, quote_identifier, required};
-use crate::worker::{self, Rights, Worker, locks, session};
+use crate::worker::{self, Between, Rights, Worker, locks, session};
 use groundskeeper_core::job::{Limits, Load, Task};
 use pgrx::bgworkers::{BackgroundWorker, BackgroundWorkerStatus, DynamicBackgroundWorker};
 use pgrx::prelude::*;
@@ -73,30 +73,28 @@ fn register(database: pg_sys::Oid, wait_for: u32) -> bool {
 #[pg_guard]
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn groundskeeper_dispatcher(argument: pg_sys::Datum) {
-    if worker::begin(argument, Rights::Server).is_none() {
-        return;
-    }
-    wait_for_transaction(worker::told().parse().unwrap_or(0));
+    let Some(mut between) = worker::begin(argument, Rights::Server) else { return };
+    wait_for_transaction(&mut between, worker::told().parse().unwrap_or(0));
     let mut watch = Watch::default();
-    while transaction(take_the_post) {
+    while transaction(&mut between, take_the_post) {
         loop {
             // Committed before anything is started: a runner must see that its job has been given back.
-            transaction(|| tidy(&mut watch));
-            let Some(pause) = transaction(|| start_due(&mut watch)) else { break };
+            transaction(&mut between, || tidy(&mut watch));
+            let Some(pause) = transaction(&mut between, || start_due(&mut watch)) else { break };
             if !BackgroundWorker::wait_latch(Some(pause)) {
                 return;
             }
-            worker::reread_configuration();
+            worker::reread_configuration(&mut between);
         }
         // What was queued between the last look and now found the post taken, and counts on us.
-        if !transaction(leave_the_post) {
+        if !transaction(&mut between, leave_the_post) {
             return;
         }
     }
 }
 
 /// Runs one transaction of the dispatcher's.
-fn transaction<T>(work: impl FnOnce() -> Result<T>) -> T {
+fn transaction<T>(_: &mut Between, work: impl FnOnce() -> Result<T>) -> T {
     let result = BackgroundWorker::transaction(AssertUnwindSafe(work));
     match result {
         Ok(value) => value,
@@ -109,11 +107,11 @@ fn transaction<T>(work: impl FnOnce() -> Result<T>) -> T {
 }
 
 /// The work was queued in a transaction that may still be on its way to its end.
-fn wait_for_transaction(xid: u32) {
+fn wait_for_transaction(between: &mut Between, xid: u32) {
     if xid == 0 {
         return;
     }
-    transaction(|| {
+    transaction(between, || {
         // SAFETY: inside a transaction of our own; the transaction waited for is another's.
         unsafe {
             pg_sys::XactLockTableWait(

@@ -8,7 +8,7 @@ use crate::catalog;
 use crate::error::{Failure, Result};
 use crate::jobs;
 use crate::sql::{self, Text, required};
-use crate::worker::transaction;
+use crate::worker::checked_transaction as transaction;
 use groundskeeper_core::job::{JobRequest, Task};
 use groundskeeper_core::migration::{GAMES, Market, Scope};
 use groundskeeper_core::plan::Qualified;
