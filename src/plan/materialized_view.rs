@@ -38,7 +38,9 @@ pub fn look_at(item: &Item, query: &str, accepts: &[String]) -> Result<(Verdict,
             let verdict = Verdict::because(State::Pending, "the view is there and is still to be filled");
             Ok((verdict, Some(Work { after: vec![refresh], undo, ..Work::default() })))
         }
-        _ => Ok((verdict, None)),
+        State::Applied | State::Queued | State::Blocked | State::Conflict | State::NotApplicable => {
+            Ok((verdict, None))
+        }
     }
 }
 

@@ -183,7 +183,7 @@ pub fn ask(relation: Oid, goal: Goal) -> Result<i64> {
         .detail(format!("The reason is that {why}.")));
     }
     if goal == Goal::Undo {
-        jobs::cancel_kind(&qualified(&table.name.schema, &table.name.name), "partition_table")?;
+        cancel_conversion(&table.name)?;
     }
     enqueue(&table.name, goal, None)
 }
@@ -205,7 +205,7 @@ fn belongs(quoted: &str, known: &record::Conversion) -> Result<Failure> {
 /// Queues the clearing away of what is left of a conversion whose table is gone, for whoever owns the relation that was
 /// named, and says what will be there afterwards.
 fn clear_away(relation: &Qualified, known: &record::Conversion) -> Result<i64> {
-    jobs::cancel_kind(&known.quoted(), "partition_table")?;
+    cancel_conversion(&known.table)?;
     let kept = lost::remains(known)?.kept;
     let detail = if kept.is_empty() {
         "Nothing will be left of it.".to_owned()
@@ -220,6 +220,12 @@ fn clear_away(relation: &Qualified, known: &record::Conversion) -> Result<i64> {
         Some(open) => Ok(open),
         None => jobs::enqueue(&JobRequest::plain(relation.clone(), task)),
     }
+}
+
+/// Cancels the job that converts a table, if there is one.
+fn cancel_conversion(table: &Qualified) -> Result<()> {
+    let kind = Task::PartitionTable { table: table.clone() }.kind();
+    jobs::cancel_kind(&qualified(&table.schema, &table.name), kind)
 }
 
 /// Queues the shortening of a log that has grown long.
