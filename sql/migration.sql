@@ -176,6 +176,10 @@ BEGIN
             RAISE EXCEPTION USING ERRCODE = code, MESSAGE = message;
         END LOOP;
     END LOOP;
+    IF run IS NOT NULL THEN
+        COMMIT;
+        PERFORM groundskeeper.migration_step(run, -1);
+    END IF;
 END
 $$;
 
@@ -195,7 +199,7 @@ GRANT EXECUTE ON FUNCTION groundskeeper.moment_of(text), groundskeeper.local_tim
 
 COMMENT ON PROCEDURE groundskeeper.migrate_to_staging(text, integer, boolean) IS 'Stages the raw rows that are new or have changed, and tries those again that failed and are due: one market, or all of them; commits each batch; sweep looks at everything again';
 COMMENT ON FUNCTION groundskeeper.start_migration(text, integer, boolean) IS 'For migrate_to_staging(): begins a run for each market that nobody is migrating, and returns the numbers of those with something to do';
-COMMENT ON FUNCTION groundskeeper.migration_step(bigint, integer) IS 'For migrate_to_staging(): does the next piece of a run''s work in this transaction, after a pause where it gave way before; false when nothing is left';
+COMMENT ON FUNCTION groundskeeper.migration_step(bigint, integer) IS 'For migrate_to_staging(): does the next piece of a run''s work in this transaction, after a pause where it gave way before; false when nothing is left. Requests to stop are heeded in it, and with tries below 0 nothing else is done';
 COMMENT ON FUNCTION groundskeeper.fail_migration(bigint[], text, text, integer) IS 'For migrate_to_staging(): whether a step that raised an error is tried again; if not, writes down that the runs have ended with it';
 COMMENT ON FUNCTION groundskeeper.rescore(regclass) IS 'Queues the scoring of a staging table''s rows by the rules as they are now, and returns the job''s number';
 COMMENT ON FUNCTION groundskeeper.moment_of(text) IS 'The moment that a text in ISO 8601 tells with its offset; NULL for any other text';

@@ -2,6 +2,7 @@
 //! before any function of ours is called; a worker has it from the moment it is connected.
 
 use pgrx::pg_sys;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The database that it is connected to.
 pub fn database() -> pg_sys::Oid {
@@ -76,4 +77,25 @@ pub fn parallel_maintenance_workers() -> usize {
     // SAFETY: a plain read of the process's own setting.
     let configured = unsafe { pg_sys::max_parallel_maintenance_workers };
     usize::try_from(configured).unwrap_or(0)
+}
+
+/// Whether requests to stop wait for [`heed_requests_to_stop`].
+static HELD: AtomicBool = AtomicBool::new(false);
+
+/// Lets requests to stop wait, until the next call of ours: between two of them a procedure commits, and one that
+/// ended there would not be written down. An error ends this, as it does for PostgreSQL's own.
+pub fn hold_requests_to_stop() {
+    if !HELD.swap(true, Ordering::Relaxed) {
+        // SAFETY: the backend's own counter, which the backend's one thread reads.
+        unsafe { pg_sys::InterruptHoldoffCount += 1 };
+    }
+}
+
+/// Requests to stop are heeded again, those that came meanwhile at once.
+pub fn heed_requests_to_stop() {
+    if HELD.swap(false, Ordering::Relaxed) {
+        // SAFETY: as above; an error may have set it to nothing.
+        unsafe { pg_sys::InterruptHoldoffCount = pg_sys::InterruptHoldoffCount.saturating_sub(1) };
+    }
+    pgrx::check_for_interrupts!();
 }

@@ -70,9 +70,9 @@ impl Failure {
         };
         Self {
             code: report.sql_error_code(),
-            message: report.message().to_owned(),
-            detail: report.detail().map(str::to_owned),
-            hint: report.hint().map(str::to_owned),
+            message: storable(report.message()),
+            detail: report.detail().map(storable),
+            hint: report.hint().map(storable),
         }
     }
 
@@ -85,6 +85,14 @@ impl Failure {
                 | PgSqlErrorCode::ERRCODE_CRASH_SHUTDOWN
         )
     }
+}
+
+/// A caught text has lost what is beyond ASCII where the server's encoding is not UTF-8; what stands in its place must
+/// be of that encoding.
+fn storable(text: &str) -> String {
+    // SAFETY: reads what is fixed for the life of the backend.
+    let utf8 = unsafe { pgrx::pg_sys::GetDatabaseEncoding() == pgrx::pg_sys::pg_enc::PG_UTF8 as i32 };
+    if utf8 { text.to_owned() } else { text.replace(|c: char| !c.is_ascii(), "?") }
 }
 
 impl From<pgrx::spi::Error> for Failure {

@@ -3,6 +3,7 @@
 use super::given;
 use super::quality::Text;
 use super::regclass::{Regclass, existing};
+use crate::backend;
 use crate::error::Failure;
 use crate::migration;
 use groundskeeper_core::migration::{Iso, is_worth_another_try, iso, roles};
@@ -33,18 +34,29 @@ fn start_migration(
     batch_size: Option<i32>,
     sweep: Option<bool>,
 ) -> Result<Vec<i64>, ErrorReport> {
-    Ok(migration::start(bet_type, given(batch_size, "batch_size")?, given(sweep, "sweep")?)?)
+    let runs = migration::start(bet_type, given(batch_size, "batch_size")?, given(sweep, "sweep")?)?;
+    if !runs.is_empty() {
+        backend::hold_requests_to_stop();
+    }
+    Ok(runs)
 }
 
-/// Does the next piece of a run's work in this transaction; false when nothing is left.
+/// Does the next piece of a run's work in this transaction; false when nothing is left. A request to stop is heeded
+/// here, where the procedure writes it down; with `tries` below 0 nothing else is done.
 #[pg_extern(schema = "groundskeeper", volatile, parallel_unsafe)]
 #[search_path(pg_catalog, pg_temp)]
 fn migration_step(run: Option<i64>, tries: Option<i32>) -> Result<bool, ErrorReport> {
     let (run, tries) = (given(run, "run")?, given(tries, "tries")?);
+    backend::heed_requests_to_stop();
+    if tries < 0 {
+        return Ok(false);
+    }
     if tries > 0 {
         migration::wait(tries)?;
     }
-    Ok(migration::step(run)?)
+    let more = migration::step(run)?;
+    backend::hold_requests_to_stop();
+    Ok(more)
 }
 
 /// Whether a step that raised an error is tried again; if not, the runs are written down as failed with it.
@@ -58,6 +70,7 @@ fn fail_migration(
 ) -> Result<bool, ErrorReport> {
     let (runs, code, error) = (given(runs, "runs")?, given(code, "code")?, given(error.bytes(), "error")?);
     if is_worth_another_try(code) && migration::may_wait(given(tries, "tries")?) {
+        backend::hold_requests_to_stop();
         return Ok(true);
     }
     migration::fail(&runs, &error.into())?;

@@ -203,25 +203,29 @@ END",
 
     fn games_cases(&self, facts: &Facts) -> String {
         let external_id = quote(&self.game);
-        // The games of rows that were there before and are not any more, or the other way round.
-        let changed = |columns: &[String]| {
-            let list: String = columns.iter().map(|column| format!(", t.{}", quote(column))).collect();
-            let rows = |table: &str| format!("SELECT t.{external_id}::text AS game{list} FROM {table} t");
-            let (before, now) = (rows("before"), rows("now"));
+        let id = quote(&self.id);
+        let rows = |table: &str| format!("SELECT t.{id}, t.{external_id}::text AS game FROM {table} t");
+        let (before, now) = (rows("before"), rows("now"));
+        let moved =
+            format!("SELECT d.game FROM (({before} EXCEPT {now}) UNION ALL ({now} EXCEPT {before})) d");
+        // A row that is the same game's before and after.
+        let corrected = |columns: &[String]| {
+            let of = |row: &str| {
+                columns.iter().map(|c| format!("{row}.{}", quote(c))).collect::<Vec<_>>().join(", ")
+            };
             format!(
-                "SELECT d.game FROM (({before} EXCEPT {now}) UNION ALL ({now} EXCEPT {before})) d WHERE d.game IS NOT NULL"
+                "SELECT n.{external_id}::text FROM before b JOIN now n ON n.{id} = b.{id} AND n.{external_id} = b.{external_id}
+                  WHERE ROW({}) IS DISTINCT FROM ROW({})",
+                of("b"),
+                of("n")
             )
         };
-        let facts = [
-            ("'{}'", vec![self.id.clone()]),
-            ("'{teams}'", facts.teams.clone()),
-            ("'{time}'", facts.time.clone()),
-        ];
-        let notes: Vec<String> = facts
-            .iter()
-            .filter(|(_, columns)| !columns.is_empty())
-            .map(|(fact, columns)| format!("SELECT ARRAY({}), {fact}::text[]", changed(columns)))
-            .collect();
+        let mut notes = vec![format!("SELECT ARRAY({moved} WHERE d.game IS NOT NULL), '{{}}'::text[]")];
+        for (fact, columns) in [("teams", &facts.teams), ("time", &facts.time)] {
+            if !columns.is_empty() {
+                notes.push(format!("SELECT ARRAY({}), '{{{fact}}}'::text[]", corrected(columns)));
+            }
+        }
         format!(
             "    ELSIF TG_OP = 'DELETE' THEN
         games := NULLIF(ARRAY(SELECT DISTINCT b.{external_id}::text FROM before b WHERE b.{external_id} IS NOT NULL), '{{}}');
@@ -265,6 +269,6 @@ mod tests {
         let update = games.statements(&facts, "o").into_iter().find(|s| s.contains("AFTER UPDATE")).unwrap();
         assert!(!update.contains("game_date"), "{update}");
         let body = games.body(&facts);
-        assert!(body.contains("t.\"home\" FROM before") && body.contains("'{time}'::text[]"), "{body}");
+        assert!(body.contains("ROW(b.\"home\")") && body.contains("'{time}'::text[]"), "{body}");
     }
 }

@@ -204,12 +204,12 @@ fn the_reference_to_the_raw_row_is_indexed_with_a_foreign_key_or_without() {
     migrate(&mut client);
     client.batch_execute("VACUUM ANALYZE").unwrap();
     migrate(&mut client);
-    client.batch_execute("UPDATE raw_data.moneylines_raw SET home_odds = -4321 WHERE id <= 1000").unwrap();
+    client.batch_execute("UPDATE raw_data.moneylines_raw SET home_odds = -4321 WHERE id <= 20").unwrap();
     let before = scans(&mut client);
     let mut other = db.client().unwrap();
-    other.batch_execute("CALL groundskeeper.migrate_to_staging('moneyline', 100)").unwrap();
+    other.batch_execute("CALL groundskeeper.migrate_to_staging('moneyline', 10)").unwrap();
     other.batch_execute("SELECT pg_stat_force_next_flush()").unwrap();
-    assert_eq!(last_call(&mut client), ["moneyline 1000/1000"]);
+    assert_eq!(last_call(&mut client), ["moneyline 20/20"]);
     assert_eq!(scans(&mut client), before);
 }
 

@@ -101,7 +101,11 @@ const GAMES: [(&str, &str); 13] = [
         "SELECT format('%s: %s, %s', game, s.day, s.starts) FROM model.staged s
           WHERE EXISTS (SELECT FROM model.moment m WHERE m.game = s.game)
             AND NOT EXISTS (SELECT FROM model.hand h WHERE h.game = s.game AND (loose OR h.day IS NOT NULL))
-            AND NOT EXISTS (SELECT FROM model.moment m WHERE m.game = s.game AND (m.day, m.starts) = (s.day, s.starts))",
+            AND NOT EXISTS (SELECT FROM model.moment m WHERE m.game = s.game AND (m.day, m.starts) = (s.day, s.starts))
+            -- where no record tells the time any more, what is known of that day stays
+            AND NOT EXISTS (SELECT FROM model.moment m WHERE m.game = s.game AND m.day = s.day
+                               AND (s.starts AT TIME ZONE 'America/New_York')::date = s.day
+                               AND NOT EXISTS (SELECT FROM model.record r WHERE r.game = s.game AND r.starts IS NOT NULL))",
     ),
     (
         "a date that somebody corrected is another again",
