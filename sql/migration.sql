@@ -70,8 +70,8 @@ COMMENT ON COLUMN groundskeeper.migration_progress.seen_id IS 'The last row that
 COMMENT ON COLUMN groundskeeper.migration_progress.staged_id IS 'The highest raw id in the staging table after the last run: where it is lower, staged rows were deleted';
 COMMENT ON COLUMN groundskeeper.migration_progress.swept_at IS 'When a run was last told to look at everything, as one is each day';
 
--- Triggers of the user's tables write here, with the rights of whoever changes a row: who may write a table may say
--- that it has changed, and all that anybody can bring about is that rows are looked at.
+-- Triggers of the user's tables write here, with the rights of the table's owner, who may say of that table, and of no
+-- other, that it has changed.
 CREATE TABLE groundskeeper.migration_notes (
     note_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     subject text NOT NULL,
@@ -79,13 +79,20 @@ CREATE TABLE groundskeeper.migration_notes (
     ids int8multirange,
     games text[],
     facts text[],
-    made boolean NOT NULL DEFAULT false
+    made boolean NOT NULL DEFAULT false,
+    CHECK (pg_catalog.array_position(games, NULL) IS NULL),
+    CHECK (pg_catalog.upper_inf(ids) OR pg_catalog.upper(ids) > -9223372036854775808 OR pg_catalog.isempty(ids))
 );
 CREATE INDEX ON groundskeeper.migration_notes (subject, made, note_id);
 ALTER TABLE groundskeeper.migration_notes ENABLE ROW LEVEL SECURITY;
-CREATE POLICY writers ON groundskeeper.migration_notes FOR INSERT TO PUBLIC
-    WITH CHECK (NOT made AND (pg_catalog.has_any_column_privilege(relation, 'INSERT, UPDATE')
-                              OR pg_catalog.has_table_privilege(relation, 'DELETE, TRUNCATE')));
+CREATE POLICY owners ON groundskeeper.migration_notes FOR INSERT TO PUBLIC
+    WITH CHECK (NOT made
+                AND relation = pg_catalog.to_regclass(CASE subject WHEN 'moneyline' THEN 'raw_data.moneylines_raw'
+                                                                   WHEN 'spread' THEN 'raw_data.spreads_raw'
+                                                                   WHEN 'total' THEN 'raw_data.totals_raw'
+                                                                   WHEN 'games' THEN 'staging.games' END)
+                AND EXISTS (SELECT FROM pg_catalog.pg_class c
+                             WHERE c.oid = relation AND pg_catalog.pg_get_userbyid(c.relowner) = CURRENT_USER));
 COMMENT ON TABLE groundskeeper.migration_notes IS 'What has changed since it was staged, as triggers tell in the transaction of the change; a run takes what it deals with';
 COMMENT ON COLUMN groundskeeper.migration_notes.subject IS 'The market, or games';
 COMMENT ON COLUMN groundskeeper.migration_notes.relation IS 'The table that was changed; none in notes of the migration''s own';
@@ -93,7 +100,7 @@ COMMENT ON COLUMN groundskeeper.migration_notes.ids IS 'The raw rows, by number;
 COMMENT ON COLUMN groundskeeper.migration_notes.games IS 'The external ids of games that records have left, or whose rows were changed';
 COMMENT ON COLUMN groundskeeper.migration_notes.facts IS 'What somebody has corrected of these games: teams, time';
 COMMENT ON COLUMN groundskeeper.migration_notes.made IS 'Whether the games of these rows are made, so that the rows may be staged';
-COMMENT ON POLICY writers ON groundskeeper.migration_notes IS 'Who may write a table may note that it has changed';
+COMMENT ON POLICY owners ON groundskeeper.migration_notes IS 'A table''s owner may note that it has changed';
 
 CREATE TABLE groundskeeper.migration_corrections (
     external_id text COLLATE "C" PRIMARY KEY,
@@ -134,13 +141,8 @@ AS $$
 DECLARE
     runs bigint[];
     run bigint;
-    more boolean;
+    outcome pg_catalog.text;
     tries integer;
-    again boolean;
-    code pg_catalog.text;
-    message pg_catalog.text;
-    detail pg_catalog.text;
-    hint pg_catalog.text;
 BEGIN
     PERFORM groundskeeper.require_top_level('migrate_to_staging');
     COMMIT;
@@ -148,38 +150,18 @@ BEGIN
     runs := groundskeeper.start_migration(migrate_to_staging.bet_type, migrate_to_staging.batch_size,
                                           migrate_to_staging.sweep);
     FOREACH run IN ARRAY runs LOOP
-        more := true;
         tries := 0;
-        WHILE more LOOP
+        outcome := 'more';
+        WHILE outcome OPERATOR(pg_catalog.=) 'more' OR outcome OPERATOR(pg_catalog.=) 'again' LOOP
             COMMIT;
             SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
-            code := NULL;
-            BEGIN
-                more := groundskeeper.migration_step(run, tries);
-                tries := 0;
-            EXCEPTION WHEN QUERY_CANCELED OR OTHERS THEN
-                GET STACKED DIAGNOSTICS code = RETURNED_SQLSTATE, message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL,
-                                        hint = PG_EXCEPTION_HINT;
-            END;
-            CONTINUE WHEN code IS NULL;
-            tries := tries OPERATOR(pg_catalog.+) 1;
-            again := groundskeeper.fail_migration(runs, code, message, tries);
-            COMMIT;
-            CONTINUE WHEN again;
-            IF detail OPERATOR(pg_catalog.<>) '' AND hint OPERATOR(pg_catalog.<>) '' THEN
-                RAISE EXCEPTION USING ERRCODE = code, MESSAGE = message, DETAIL = detail, HINT = hint;
-            ELSIF detail OPERATOR(pg_catalog.<>) '' THEN
-                RAISE EXCEPTION USING ERRCODE = code, MESSAGE = message, DETAIL = detail;
-            ELSIF hint OPERATOR(pg_catalog.<>) '' THEN
-                RAISE EXCEPTION USING ERRCODE = code, MESSAGE = message, HINT = hint;
-            END IF;
-            RAISE EXCEPTION USING ERRCODE = code, MESSAGE = message;
+            tries := CASE WHEN outcome OPERATOR(pg_catalog.=) 'again' THEN tries OPERATOR(pg_catalog.+) 1 ELSE 0 END;
+            outcome := groundskeeper.migration_step(run, tries);
         END LOOP;
+        EXIT WHEN outcome OPERATOR(pg_catalog.=) 'failed';
     END LOOP;
-    IF run IS NOT NULL THEN
-        COMMIT;
-        PERFORM groundskeeper.migration_step(run, -1);
-    END IF;
+    COMMIT;
+    PERFORM groundskeeper.fail_migration();
 END
 $$;
 
@@ -189,7 +171,7 @@ GRANT INSERT ON groundskeeper.migration_notes TO PUBLIC;
 REVOKE ALL ON PROCEDURE groundskeeper.migrate_to_staging(text, integer, boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION groundskeeper.start_migration(text, integer, boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION groundskeeper.migration_step(bigint, integer) FROM PUBLIC;
-REVOKE ALL ON FUNCTION groundskeeper.fail_migration(bigint[], text, text, integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION groundskeeper.fail_migration() FROM PUBLIC;
 REVOKE ALL ON FUNCTION groundskeeper.rescore(regclass) FROM PUBLIC;
 GRANT SELECT ON groundskeeper.migration_failures, groundskeeper.migration_runs, groundskeeper.migration_corrections,
     groundskeeper.column_names TO pg_monitor;
@@ -199,8 +181,8 @@ GRANT EXECUTE ON FUNCTION groundskeeper.moment_of(text), groundskeeper.local_tim
 
 COMMENT ON PROCEDURE groundskeeper.migrate_to_staging(text, integer, boolean) IS 'Stages the raw rows that are new or have changed, and tries those again that failed and are due: one market, or all of them; commits each batch; sweep looks at everything again';
 COMMENT ON FUNCTION groundskeeper.start_migration(text, integer, boolean) IS 'For migrate_to_staging(): begins a run for each market that nobody is migrating, and returns the numbers of those with something to do';
-COMMENT ON FUNCTION groundskeeper.migration_step(bigint, integer) IS 'For migrate_to_staging(): does the next piece of a run''s work in this transaction, after a pause where it gave way before; false when nothing is left. Requests to stop are heeded in it, and with tries below 0 nothing else is done';
-COMMENT ON FUNCTION groundskeeper.fail_migration(bigint[], text, text, integer) IS 'For migrate_to_staging(): whether a step that raised an error is tried again; if not, writes down that the runs have ended with it';
+COMMENT ON FUNCTION groundskeeper.migration_step(bigint, integer) IS 'For migrate_to_staging(): does the next piece of a run''s work in this transaction, after a pause where it gave way before: more, again (it gave way), done, put_off (locks were not to be had) or failed';
+COMMENT ON FUNCTION groundskeeper.fail_migration() IS 'For migrate_to_staging(): raises the error that a step has written down, and lets requests to stop through again';
 COMMENT ON FUNCTION groundskeeper.rescore(regclass) IS 'Queues the scoring of a staging table''s rows by the rules as they are now, and returns the job''s number';
 COMMENT ON FUNCTION groundskeeper.moment_of(text) IS 'The moment that a text in ISO 8601 tells with its offset; NULL for any other text';
 COMMENT ON FUNCTION groundskeeper.local_time_of(text) IS 'What clocks show by a text in ISO 8601 without an offset; NULL for any other text';

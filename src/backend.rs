@@ -82,8 +82,15 @@ pub fn parallel_maintenance_workers() -> usize {
 /// Whether requests to stop wait for [`heed_requests_to_stop`].
 static HELD: AtomicBool = AtomicBool::new(false);
 
+/// Whether the function that was called may be between two commits of a procedure; to be asked before it uses SPI.
+pub fn is_in_procedure() -> bool {
+    // SAFETY: reads the backend's own state.
+    unsafe { pg_sys::SPI_inside_nonatomic_context() }
+}
+
 /// Lets requests to stop wait, until the next call of ours: between two of them a procedure commits, and one that
-/// ended there would not be written down. An error ends this, as it does for PostgreSQL's own.
+/// ended there would not be written down. An error ends this, as it does for PostgreSQL's own. Only in a procedure,
+/// which makes that call.
 pub fn hold_requests_to_stop() {
     if !HELD.swap(true, Ordering::Relaxed) {
         // SAFETY: the backend's own counter, which the backend's one thread reads.
@@ -91,11 +98,13 @@ pub fn hold_requests_to_stop() {
     }
 }
 
-/// Requests to stop are heeded again, those that came meanwhile at once.
-pub fn heed_requests_to_stop() {
+/// Requests to stop are heeded again; those that came meanwhile at once, if so wished.
+pub fn heed_requests_to_stop(at_once: bool) {
     if HELD.swap(false, Ordering::Relaxed) {
         // SAFETY: as above; an error may have set it to nothing.
         unsafe { pg_sys::InterruptHoldoffCount = pg_sys::InterruptHoldoffCount.saturating_sub(1) };
     }
-    pgrx::check_for_interrupts!();
+    if at_once {
+        pgrx::check_for_interrupts!();
+    }
 }

@@ -1,6 +1,7 @@
 //! Errors as PostgreSQL's users expect them: SQLSTATE, message, detail, hint.
 
-use pgrx::pg_sys::panic::CaughtError;
+use pgrx::PgLogLevel;
+use pgrx::pg_sys::panic::{CaughtError, ErrorReport};
 use pgrx::prelude::*;
 use std::fmt;
 
@@ -48,9 +49,20 @@ impl Failure {
         Self::new(PgSqlErrorCode::ERRCODE_INTERNAL_ERROR, message)
     }
 
+    /// Says it without ending anything.
+    pub fn say(self, level: PgLogLevel) {
+        ErrorReport::from(self).report(level);
+    }
+
     /// Whether a lock was not to be had in time.
     pub fn is_lock_not_available(&self) -> bool {
         self.code == PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE
+    }
+
+    /// The detail in the message's place, where it says all that the message does and more.
+    pub fn reason(&self) -> String {
+        let about = self.message.split_once(": ").map_or("", |(about, _)| about);
+        self.detail.as_ref().map_or_else(|| self.message.clone(), |detail| format!("{about}: {detail}"))
     }
 
     /// Message and detail in one line, for a column of a result.

@@ -28,12 +28,27 @@ pub fn isolated_each<T, R>(items: &[T], mut work: impl FnMut(&T) -> Result<R>) -
     }
 }
 
+/// The same, requests to stop included: for whoever writes them down before they go on.
+pub fn caught<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    attempt(Outcome::Keep, work)
+}
+
 /// Runs `work` in a subtransaction that is rolled back in any case, with the locks that it took.
 pub fn looked_at<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     run(Outcome::Undo, work)
 }
 
 fn run<T>(on_success: Outcome, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    match attempt(on_success, work) {
+        Err(failure) if failure.is_stop_request() => {
+            pgrx::pg_sys::panic::ErrorReport::from(failure.clone()).report(pgrx::PgLogLevel::ERROR);
+            Err(failure)
+        }
+        other => other,
+    }
+}
+
+fn attempt<T>(on_success: Outcome, work: impl FnOnce() -> Result<T>) -> Result<T> {
     // SAFETY: plain reads of the backend's own globals, restored below as the documented protocol of an
     // internal subtransaction demands.
     let (context, owner) = unsafe { (pg_sys::CurrentMemoryContext, pg_sys::CurrentResourceOwner) };
@@ -57,11 +72,5 @@ fn run<T>(on_success: Outcome, work: impl FnOnce() -> Result<T>) -> Result<T> {
         pg_sys::MemoryContextSwitchTo(context);
         pg_sys::CurrentResourceOwner = owner;
     }
-    match result {
-        Err(failure) if failure.is_stop_request() => {
-            pgrx::pg_sys::panic::ErrorReport::from(failure.clone()).report(pgrx::PgLogLevel::ERROR);
-            Err(failure)
-        }
-        other => other,
-    }
+    result
 }

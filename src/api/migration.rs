@@ -6,7 +6,7 @@ use super::regclass::{Regclass, existing};
 use crate::backend;
 use crate::error::Failure;
 use crate::migration;
-use groundskeeper_core::migration::{Iso, is_worth_another_try, iso, roles};
+use groundskeeper_core::migration::{Iso, iso, roles};
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
@@ -34,47 +34,30 @@ fn start_migration(
     batch_size: Option<i32>,
     sweep: Option<bool>,
 ) -> Result<Vec<i64>, ErrorReport> {
+    let in_procedure = backend::is_in_procedure();
     let runs = migration::start(bet_type, given(batch_size, "batch_size")?, given(sweep, "sweep")?)?;
-    if !runs.is_empty() {
+    if in_procedure && !runs.is_empty() {
         backend::hold_requests_to_stop();
     }
     Ok(runs)
 }
 
-/// Does the next piece of a run's work in this transaction; false when nothing is left. A request to stop is heeded
-/// here, where the procedure writes it down; with `tries` below 0 nothing else is done.
+/// Does the next piece of a run's work in this transaction, and says what became of it. A request to stop is heeded
+/// here, and written down.
 #[pg_extern(schema = "groundskeeper", volatile, parallel_unsafe)]
 #[search_path(pg_catalog, pg_temp)]
-fn migration_step(run: Option<i64>, tries: Option<i32>) -> Result<bool, ErrorReport> {
-    let (run, tries) = (given(run, "run")?, given(tries, "tries")?);
-    backend::heed_requests_to_stop();
-    if tries < 0 {
-        return Ok(false);
-    }
-    if tries > 0 {
-        migration::wait(tries)?;
-    }
-    let more = migration::step(run)?;
-    backend::hold_requests_to_stop();
-    Ok(more)
+fn migration_step(run: Option<i64>, tries: Option<i32>) -> Result<&'static str, ErrorReport> {
+    let in_procedure = backend::is_in_procedure();
+    Ok(migration::step(given(run, "run")?, given(tries, "tries")?, in_procedure)?)
 }
 
-/// Whether a step that raised an error is tried again; if not, the runs are written down as failed with it.
+/// Raises what a step has failed with, and lets requests to stop through again.
 #[pg_extern(schema = "groundskeeper", volatile, parallel_unsafe)]
 #[search_path(pg_catalog, pg_temp)]
-fn fail_migration(
-    runs: Option<Vec<i64>>,
-    code: Option<&str>,
-    error: Text<'_>,
-    tries: Option<i32>,
-) -> Result<bool, ErrorReport> {
-    let (runs, code, error) = (given(runs, "runs")?, given(code, "code")?, given(error.bytes(), "error")?);
-    if is_worth_another_try(code) && migration::may_wait(given(tries, "tries")?) {
-        backend::hold_requests_to_stop();
-        return Ok(true);
-    }
-    migration::fail(&runs, &error.into())?;
-    Ok(false)
+fn fail_migration() -> Result<(), ErrorReport> {
+    let failed = migration::failed();
+    backend::heed_requests_to_stop(failed.is_none());
+    failed.map_or(Ok(()), |failure| Err(failure.into()))
 }
 
 /// Scores the rows of a staging table by the rules as they are now; the number of the job that does it.

@@ -8,6 +8,7 @@ use crate::subtransaction::isolated;
 use groundskeeper_core::migration::{self, Scope, Shape};
 use pgrx::PgSqlErrorCode;
 use pgrx::datum::DatumWithOid;
+use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
 
 /// The raw rows of a batch.
@@ -72,13 +73,23 @@ pub struct Tally {
 }
 
 /// Stages what is not staged or has changed. Every row of the batch is staged afterwards, or among the failures.
-pub fn migrate(deployment: &Deployment, shape: &Shape, rows: &Rows) -> Result<Tally> {
+/// Where rows may be put off, those that others have locked are left to the next run.
+pub fn migrate(deployment: &Deployment, shape: &Shape, rows: &Rows, put_off: bool) -> Result<Tally> {
     let fresh = is_fresh(shape, rows)?;
-    let mut batch = Batch { deployment, shape, written: 0, kept_out: HashSet::new(), failed: HashMap::new() };
+    let mut batch = Batch {
+        deployment,
+        shape,
+        may_put_off: put_off,
+        written: 0,
+        kept_out: HashSet::new(),
+        put_off: HashSet::new(),
+        failed: HashMap::new(),
+    };
     batch.stage(rows, fresh)?;
     if batch.written < rows.count() || !fresh {
         batch.account_for_the_rest(rows)?;
     }
+    notes::put_off(shape.market, &batch.put_off)?;
     let again = failures::settle(&shape.market.raw(), rows, &batch.failed)?;
     let failed = i64::try_from(batch.failed.len()).unwrap_or(i64::MAX);
     Ok(Tally { successful: batch.written, failed, again })
@@ -97,12 +108,22 @@ fn is_fresh(shape: &Shape, rows: &Rows) -> Result<bool> {
     Ok(highest.is_none_or(|highest| highest <= *after))
 }
 
+/// Locked rows of a batch that are looked for one by one.
+const MOST_PUT_OFF: usize = 10;
+
+fn is_of_a_lock(failure: &Failure) -> bool {
+    migration::is_worth_another_try(&sqlstate(failure.code))
+}
+
 struct Batch<'a> {
     deployment: &'a Deployment,
     shape: &'a Shape,
+    may_put_off: bool,
     written: i64,
     /// Rows that should have been written, and were not.
     kept_out: HashSet<i64>,
+    /// Rows that others have locked.
+    put_off: HashSet<i64>,
     /// Reason and detail.
     failed: HashMap<i64, (String, String)>,
 }
@@ -115,26 +136,43 @@ impl Batch<'_> {
                 self.kept_out.extend(kept_out);
                 Ok(())
             }
-            Err(failure) if bisect::is_of_a_record(&failure) => self.stage_by_halves(&self.ids(rows)?),
+            Err(failure) if self.is_of_some_rows(&failure) => self.stage_by_halves(&self.ids(rows)?),
             Err(failure) => Err(failure),
         }
     }
 
+    fn is_of_some_rows(&self, failure: &Failure) -> bool {
+        bisect::is_of_a_record(failure) || self.may_put_off && is_of_a_lock(failure)
+    }
+
     fn stage_by_halves(&mut self, ids: &[i64]) -> Result<()> {
-        let (mut written, mut kept_out, mut failed) = (0, Vec::new(), Vec::new());
+        let (mut written, mut kept_out) = (0, Vec::new());
+        let failed = RefCell::new(Vec::new());
+        let locked = Cell::new(self.put_off.len());
         bisect::each(
             ids,
+            // Where more are locked, it is a table that is.
+            &|failure| {
+                self.is_of_some_rows(failure) && (!is_of_a_lock(failure) || locked.get() < MOST_PUT_OFF)
+            },
             &mut |part| {
                 let (these, kept) = self.write(&Rows::Ids(part.to_vec()), false)?;
                 written += these;
                 kept_out.extend(kept);
                 Ok(())
             },
-            &mut |id, failure| failed.push((*id, failure)),
+            &mut |id, failure| {
+                locked.set(locked.get() + usize::from(is_of_a_lock(&failure)));
+                failed.borrow_mut().push((*id, failure));
+            },
         )?;
         self.written += written;
         self.kept_out.extend(kept_out);
-        for (id, failure) in failed {
+        for (id, failure) in failed.into_inner() {
+            if is_of_a_lock(&failure) {
+                self.put_off.insert(id);
+                continue;
+            }
             let detail = self.detail(id, &failure)?;
             self.failed.insert(id, (migration::reason(&sqlstate(failure.code)), detail));
         }
@@ -163,9 +201,14 @@ impl Batch<'_> {
         let mut kept_out = Vec::new();
         if !fresh && written < rows.count() {
             let updated = sql::returned(&self.shape.update(scope), &rows.args(self.deployment), |row| {
-                Ok((required::<i64>(row, 1)?, row.get::<Vec<i64>>(2)?))
+                Ok((required::<i64>(row, 1)?, row.get::<Vec<i64>>(2)?, required::<bool>(row, 3)?))
             })?;
-            let (count, kept) = updated.unwrap_or_default();
+            let (count, kept, locked) = updated.unwrap_or_default();
+            if locked {
+                let message =
+                    format!("rows of {} are locked by another session", self.shape.market.staging());
+                return Err(Failure::new(PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE, message));
+            }
             written += count;
             kept_out = kept.unwrap_or_default();
         }
@@ -236,7 +279,10 @@ impl Batch<'_> {
         let absent =
             sql::rows(&self.shape.unstaged(rows.scope()), &rows.plain_args(), |row| required(row, 1))?;
         let left: HashSet<i64> = absent.into_iter().chain(self.kept_out.iter().copied()).collect();
-        let mut left: Vec<i64> = left.into_iter().filter(|id| !self.failed.contains_key(id)).collect();
+        let mut left: Vec<i64> = left
+            .into_iter()
+            .filter(|id| !self.failed.contains_key(id) && !self.put_off.contains(id))
+            .collect();
         left.sort_unstable();
         Ok(left)
     }

@@ -10,9 +10,11 @@ pub fn is_of_a_record(failure: &Failure) -> bool {
 }
 
 /// Writes all of them, but for those that cannot be written: `failed` is told of each. `write` either writes all
-/// that it is given or fails, and has then written nothing.
+/// that it is given or fails, and has then written nothing; `is_of_some` tells an error of some of them from one that
+/// any would meet.
 pub fn each<T>(
     all: &[T],
+    is_of_some: &dyn Fn(&Failure) -> bool,
     write: &mut dyn FnMut(&[T]) -> Result<()>,
     failed: &mut dyn FnMut(&T, Failure),
 ) -> Result<()> {
@@ -20,7 +22,7 @@ pub fn each<T>(
         [] => return Ok(()),
         _ => match isolated(|| write(all)) {
             Ok(()) => return Ok(()),
-            Err(failure) if !is_of_a_record(&failure) => return Err(failure),
+            Err(failure) if !is_of_some(&failure) => return Err(failure),
             Err(failure) => match all {
                 [only] => {
                     failed(only, failure);
@@ -30,6 +32,6 @@ pub fn each<T>(
             },
         },
     };
-    each(one, write, failed)?;
-    each(other, write, failed)
+    each(one, is_of_some, write, failed)?;
+    each(other, is_of_some, write, failed)
 }

@@ -10,7 +10,7 @@ use groundskeeper_core::migration::{
 };
 use groundskeeper_core::plan::Qualified;
 use pgrx::prelude::*;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// The tables of the migration and what configures it, looked up once per transaction.
 pub struct Deployment {
@@ -130,10 +130,11 @@ fn scored(columns: Vec<Column>) -> Vec<Column> {
 
 /// An error that names all that does not fit.
 pub fn unfit(misfits: &[Misfit]) -> Failure {
-    let mut all: Vec<String> = misfits.iter().map(ToString::to_string).collect();
-    let mut remedies: Vec<&str> = misfits.iter().filter_map(|misfit| misfit.remedy.as_deref()).collect();
-    all.dedup();
-    remedies.dedup();
+    // What is wrong with the games is wrong in every market.
+    let mut seen = HashSet::new();
+    let misfits: Vec<&Misfit> = misfits.iter().filter(|misfit| seen.insert(&misfit.what)).collect();
+    let all: Vec<String> = misfits.iter().map(ToString::to_string).collect();
+    let remedies: Vec<&str> = misfits.iter().filter_map(|misfit| misfit.remedy.as_deref()).collect();
     let failure = Failure::new(
         PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
         format!("the migration does not fit: {}", all.first().map_or("", String::as_str)),
@@ -167,9 +168,12 @@ fn tables() -> Result<HashMap<String, Table>> {
                 a.attnotnull AND NOT a.atthasdef AND a.attidentity = '' AND y.typdefault IS NULL
                 AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger g WHERE g.tgrelid = c.oid AND g.tgtype & 7 = 7),
                 EXISTS (SELECT FROM pg_catalog.pg_trigger g
-                         WHERE g.tgrelid = c.oid AND g.tgtype & 3 = 3 AND g.tgtype & 20 <> 0 AND g.tgenabled <> 'D')
+                         WHERE g.tgrelid = c.oid AND g.tgtype & 3 = 3 AND g.tgtype & 20 <> 0 AND g.tgenabled <> 'D'),
+                a.attgenerated <> ''
            FROM pg_catalog.unnest($1::pg_catalog.text[]) t (name)
-           JOIN pg_catalog.pg_class c ON c.oid = pg_catalog.to_regclass(t.name) AND c.relkind IN ('r', 'p')
+           JOIN pg_catalog.pg_namespace n ON n.nspname::pg_catalog.text = pg_catalog.split_part(t.name, '.', 1)
+           JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname::pg_catalog.text = pg_catalog.split_part(t.name, '.', 2)
+                                     AND c.relkind IN ('r', 'p')
            JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
            JOIN pg_catalog.pg_type y ON y.oid = a.atttypid",
         &[asked.into()],
@@ -188,6 +192,7 @@ fn tables() -> Result<HashMap<String, Table>> {
                 type_name: required(row, 3)?,
                 not_null: required(row, 5)?,
                 required: required(row, 6)?,
+                generated: required(row, 8)?,
             });
             Ok(())
         },
@@ -195,32 +200,30 @@ fn tables() -> Result<HashMap<String, Table>> {
     Ok(tables)
 }
 
-/// Which of the raw tables and the games note their changes.
-pub fn captured(relations: &[String]) -> Result<Vec<String>> {
-    let triggers: Vec<String> = Capture::triggers().map(str::to_owned).to_vec();
-    sql::texts(
-        "SELECT t.name FROM pg_catalog.unnest($1::pg_catalog.text[]) t (name)
-          WHERE (SELECT pg_catalog.count(*) FROM pg_catalog.pg_trigger g
-                  WHERE g.tgrelid = pg_catalog.to_regclass(t.name) AND g.tgname::pg_catalog.text = ANY ($2)
-                    AND g.tgenabled IN ('O', 'A')) = pg_catalog.cardinality($2)",
-        &[relations.to_vec().into(), triggers.into()],
-    )
-}
-
-/// Whether a relation's changes are noted by a function of that text, as they are to be by now.
-pub fn noted_as(relation: &Qualified, body: &str) -> Result<bool> {
-    if captured(&[relation.to_string()])?.is_empty() {
-        return Ok(false);
+/// Which of the raw tables and the games note their changes: by all of the triggers, with the function's own text, as
+/// the table's owner.
+pub fn captured(deployment: &Deployment, relations: &[String]) -> Result<Vec<String>> {
+    let (mut names, mut bodies) = (Vec::new(), Vec::new());
+    for name in relations {
+        let relation = Qualified::try_from(name.clone()).map_err(Failure::internal)?;
+        if let Ok((capture, facts)) = deployment.capture(&relation) {
+            names.push(name.clone());
+            bodies.push(capture.body(&facts));
+        }
     }
     let triggers: Vec<String> = Capture::triggers().map(str::to_owned).to_vec();
-    let same = sql::first(
-        "SELECT pg_catalog.bool_and(p.prosrc = $3)
-           FROM pg_catalog.pg_trigger g JOIN pg_catalog.pg_proc p ON p.oid = g.tgfoid
-          WHERE g.tgrelid = pg_catalog.to_regclass($1) AND g.tgname::pg_catalog.text = ANY ($2)",
-        &[relation.to_string().into(), triggers.into(), body.into()],
-        |row| Ok(row.get::<bool>(1)?),
-    )?;
-    Ok(same.flatten() == Some(true))
+    sql::texts(
+        "SELECT t.name
+           FROM ROWS FROM (pg_catalog.unnest($1::pg_catalog.text[]), pg_catalog.unnest($3::pg_catalog.text[])) t (name, body)
+          WHERE (SELECT pg_catalog.count(*) FROM pg_catalog.pg_trigger g
+                   JOIN pg_catalog.pg_proc p ON p.oid = g.tgfoid AND p.prosrc = t.body
+                   JOIN pg_catalog.pg_class c ON c.oid = g.tgrelid AND c.relowner = p.proowner
+                   JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+                  WHERE n.nspname::pg_catalog.text = pg_catalog.split_part(t.name, '.', 1)
+                    AND c.relname::pg_catalog.text = pg_catalog.split_part(t.name, '.', 2) AND g.tgname::pg_catalog.text = ANY ($2)
+                    AND g.tgenabled IN ('O', 'A')) = pg_catalog.cardinality($2)",
+        &[names.into(), triggers.into(), bodies.into()],
+    )
 }
 
 /// Columns, as `table column`, that no index begins with, so that a look-up by them may read the whole table.
@@ -238,26 +241,30 @@ pub fn unindexed(columns: &[(String, String)]) -> Result<Vec<(String, String)>> 
     )
 }
 
-/// What a market's tables are: another text once a column, a constraint, a trigger or its function is another.
-pub fn definition(market: Market) -> Result<String> {
+/// What a market's tables are, as two texts: the first is another once a column, a constraint, an index, a trigger or
+/// its function is another, the second only for those that decide what rows and notes mean.
+pub fn definition(market: Market) -> Result<(String, String)> {
     let relations = vec![market.raw(), market.staging(), GAMES.to_owned()];
-    let text = sql::first(
+    let texts = sql::first(
         "WITH r AS MATERIALIZED (
              SELECT pg_catalog.to_regclass(t.name)::pg_catalog.oid AS oid FROM pg_catalog.unnest($1::pg_catalog.text[]) t (name))
-         SELECT pg_catalog.md5(pg_catalog.string_agg(d.version, ' ' ORDER BY d.version))
-           FROM (SELECT pg_catalog.concat('a', a.attrelid, '/', a.attnum, '/', a.xmin) FROM pg_catalog.pg_attribute a JOIN r ON a.attrelid = r.oid
-                  WHERE a.attnum > 0
+         SELECT pg_catalog.md5(pg_catalog.string_agg(d.version, ' ' ORDER BY d.version)),
+                pg_catalog.md5(pg_catalog.string_agg(d.version, ' ' ORDER BY d.version) FILTER (WHERE d.decides))
+           FROM (SELECT pg_catalog.concat('a', a.attrelid, '/', a.attnum, '/', a.xmin), true
+                   FROM pg_catalog.pg_attribute a JOIN r ON a.attrelid = r.oid WHERE a.attnum > 0
                  UNION ALL
-                 SELECT pg_catalog.concat('c', c.oid, '/', c.xmin) FROM pg_catalog.pg_constraint c JOIN r ON c.conrelid = r.oid
+                 SELECT pg_catalog.concat('t', g.oid, '/', g.xmin, '/', p.xmin), true FROM pg_catalog.pg_trigger g
+                   JOIN r ON g.tgrelid = r.oid JOIN pg_catalog.pg_proc p ON p.oid = g.tgfoid
                  UNION ALL
-                 SELECT pg_catalog.concat('t', g.oid, '/', g.xmin, '/', p.xmin) FROM pg_catalog.pg_trigger g JOIN r ON g.tgrelid = r.oid
-                   JOIN pg_catalog.pg_proc p ON p.oid = g.tgfoid
+                 SELECT pg_catalog.concat('c', c.oid, '/', c.xmin), false FROM pg_catalog.pg_constraint c JOIN r ON c.conrelid = r.oid
                  UNION ALL
-                 SELECT pg_catalog.concat('r', w.oid, '/', w.xmin) FROM pg_catalog.pg_rewrite w JOIN r ON w.ev_class = r.oid
+                 SELECT pg_catalog.concat('r', w.oid, '/', w.xmin), false FROM pg_catalog.pg_rewrite w JOIN r ON w.ev_class = r.oid
                  UNION ALL
-                 SELECT pg_catalog.concat('i', i.indexrelid, '/', i.xmin) FROM pg_catalog.pg_index i JOIN r ON i.indrelid = r.oid) d (version)",
+                 SELECT pg_catalog.concat('i', i.indexrelid, '/', i.xmin), false
+                   FROM pg_catalog.pg_index i JOIN r ON i.indrelid = r.oid) d (version, decides)",
         &[relations.into()],
-        |row| Ok(row.get::<String>(1)?),
+        |row| Ok((row.get::<String>(1)?, row.get::<String>(2)?)),
     )?;
-    Ok(text.flatten().unwrap_or_default())
+    let (all, deciding) = texts.unwrap_or_default();
+    Ok((all.unwrap_or_default(), deciding.unwrap_or_default()))
 }

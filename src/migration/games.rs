@@ -156,6 +156,7 @@ fn one_by_one(deployment: &Deployment, ids: Vec<Text>) -> Result<Tally> {
     let (mut tally, mut refused) = (Tally::default(), HashMap::new());
     bisect::each(
         &ids,
+        &bisect::is_of_a_record,
         &mut |part| {
             tally.add(write(deployment, &Touched(Some(part.to_vec())))?);
             Ok(())

@@ -11,19 +11,21 @@ mod notes;
 mod rescore;
 mod run;
 
-use facts::captured;
-pub use facts::{Deployment, noted_as};
+pub use facts::{Deployment, captured};
 pub use rescore::{enqueue as enqueue_rescore, rescore};
 
-use crate::error::{Failure, Result};
+use crate::backend;
+use crate::error::{Failure, Result, sqlstate};
 use crate::guc;
 use crate::sql::{self, Text, required};
+use crate::subtransaction::caught;
 use batch::{Rows, Tally};
 use groundskeeper_core::migration::{self, GAMES, Market, Misfit, Shape};
 use lock::Lock;
 use log::Entry;
 use pgrx::prelude::*;
 use run::{Phase, Run};
+use std::cell::RefCell;
 use std::ops::RangeInclusive;
 
 /// The sizes of a batch that make sense.
@@ -43,12 +45,13 @@ pub fn start(bet_type: Option<&str>, batch_size: i32, sweep: bool) -> Result<Vec
         )
         .detail("It takes a number from 1 to 1000000."));
     }
+    FAILED.take();
     prepare_transaction()?;
     let deployment = Deployment::load()?;
     let fits: Vec<_> = markets.into_iter().map(|market| (market, deployment.fit(market))).collect();
-    refuse_or_warn(&fits)?;
+    refuse_or_keep(&fits)?;
     let shapes: Vec<&Shape> = fits.iter().filter_map(|(_, fit)| fit.as_ref().ok()).collect();
-    let captured = captured_markets(&shapes)?;
+    let captured = captured_markets(&deployment, &shapes)?;
     warn_of_missing_indexes(&shapes)?;
     let overflowed = notes::overflowed()?;
     let execution = sql::texts("SELECT pg_catalog.gen_random_uuid()::pg_catalog.text", &[])?;
@@ -63,7 +66,7 @@ pub fn start(bet_type: Option<&str>, batch_size: i32, sweep: bool) -> Result<Vec
         match fit {
             Err(misfits) => finish(
                 begin(Phase::Retry)?,
-                Some(facts::unfit(misfits).one_line().as_str().into()),
+                Some(facts::unfit(misfits).reason().as_str().into()),
                 Entry::New,
             )?,
             Ok(shape) => {
@@ -84,8 +87,12 @@ pub fn start(bet_type: Option<&str>, batch_size: i32, sweep: bool) -> Result<Vec
     Ok(runs)
 }
 
-/// An error where none of the markets fits; else one warning for all of what does not.
-fn refuse_or_warn(fits: &[(Market, std::result::Result<Shape, Vec<Misfit>>)]) -> Result<()> {
+fn notice(message: String, hint: &str) {
+    Failure::new(PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION, message).hint(hint).say(PgLogLevel::NOTICE);
+}
+
+/// What does not fit, as one error: at once where none of the markets fits, else kept until the others have run.
+fn refuse_or_keep(fits: &[(Market, std::result::Result<Shape, Vec<Misfit>>)]) -> Result<()> {
     let misfits: Vec<Misfit> =
         fits.iter().filter_map(|(_, fit)| fit.as_ref().err()).flatten().cloned().collect();
     if misfits.is_empty() {
@@ -95,14 +102,7 @@ fn refuse_or_warn(fits: &[(Market, std::result::Result<Shape, Vec<Misfit>>)]) ->
     if fits.iter().all(|(_, fit)| fit.is_err()) {
         return Err(unfit);
     }
-    // The message of a warning is all that some clients show.
-    let detail = unfit.detail.unwrap_or_default();
-    ereport!(
-        WARNING,
-        unfit.code,
-        format!("the migration does not fit all markets: {}", detail.trim_end_matches('.')),
-        unfit.hint.unwrap_or_default()
-    );
+    FAILED.set(Some(unfit));
     Ok(())
 }
 
@@ -122,17 +122,15 @@ fn finish(run: i64, error: Option<Text>, known: Entry) -> Result<()> {
 }
 
 /// The markets whose changes are noted; the others are said, as each run looks at all of their rows.
-fn captured_markets(shapes: &[&Shape]) -> Result<Vec<Market>> {
+fn captured_markets(deployment: &Deployment, shapes: &[&Shape]) -> Result<Vec<Market>> {
     let relations: Vec<String> =
         shapes.iter().map(|shape| shape.market.raw()).chain([GAMES.to_owned()]).collect();
-    let captured = captured(&relations)?;
+    let captured = captured(deployment, &relations)?;
     let missing: Vec<String> = relations.into_iter().filter(|name| !captured.contains(name)).collect();
     if !missing.is_empty() {
-        ereport!(
-            NOTICE,
-            PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION,
+        notice(
             format!("changes of {} are not noted: each run looks at all rows", missing.join(", ")),
-            "SELECT * FROM groundskeeper.apply_plan() makes the triggers that note them."
+            "SELECT * FROM groundskeeper.apply_plan() makes the triggers that note them.",
         );
     }
     let games = captured.iter().any(|name| name == GAMES);
@@ -167,6 +165,7 @@ fn prepare_transaction() -> Result<()> {
         (c"timezone", c"UTC"),
         (c"datestyle", c"ISO, YMD"),
         (c"quote_all_identifiers", c"off"),
+        (c"standard_conforming_strings", c"on"),
         // A batch is over before its plan would have been compiled.
         (c"jit", c"off"),
         // Whoever waits for us is not kept waiting: the batch gives way, and is tried again.
@@ -215,26 +214,19 @@ fn warn_of_missing_indexes(shapes: &[&Shape]) -> Result<()> {
     let mut missing = facts::unindexed(&columns)?;
     missing.dedup();
     for (table, column) in missing {
-        ereport!(
-            NOTICE,
-            PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION,
+        notice(
             format!("no index on {table} begins with {column}: each batch may read the whole table"),
-            "SELECT * FROM groundskeeper.apply_plan() builds the plan's."
+            "SELECT * FROM groundskeeper.apply_plan() builds the plan's.",
         );
     }
     Ok(())
 }
 
 /// Waits before a batch that has given way to somebody else is tried again.
-pub fn wait(tries: i32) -> Result<()> {
+fn wait(tries: i32) -> Result<()> {
     let chance = sql::first("SELECT pg_catalog.random()", &[], |row| required::<f64>(row, 1))?.unwrap_or(0.5);
     let pause = migration::pause(tries.unsigned_abs(), chance).unwrap_or_default();
     sleep(pause.as_secs_f64())
-}
-
-/// Whether it is worth another try, after so many.
-pub fn may_wait(tries: i32) -> bool {
-    migration::pause(tries.unsigned_abs(), 0.0).is_some()
 }
 
 /// Sleeps so that a request to stop is heard.
@@ -242,8 +234,51 @@ fn sleep(seconds: f64) -> Result<()> {
     sql::run("SELECT pg_catalog.pg_sleep($1)", &[seconds.into()])
 }
 
-/// Does the next piece of a run's work in this transaction; false when nothing is left.
-pub fn step(run: i64) -> Result<bool> {
+thread_local! {
+    /// What a step has failed with, until the procedure has committed and raises it.
+    static FAILED: RefCell<Option<Failure>> = const { RefCell::new(None) };
+}
+
+/// What a step of this session has failed with, once.
+pub fn failed() -> Option<Failure> {
+    FAILED.take()
+}
+
+/// After so many tries rows that others have locked are left to the next run.
+const PATIENCE_WITH_ROWS: i32 = 3;
+
+/// Does the next piece of a run's work in this transaction: `more`, `again` where it gave way to somebody else, `done`,
+/// `put_off` where it has given way for too long, or `failed`; both are written down. An error, be it a request to
+/// stop, is kept for [`failed`]. In a procedure requests to stop wait then until its next call.
+pub fn step(run: i64, tries: i32, in_procedure: bool) -> Result<&'static str> {
+    let outcome = caught(|| {
+        backend::heed_requests_to_stop(true);
+        if tries > 0 {
+            wait(tries)?;
+        }
+        work(run, tries >= PATIENCE_WITH_ROWS)
+    });
+    if in_procedure {
+        backend::hold_requests_to_stop();
+    }
+    let failure = match outcome {
+        Ok(true) => return Ok("more"),
+        Ok(false) => return Ok("done"),
+        Err(failure) => failure,
+    };
+    let gave_way = migration::is_worth_another_try(&sqlstate(failure.code));
+    if gave_way && migration::pause(tries.unsigned_abs() + 1, 0.0).is_some() {
+        return Ok("again");
+    }
+    // Another market may have no such trouble.
+    let runs = if gave_way { vec![run] } else { run::with_execution_of(run)? };
+    fail(&runs, &failure.message.as_str().into())?;
+    FAILED.set(Some(failure));
+    Ok(if gave_way { "put_off" } else { "failed" })
+}
+
+/// One step; false when nothing is left. Rows that others have locked are put off, if need be.
+fn work(run: i64, put_off: bool) -> Result<bool> {
     prepare_transaction()?;
     let Some(mut run) = run::load(run)? else {
         notice!("migration run {run} does not go on in this session");
@@ -257,8 +292,8 @@ pub fn step(run: i64) -> Result<bool> {
     guc::commit_asynchronously();
     let more = match run.phase {
         Phase::Games => make_games(&mut run, &deployment)?,
-        Phase::Rows => stage(&mut run, &deployment, &shape)?,
-        Phase::Retry => retry(&mut run, &deployment, &shape)?,
+        Phase::Rows => stage(&mut run, &deployment, &shape, put_off)?,
+        Phase::Retry => retry(&mut run, &deployment, &shape, put_off)?,
     };
     run.save()?;
     if !more {
@@ -316,14 +351,14 @@ fn games_of(shape: &Shape) -> String {
 }
 
 /// The rows that notes tell of, a batch at a time, by number.
-fn stage(run: &mut Run, deployment: &Deployment, shape: &Shape) -> Result<bool> {
+fn stage(run: &mut Run, deployment: &Deployment, shape: &Shape, put_off: bool) -> Result<bool> {
     let Some(next) = notes::next(run.market)? else {
         (run.phase, run.cursor) = (Phase::Retry, i64::MIN);
         return Ok(true);
     };
     let (rows, last) = batch_of(run, shape, &next)?;
     if let Some(rows) = rows {
-        let tally = batch::migrate(deployment, shape, &rows)?;
+        let tally = batch::migrate(deployment, shape, &rows, put_off)?;
         add(run, &tally);
     }
     next.done(last)?;
@@ -363,10 +398,10 @@ fn batch_of(run: &Run, shape: &Shape, next: &notes::Next) -> Result<(Option<Rows
 }
 
 /// What failed in earlier runs, and is due again, is tried again.
-fn retry(run: &mut Run, deployment: &Deployment, shape: &Shape) -> Result<bool> {
+fn retry(run: &mut Run, deployment: &Deployment, shape: &Shape, put_off: bool) -> Result<bool> {
     let ids = failures::next(run.id, run.cursor, run.batch_size)?;
     let Some(last) = ids.last().copied() else { return Ok(false) };
-    let tally = batch::migrate(deployment, shape, &Rows::Ids(ids))?;
+    let tally = batch::migrate(deployment, shape, &Rows::Ids(ids), put_off)?;
     add(run, &tally);
     run.cursor = last;
     Ok(true)
@@ -379,7 +414,7 @@ fn add(run: &mut Run, tally: &Tally) {
 }
 
 /// Ends the runs of an execution whose step raised an error.
-pub fn fail(runs: &[i64], error: &Text) -> Result<()> {
+fn fail(runs: &[i64], error: &Text) -> Result<()> {
     for id in runs {
         if let Some(run) = run::load(*id)? {
             finish(run.id, Some(error.clone()), Entry::Known)?;

@@ -4,7 +4,8 @@ use super::failures;
 use crate::error::{Failure, Result};
 use crate::extension::{as_owner, home};
 use crate::sql::{self, Text, required};
-use groundskeeper_core::migration::{self, GAMES_SUBJECT, Market, Shape, Source};
+use groundskeeper_core::migration::{self, GAMES, GAMES_SUBJECT, Market, Shape, Source};
+use std::collections::HashSet;
 
 /// Numbers of raw rows, as PostgreSQL spells a multirange.
 pub type Ranges = String;
@@ -12,8 +13,8 @@ pub type Ranges = String;
 /// All numbers that there are.
 pub const EVERYTHING: &str = "{(,)}";
 
-/// Notes that one step deals with at most.
-const AT_ONCE: i64 = 10_000;
+/// Notes that one step deals with at most; each has at most some thousand ranges.
+const AT_ONCE: i64 = 1_000;
 
 /// Beyond so many bytes the triggers note nothing more.
 const MOST_BYTES: i64 = 64 * 1024 * 1024;
@@ -40,16 +41,17 @@ pub fn look(shape: &Shape, mapping: &str, captured: bool, sweep: bool) -> Result
     };
     let upto = highest(&raw, &shape.raw.id.quoted)?;
     let staged = highest(&staging, &shape.staging.raw_id.quoted)?;
-    let files = files(&[raw.as_str(), staging.as_str()])?;
-    let definition = super::facts::definition(market)?;
+    let files = files(&[raw.as_str(), staging.as_str(), GAMES])?;
+    let (definition, makeup) = super::facts::definition(market)?;
+    let mapping = format!("{mapping} {makeup}");
     as_owner(|| {
         let known = known(&raw)?;
         let everything = sweep
             || !captured
             || known.as_ref().is_none_or(|known| {
                 !known.swept_recently
-                    || migration::rewritten(&known.files, &files, 2)
-                    || known.mapping.as_deref() != Some(mapping)
+                    || migration::rewritten(&known.files, &files, 3)
+                    || known.mapping.as_deref() != Some(mapping.as_str())
                     || known.staged_id.is_some_and(|before| staged.is_none_or(|now| now < before))
             });
         if everything {
@@ -77,7 +79,7 @@ pub fn look(shape: &Shape, mapping: &str, captured: bool, sweep: bool) -> Result
                 raw.as_str().into(),
                 home().into(),
                 files.as_str().into(),
-                mapping.into(),
+                mapping.as_str().into(),
                 definition.as_str().into(),
                 upto.unwrap_or(i64::MIN).into(),
                 everything.into(),
@@ -131,6 +133,14 @@ pub fn overflowed() -> Result<bool> {
         if bytes.unwrap_or(0) <= MOST_BYTES {
             return Ok(false);
         }
+        sql::run(
+            "INSERT INTO groundskeeper.migration_corrections AS c (external_id, teams, \"time\")
+             SELECT g.id, pg_catalog.bool_or('teams' = ANY (n.facts)), pg_catalog.bool_or('time' = ANY (n.facts))
+               FROM groundskeeper.migration_notes n, pg_catalog.unnest(n.games) g (id)
+              WHERE n.subject = $1 AND pg_catalog.cardinality(n.facts) > 0 GROUP BY g.id
+             ON CONFLICT (external_id) DO UPDATE SET teams = c.teams OR excluded.teams, \"time\" = c.\"time\" OR excluded.\"time\"",
+            &[GAMES_SUBJECT.into()],
+        )?;
         // Writers hold it for a moment only; where one does longer, the next run tries again.
         let emptied =
             crate::subtransaction::isolated(|| sql::run("TRUNCATE groundskeeper.migration_notes", &[]));
@@ -199,7 +209,7 @@ pub fn about_games(markets: &[Market]) -> Result<AboutGames> {
                  ON CONFLICT (external_id) DO UPDATE SET teams = c.teams OR excluded.teams, \"time\" = c.\"time\" OR excluded.\"time\"),
              gone AS (
                  DELETE FROM groundskeeper.migration_corrections c
-                  WHERE EXISTS (SELECT FROM t WHERE t.ids IS NOT NULL)
+                  WHERE EXISTS (SELECT FROM t WHERE 'gone' = ANY (t.facts))
                      OR c.external_id IN (SELECT id FROM g GROUP BY id HAVING pg_catalog.count(facts) = 0))
              SELECT EXISTS (SELECT FROM t WHERE t.ids IS NOT NULL), (SELECT pg_catalog.array_agg(DISTINCT id) FROM g)",
             &[GAMES_SUBJECT.into()],
@@ -266,6 +276,15 @@ pub fn leave_games(market: Market, games: Vec<Text>) -> Result<()> {
     as_owner(|| add(market.bet_type(), None, Some(games), false))
 }
 
+/// Rows that others have locked are left to the next run.
+pub fn put_off(market: Market, ids: &HashSet<i64>) -> Result<()> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let ranges: Vec<String> = ids.iter().map(|id| format!("({},{id}]", id.saturating_sub(1))).collect();
+    as_owner(|| add(market.bet_type(), Some(&format!("{{{}}}", ranges.join(","))), None, false))
+}
+
 /// The rows of games are to be looked at, in all markets.
 pub fn fan_out(sources: &[(Source, Option<String>)], games: &[Text], everything: bool) -> Result<()> {
     for (source, id) in sources {
@@ -285,8 +304,9 @@ pub fn fan_out(sources: &[(Source, Option<String>)], games: &[Text], everything:
             None => Some(EVERYTHING.to_owned()),
             Some(id) => {
                 let query = format!(
-                    "SELECT pg_catalog.range_agg(pg_catalog.int8range(r.{id}, NULLIF(r.{id}, 9223372036854775807), '[]'))::pg_catalog.text
-                       FROM {raw} r WHERE r.{game} = ANY ($1)",
+                    "SELECT pg_catalog.range_agg(pg_catalog.int8range(p.low, NULLIF(p.high, 9223372036854775807), '[]'))::pg_catalog.text
+                       FROM (SELECT pg_catalog.min(r.{id}), pg_catalog.max(r.{id}) FROM {raw} r
+                              WHERE r.{game} = ANY ($1) GROUP BY r.{id} / 64) p (low, high)",
                     raw = source.market.raw(),
                     game = source.game.quoted
                 );

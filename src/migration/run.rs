@@ -150,6 +150,19 @@ pub fn load(run: i64) -> Result<Option<Run>> {
     })
 }
 
+/// The runs that go on of the execution that a run is of.
+pub fn with_execution_of(run: i64) -> Result<Vec<i64>> {
+    as_owner(|| {
+        sql::rows(
+            "SELECT r.run_id FROM groundskeeper.migration_runs r
+               JOIN groundskeeper.migration_runs o ON o.execution_id = r.execution_id AND o.run_id = $1
+              WHERE r.state = 'running' ORDER BY r.run_id",
+            &[run.into()],
+            |row| required(row, 1),
+        )
+    })
+}
+
 /// The markets of an execution whose runs go on.
 pub fn markets_of_execution(execution: &str) -> Result<Vec<Market>> {
     let markets = as_owner(|| {

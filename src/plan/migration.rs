@@ -4,7 +4,7 @@ use super::rollback::Reversal;
 use super::{Stage, Work, job};
 use crate::catalog::{self, Relation};
 use crate::error::Result;
-use crate::migration::{Deployment, noted_as};
+use crate::migration::{Deployment, captured};
 use groundskeeper_core::job::Task;
 use groundskeeper_core::migration::{GAMES, Market};
 use groundskeeper_core::plan::Item;
@@ -21,7 +21,7 @@ pub fn look_at(item: &Item) -> Result<(Verdict, Option<Work>)> {
         Ok(capture) => capture,
         Err(reason) => return Ok((Verdict::because(State::Blocked, reason), None)),
     };
-    let noted = noted_as(&item.relation, &capture.body(&facts))?;
+    let noted = !captured(&deployment, &[item.relation.to_string()])?.is_empty();
     let unfit = misfits(&deployment, item);
     if noted && unfit.is_empty() {
         return Ok((Verdict::plain(State::Applied), None));

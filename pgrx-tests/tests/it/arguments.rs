@@ -43,7 +43,7 @@ const WITH_NULL: &[(&str, &[&str])] = &[
         ],
     ),
     ("SELECT groundskeeper.drop_partition partition", &["groundskeeper.drop_partition(NULL)"]),
-    ("SELECT groundskeeper.fail_migration runs code error tries", &[]),
+    ("SELECT groundskeeper.fail_migration ", &[]),
     ("SELECT groundskeeper.finalize_partitioning relation", &["groundskeeper.finalize_partitioning(NULL)"]),
     // Called by its event trigger only.
     ("SELECT groundskeeper.guard_partitions ", &[]),

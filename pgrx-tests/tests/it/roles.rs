@@ -32,6 +32,7 @@ const PURE: &[&str] = &[
     "american_to_probability",
     "base_quality_factor",
     "check_alert_rule",
+    "check_column_name",
     "check_kpi_target",
     "check_naming",
     "check_quality_rules",
@@ -42,7 +43,9 @@ const PURE: &[&str] = &[
     "game_quality_score",
     "game_validation_status",
     "is_known_team",
+    "local_time_of",
     "market_hold",
+    "moment_of",
     "moneyline_quality_issues",
     "moneyline_quality_score",
     "no_vig_probability",
@@ -102,6 +105,8 @@ fn everybody_may_compute_and_nothing_else() {
         "groundskeeper.job_history SELECT",
         "groundskeeper.jobs SELECT",
         "groundskeeper.managed_tables SELECT",
+        // which a policy leaves to the owners of the tables that are noted
+        "groundskeeper.migration_notes INSERT",
     ];
     assert_eq!(texts(&mut client, &of_role(REACHABLE, &stranger)).unwrap(), shown);
 
@@ -122,6 +127,7 @@ fn everybody_may_compute_and_nothing_else() {
         "SELECT FROM groundskeeper.statement_latency()",
         "TABLE groundskeeper.metrics",
         "TABLE groundskeeper.change",
+        "INSERT INTO groundskeeper.migration_notes (subject, relation, ids) VALUES ('games', 'pg_class'::regclass, '{(,)}')",
         "INSERT INTO groundskeeper.job_attempt VALUES (1, 1, now(), NULL, 'running', NULL, 0, 0)",
         "UPDATE groundskeeper.job SET run_as = 'postgres'",
         "CREATE TABLE groundskeeper.mine (id integer)",
@@ -178,6 +184,7 @@ fn a_member_of_pg_monitor_reads_all_and_changes_nothing() {
             "groundskeeper.change_log SELECT",
             "groundskeeper.club_codes SELECT",
             "groundskeeper.club_names SELECT",
+            "groundskeeper.column_names SELECT",
             "groundskeeper.index_observation SELECT",
             "groundskeeper.job_history SELECT",
             "groundskeeper.jobs SELECT",
@@ -188,7 +195,9 @@ fn a_member_of_pg_monitor_reads_all_and_changes_nothing() {
             "groundskeeper.managed_tables SELECT",
             "groundskeeper.metrics SELECT",
             "groundskeeper.metrics_cost SELECT",
+            "groundskeeper.migration_corrections SELECT",
             "groundskeeper.migration_failures SELECT",
+            "groundskeeper.migration_notes INSERT",
             "groundskeeper.migration_runs SELECT",
             "groundskeeper.quality_rules SELECT",
             "groundskeeper.schedule SELECT",

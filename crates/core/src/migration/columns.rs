@@ -13,6 +13,8 @@ pub struct Column {
     pub not_null: bool,
     /// Whether a row cannot be without a value that somebody gives.
     pub required: bool,
+    /// Whether its value is computed, so that none can be given.
+    pub generated: bool,
 }
 
 /// A table and its columns.
@@ -239,8 +241,15 @@ impl<'a> Inspection<'a> {
         })
     }
 
-    /// Columns that must be given a value, and are not among those that are written.
+    /// Columns that must be given a value, and are not among those that are written; and those that are, and cannot be.
     pub fn required(&mut self, table: &Table, written: &[&str]) {
+        let computed = table.columns.iter().filter(|c| c.generated && written.contains(&c.name.as_str()));
+        self.misfits.extend(computed.map(|column| {
+            Misfit::new(
+                format!("{}.{}", table.name, column.name),
+                "is generated, and the migration writes it",
+            )
+        }));
         let unknown = table.columns.iter().filter(|c| c.required && !written.contains(&c.name.as_str()));
         self.misfits.extend(unknown.map(|column| {
             Misfit::new(
@@ -281,6 +290,7 @@ mod tests {
             type_name: (*type_name).into(),
             not_null: false,
             required: false,
+            generated: false,
         };
         Table {
             name: "raw_data.t".into(),

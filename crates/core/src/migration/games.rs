@@ -212,14 +212,16 @@ impl Games {
         let columns = self.compared();
         let known =
             self.game_datetime.as_ref().map(|found| format!("g.{}::pg_catalog.timestamptz", found.quoted));
-        let at = known.map_or_else(
+        let at = known.as_ref().map_or_else(
             || "NULL::pg_catalog.timestamptz".to_owned(),
             |known| {
                 format!(
-                    "CASE WHEN k.time_kept THEN {known}
-                          WHEN n.at IS NOT NULL THEN n.at
-                          WHEN ({known} AT TIME ZONE {ZONE})::pg_catalog.date = e.game_date THEN {known}
+                    "CASE WHEN k.time_kept AND f.day = e.game_date THEN {known}
+                          WHEN k.time_kept AND f.day IS NOT NULL THEN (e.game_date + f.clock) AT TIME ZONE {ZONE}
+                          WHEN n.at IS NOT NULL AND NOT k.time_kept THEN n.at
+                          WHEN f.day = e.game_date AND (f.clock <> '00:00' OR {dawn}) THEN {known}
                           ELSE COALESCE({day}, {known}) END",
+                    dawn = time.as_ref().map_or_else(|| "true".to_owned(), |time| format!("{time} IS NULL")),
                     day = on_the_day("e.game_date", time.as_deref())
                 )
             },
@@ -236,8 +238,14 @@ impl Games {
                  SELECT g.{id} AS id, n.external_id, w.*, ({home}, {away}) IS DISTINCT FROM (w.home, w.away) AS teams_changed
                    FROM game n JOIN known k USING (external_id) JOIN {GAMES} g ON g.{id} = k.id
                   CROSS JOIN LATERAL (
+                       SELECT (({known}) AT TIME ZONE {ZONE})::pg_catalog.date AS day,
+                              (({known}) AT TIME ZONE {ZONE})::pg_catalog.time AS clock) f
+                  CROSS JOIN LATERAL (
                        SELECT NOT k.teams_kept AND (n.home IS NOT NULL AND n.away IS NOT NULL OR {home} IS NULL AND {away} IS NULL) AS renamed,
-                              CASE WHEN k.time_kept THEN {date} ELSE COALESCE(n.game_date, {date}) END AS game_date) e
+                              -- of day and moment, the one that somebody wrote: midnight, and what records tell, we did
+                              CASE WHEN k.time_kept AND f.day <> {date} AND f.clock <> '00:00' AND ({known}) IS DISTINCT FROM n.at
+                                   THEN f.day
+                                   WHEN k.time_kept THEN {date} ELSE COALESCE(n.game_date, {date}) END AS game_date) e
                   CROSS JOIN LATERAL (
                        SELECT CASE WHEN e.renamed THEN n.home ELSE {home} END AS home,
                               CASE WHEN e.renamed THEN n.away ELSE {away} END AS away,
@@ -253,6 +261,7 @@ impl Games {
                  UPDATE {GAMES} g SET {set}, {updated_at} = pg_catalog.now()
                    FROM wanted w JOIN locked l USING (id) WHERE g.{id} = w.id
                  RETURNING w.external_id, w.teams_changed)",
+            known = known.as_deref().unwrap_or("NULL::pg_catalog.timestamptz"),
             external_id = self.external_id.quoted,
             id = self.id.quoted,
             season = self.season.quoted,

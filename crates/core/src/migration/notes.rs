@@ -1,11 +1,12 @@
 //! How the migration learns of changes: triggers of the user's tables write a note of what a statement touched, in
 //! its own transaction, so that a note is seen exactly when the change is, whatever any clock says.
 //!
-//! What they make is the user's, works with the writer's own rights, and goes on without the extension: then it
-//! notes nothing.
+//! What they make is the user's: it works with the rights of the table's owner, since who writes through a view or a
+//! cascade may have none, believes no table but the extension's own, and goes on without it: then it notes nothing.
 
 use super::columns::quote;
 use crate::names::suffixed;
+use std::collections::BTreeSet;
 
 /// Whose notes are about games.
 pub const GAMES_SUBJECT: &str = "games";
@@ -109,12 +110,18 @@ impl Capture {
     /// that may be corrected.
     #[must_use]
     pub fn statements(&self, facts: &Facts, owner: &str) -> Vec<String> {
+        let body = self.body(facts);
+        // Names of columns stand in it, whatever they hold.
+        let mut tag = "groundskeeper".to_owned();
+        while body.contains(&format!("${tag}$")) {
+            tag.push('_');
+        }
         let function = format!(
-            "CREATE OR REPLACE FUNCTION {}() RETURNS trigger LANGUAGE plpgsql
-    SET search_path = pg_catalog, pg_temp SET row_security = on AS $groundskeeper${}$groundskeeper$",
+            "CREATE OR REPLACE FUNCTION {}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp SET row_security = on SET standard_conforming_strings = on AS ${tag}${body}${tag}$",
             self.quoted_function(),
-            self.body(facts)
         );
+        let private = format!("REVOKE ALL ON FUNCTION {}() FROM PUBLIC", self.quoted_function());
         let (table, triggers) =
             (self.quoted_table(), if self.is_of_games() { GAME_TRIGGERS } else { RAW_TRIGGERS });
         let make = |(name, definition): Trigger| {
@@ -125,7 +132,7 @@ impl Capture {
             ]
         };
         let owned = format!("ALTER FUNCTION {}() OWNER TO {}", self.quoted_function(), quote(owner));
-        [function, owned].into_iter().chain(triggers.into_iter().flat_map(make)).collect()
+        [function, private].into_iter().chain(triggers.into_iter().flat_map(make)).chain([owned]).collect()
     }
 
     /// The statements that take them away.
@@ -147,22 +154,39 @@ impl Capture {
     #[must_use]
     pub fn body(&self, facts: &Facts) -> String {
         let cases = if self.is_of_games() { self.games_cases(facts) } else { self.raw_cases() };
-        let (first, second) = (literal(&self.id), literal(&self.game));
+        let columns: BTreeSet<&String> =
+            [&self.id, &self.game].into_iter().chain(&facts.teams).chain(&facts.time).collect();
+        let names: Vec<String> = columns.iter().map(|column| literal(column)).collect();
         format!(
             "
 DECLARE
     knows_columns boolean;
     changed int8multirange;
     games text[];
+    facts text[];
+    low numeric;
+    high numeric;
+    many bigint;
 BEGIN
     -- The table goes on whatever becomes of the extension; the daily sweep finds what is not noted. Where nobody
     -- migrates, notes would grow for ever: a run that finds so many looks at everything.
+    IF to_regnamespace('groundskeeper') IS NULL THEN
+        RETURN NULL;
+    END IF;
+    IF NOT has_schema_privilege('groundskeeper', 'USAGE') THEN
+        RETURN NULL;
+    END IF;
+    -- Columns may have other names by now, or other types: then everything is looked at. Only the extension's table is
+    -- written, and only for the owner of this one.
     SELECT (SELECT count(*) FROM pg_attribute a
-             WHERE a.attrelid = TG_RELID AND a.attname IN ({first}, {second}) AND NOT a.attisdropped) = 2
+             WHERE a.attrelid = TG_RELID AND a.attname IN ({names}) AND NOT a.attisdropped
+               AND (a.attname <> {id} OR a.atttypid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype))) = {count}
       INTO knows_columns
-      FROM pg_namespace n JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = 'migration_notes'
-     WHERE n.nspname = 'groundskeeper' AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'INSERT')
-       AND pg_relation_size(c.oid) <= {MOST_BYTES};
+      FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'pg_groundskeeper'
+      JOIN pg_class c ON c.oid = TG_RELID AND pg_get_userbyid(c.relowner) = CURRENT_USER
+     WHERE d.classid = 'pg_class'::regclass AND d.objid = to_regclass('groundskeeper.migration_notes') AND d.objsubid = 0
+       AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
+       AND has_table_privilege(d.objid, 'INSERT') AND pg_relation_size(d.objid) <= {most};
     IF NOT FOUND THEN
         RETURN NULL;
     END IF;
@@ -171,12 +195,20 @@ BEGIN
 {cases}
     END IF;
     IF changed IS NOT NULL OR games IS NOT NULL THEN
-        INSERT INTO groundskeeper.migration_notes (subject, relation, ids, games)
-        VALUES ({subject}, TG_RELID, changed, games);
+        IF TG_OP = 'TRUNCATE' THEN
+            facts := '{{gone}}';
+        END IF;
+        INSERT INTO groundskeeper.migration_notes (subject, relation, ids, games, facts)
+        VALUES ({subject}, TG_RELID, changed, games, facts);
     END IF;
     RETURN NULL;
 END",
             subject = literal(&self.subject),
+            id = literal(&self.id),
+            names = names.join(", "),
+            count = names.len(),
+            // what somebody has corrected is noted for longer
+            most = if self.is_of_games() { 2 * MOST_BYTES } else { MOST_BYTES },
         )
     }
 
@@ -186,13 +218,18 @@ END",
             "    ELSIF TG_OP = 'DELETE' THEN
         games := NULLIF(ARRAY(SELECT DISTINCT b.{game}::text FROM before b WHERE b.{game} IS NOT NULL), '{{}}');
     ELSE
-        -- A batch as collectors bring it is one range; one that is spread out is told number by number.
-        SELECT CASE WHEN max(n.{id})::numeric - min(n.{id}) < 2 * count(*)
-                    THEN int8multirange(int8range(min(n.{id}), NULLIF(max(n.{id}), 9223372036854775807), '[]')) END
-          INTO changed FROM now n;
-        IF changed IS NULL THEN
+        -- A batch as collectors bring it is one range. One that is spread out is told number by number, or where it is
+        -- large, by what encloses its parts.
+        SELECT min(n.{id}), max(n.{id}), count(*) INTO low, high, many FROM now n WHERE n.{id} IS NOT NULL;
+        IF high - low < 2 * many THEN
+            changed := int8multirange(int8range(low::bigint, NULLIF(high::bigint, 9223372036854775807), '[]'));
+        ELSIF many <= 1000 THEN
             SELECT range_agg(int8range(n.{id}, NULLIF(n.{id}, 9223372036854775807), '[]')) INTO changed
               FROM now n WHERE n.{id} IS NOT NULL;
+        ELSE
+            SELECT range_agg(int8range(p.low, NULLIF(p.high, 9223372036854775807), '[]')) INTO changed
+              FROM (SELECT min(n.{id})::bigint, max(n.{id})::bigint FROM now n WHERE n.{id} IS NOT NULL
+                     GROUP BY width_bucket(n.{id}::numeric, low, high + 1, 1000)) p (low, high);
         END IF;
         IF TG_OP = 'UPDATE' THEN
             games := NULLIF(ARRAY(SELECT b.{game}::text FROM before b WHERE b.{game} IS NOT NULL

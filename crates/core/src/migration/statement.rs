@@ -348,8 +348,11 @@ impl Shape {
     }
 
     /// Stages the raw rows of the scope again, in place, whose staged rows are not what they make now; those staged in
-    /// this transaction are. A row whose game is not there is left as it is. Returns how many were written, and the
-    /// numbers of those that were not.
+    /// this transaction are. A row whose game is not there is left as it is. Returns how many were written, the
+    /// numbers of those that were not, and whether others have locked some.
+    ///
+    /// All rows are locked before the first is written, and none of them is waited for: an application may hold one
+    /// and want the next, and what a trigger of the table's does may take long.
     #[must_use]
     pub fn update(&self, scope: Scope) -> String {
         let (staging, raw_id) = (self.market.staging(), &self.staging.raw_id.quoted);
@@ -363,11 +366,18 @@ impl Shape {
         format!(
             "WITH stale AS MATERIALIZED (
                  SELECT y.* FROM ({records}) y WHERE EXISTS (SELECT FROM {staging} s WHERE s.{raw_id} = y.raw_row AND {differs})),
+             locked AS MATERIALIZED (
+                 SELECT s.{raw_id} AS raw_row FROM {staging} s
+                  WHERE s.{raw_id} IN (SELECT raw_row FROM stale y WHERE {has_game}) FOR NO KEY UPDATE SKIP LOCKED),
              done AS (
-                 UPDATE {staging} s SET {set} FROM stale y WHERE s.{raw_id} = y.raw_row AND {has_game} RETURNING y.raw_row)
+                 UPDATE {staging} s SET {set} FROM stale y
+                  WHERE s.{raw_id} = y.raw_row AND y.raw_row = ANY (ARRAY(SELECT raw_row FROM locked)) AND {has_game}
+                 RETURNING y.raw_row)
              SELECT (SELECT pg_catalog.count(DISTINCT raw_row) FROM done),
                     (SELECT pg_catalog.array_agg(raw_row::pg_catalog.int8)
-                       FROM (SELECT raw_row FROM stale EXCEPT SELECT raw_row FROM done) kept)",
+                       FROM (SELECT raw_row FROM stale EXCEPT SELECT raw_row FROM done) kept),
+                    (SELECT pg_catalog.count(DISTINCT raw_row) FROM locked)
+                    < (SELECT pg_catalog.count(*) FROM stale y WHERE {has_game})",
             records = self.records(scope, &staged),
             differs = self.differs(),
             set = set.join(", "),

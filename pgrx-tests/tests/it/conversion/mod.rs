@@ -133,7 +133,7 @@ fn leftovers(client: &mut Client) -> Vec<String> {
         UNION ALL
         SELECT proname FROM pg_proc WHERE proname ~ '_(capture|key_(insert|update|delete|truncate|restore))$'
         UNION ALL
-        SELECT tgname FROM pg_trigger WHERE tgname ~ 'groundskeeper' AND NOT tgisinternal
+        SELECT tgname FROM pg_trigger WHERE tgname ~ 'groundskeeper' AND tgname !~ '^groundskeeper_note_' AND NOT tgisinternal
            AND tgrelid NOT IN (SELECT oid FROM pg_class WHERE relnamespace = 'groundskeeper'::regnamespace)
         UNION ALL SELECT relation FROM groundskeeper.conversion
         UNION ALL SELECT parent FROM groundskeeper.managed_tables

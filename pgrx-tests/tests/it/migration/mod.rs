@@ -1,6 +1,7 @@
 //! RAW to STAGING.
 
 mod again;
+mod attacks;
 mod clocks;
 mod crash;
 mod encodings;

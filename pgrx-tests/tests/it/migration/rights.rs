@@ -64,9 +64,7 @@ fn an_application_role_migrates_with_its_own_rights() {
         ))
         .unwrap();
     let step = format!("SELECT groundskeeper.migration_step({run}, 0)");
-    assert_eq!(text(&mut db.client_as(&application).unwrap(), &step).unwrap(), "false");
-    let fail = format!("SELECT groundskeeper.fail_migration(ARRAY[{run}], '42501', 'x', 1)");
-    db.client().unwrap().batch_execute(&fail).unwrap();
+    assert_eq!(text(&mut db.client_as(&application).unwrap(), &step).unwrap(), "done");
     assert_eq!(count(&mut client, "groundskeeper.migration_runs WHERE state = 'running'"), 1);
 }
 

@@ -7,6 +7,7 @@ fn table(name: &str, columns: &[(&str, &str)]) -> Table {
         type_name: (*type_name).into(),
         not_null: false,
         required: false,
+        generated: false,
     };
     Table {
         name: name.into(),
@@ -140,6 +141,7 @@ fn what_does_not_fit_is_named_with_its_remedy() {
         type_name: "integer".into(),
         not_null: true,
         required: true,
+        generated: false,
     };
     strict.columns.push(required("tenant"));
     strict.status_check = Some("CHECK (validation_status <> '')".into());
