@@ -4,6 +4,7 @@ CREATE TABLE groundskeeper.conversion (
     relation text PRIMARY KEY,
     schema_name text NOT NULL,
     table_name text NOT NULL,
+    item text,
     partition_key text NOT NULL,
     "interval" text NOT NULL,
     timezone text NOT NULL,
@@ -21,6 +22,7 @@ CREATE TABLE groundskeeper.conversion (
 );
 COMMENT ON TABLE groundskeeper.conversion IS 'Tables that are, or are being, converted to partitioned ones: how far each has come, and what the next run needs to know';
 COMMENT ON COLUMN groundskeeper.conversion.relation IS 'The table, schema-qualified and quoted';
+COMMENT ON COLUMN groundskeeper.conversion.item IS 'The item of the plan that it carries out; NULL where the plan does not ask for it';
 COMMENT ON COLUMN groundskeeper.conversion.stage IS 'begun, shadowed, captured, copied, indexed, proven, swapped, converted; then equal and finalized, or equal and restored';
 COMMENT ON COLUMN groundskeeper.conversion.key_columns IS 'The columns of the primary key';
 COMMENT ON COLUMN groundskeeper.conversion.key_table IS 'Whether a key table keeps the primary key unique across partitions';

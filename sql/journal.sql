@@ -34,6 +34,7 @@ CREATE TABLE groundskeeper.job (
     target text NOT NULL,
     item text,
     task jsonb NOT NULL,
+    entry jsonb,
     run_as text NOT NULL,
     requested_by text NOT NULL,
     home text NOT NULL,
@@ -51,6 +52,7 @@ CREATE TABLE groundskeeper.job (
 );
 COMMENT ON TABLE groundskeeper.job IS 'Work for background workers; groundskeeper.jobs shows it';
 COMMENT ON COLUMN groundskeeper.job.task IS 'What is to be brought about';
+COMMENT ON COLUMN groundskeeper.job.entry IS 'What the change log is to say once that is done; NULL where the job writes none';
 COMMENT ON COLUMN groundskeeper.job.run_as IS 'The role that the worker connects as';
 COMMENT ON COLUMN groundskeeper.job.home IS 'The cluster and database that the job was queued in; a copy does not run it until groundskeeper.resume()';
 COMMENT ON COLUMN groundskeeper.job.phase IS 'What the worker is at';

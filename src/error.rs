@@ -3,6 +3,7 @@
 use pgrx::PgLogLevel;
 use pgrx::pg_sys::panic::{CaughtError, ErrorReport};
 use pgrx::prelude::*;
+use std::fmt;
 
 /// The result of anything that may be refused.
 pub type Result<T> = std::result::Result<T, Failure>;
@@ -36,6 +37,11 @@ impl Failure {
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+
+    /// What only the owner of a relation may do.
+    pub fn not_owner(relation: impl fmt::Display) -> Self {
+        Self::new(PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE, format!("must be owner of {relation}"))
     }
 
     /// Something that the code rules out; a bug if it is ever seen.

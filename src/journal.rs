@@ -3,7 +3,7 @@
 use crate::error::{Failure, Result};
 use crate::extension::as_owner;
 use crate::sql::{self, required, script};
-use groundskeeper_core::plan::Undo;
+use groundskeeper_core::plan::{Entry, Undo};
 
 /// A change that still stands.
 pub struct Change {
@@ -15,21 +15,6 @@ pub struct Change {
     pub undo: Undo,
     /// The statements that took it back then.
     pub inverse_sql: String,
-}
-
-/// A change that is to be written down.
-#[derive(Debug, Clone, Default)]
-pub struct Entry {
-    /// The id of its item.
-    pub item: String,
-    /// The statements that made it.
-    pub forward: Vec<String>,
-    /// Those that take it back.
-    pub inverse: Vec<String>,
-    /// What was there before.
-    pub prior_definition: Option<String>,
-    /// What the catalogs will no longer tell.
-    pub undo: Undo,
 }
 
 /// Records that an item was carried out, unless a change of it stands already.

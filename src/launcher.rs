@@ -8,7 +8,7 @@ use crate::schedule::worker::{ANSWER, start_scheduler};
 use crate::worker::{self, Mailbox};
 use chrono::{DateTime, Utc};
 use pgrx::bgworkers::{
-    BackgroundWorker, BackgroundWorkerBuilder, BgWorkerStartTime, DynamicBackgroundWorker, SignalWakeFlags,
+    BackgroundWorker, BackgroundWorkerBuilder, BgWorkerStartTime, DynamicBackgroundWorker,
 };
 use pgrx::pg_sys;
 use pgrx::prelude::*;
@@ -39,9 +39,7 @@ pub fn register() {
 #[pg_guard]
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn groundskeeper_launcher(_argument: pg_sys::Datum) {
-    BackgroundWorker::attach_signal_handlers(SignalWakeFlags::SIGHUP | SignalWakeFlags::SIGTERM);
-    // SAFETY: no database: only the catalogs that all databases share can be read, which is all that we need.
-    unsafe { pg_sys::BackgroundWorkerInitializeConnection(std::ptr::null(), std::ptr::null(), 0) };
+    let mut between = worker::begin_without_database();
     for database in databases() {
         while !jobs::start_in(database) {
             // No worker is free now; the jobs are not in such a hurry that this database should be left out.
@@ -61,7 +59,7 @@ pub extern "C-unwind" fn groundskeeper_launcher(_argument: pg_sys::Datum) {
         if !BackgroundWorker::wait_latch(visits.pause()) {
             return;
         }
-        if worker::reread_configuration() {
+        if worker::reread_configuration(&mut between) {
             // schedule_maintenance() and resume() ask like this for a look, too.
             visits.look_everywhere();
         }

@@ -1,8 +1,8 @@
 //! `connection_pool_config`, `recommend_pool_size`, `apply_server_settings`; what is measured of connections is
 //! SQL and lives in `sql/`.
 
-use super::given;
 use super::plan::row;
+use super::{built_in_plan, given};
 use crate::connections::{self, Sizing};
 use crate::plan::role_setting;
 use pgrx::callconv::{Arg, ArgAbi};
@@ -75,7 +75,11 @@ fn apply_server_settings(
     ErrorReport,
 > {
     let RegRole(role) = given(role, "role")?;
-    Ok(TableIterator::once(row(role_setting::apply(role, &connections::server_setting_pairs())?)))
+    Ok(TableIterator::once(row(role_setting::apply(
+        built_in_plan()?,
+        role,
+        &connections::server_setting_pairs(),
+    )?)))
 }
 
 /// A `regrole`.

@@ -1,10 +1,11 @@
 //! `partition_preflight`, `partition_table`, `undo_partitioning`, `finalize_partitioning`.
 
-use super::given;
 use super::regclass::{Regclass, existing};
+use super::{built_in_plan, given};
 use crate::error::Failure;
 use crate::partition::convert::{self, Request};
 use crate::partition::guard;
+use crate::plan::partitioned;
 use groundskeeper_core::partition::convert::Goal;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
@@ -60,8 +61,10 @@ fn partition_table(
     let accept = given(accept, "accept")?;
     let accept =
         accept.into_iter().map(|name| given(name, "an element of accept")).collect::<Result<_, _>>()?;
+    let relation = existing(relation, "relation")?;
     let request = Request {
-        relation: existing(relation, "relation")?,
+        relation,
+        item: partitioned::item_of(built_in_plan()?, relation)?,
         key: given(partition_key, "partition_key")?.to_string_lossy().into_owned(),
         interval: given(interval, "interval")?,
         timezone,

@@ -1,6 +1,6 @@
 //! `drop_unused_indexes`; which are unused is told by `monitoring.unused_indexes`.
 
-use super::given;
+use super::{built_in_plan, given};
 use crate::index::unused;
 use pgrx::iter::TableIterator;
 use pgrx::pg_sys::panic::ErrorReport;
@@ -25,7 +25,7 @@ fn drop_unused_indexes(
     >,
     ErrorReport,
 > {
-    let outcomes = unused::drop_all(given(dry_run, "dry_run")?)?;
+    let outcomes = unused::drop_all(built_in_plan()?, given(dry_run, "dry_run")?)?;
     Ok(TableIterator::new(
         outcomes
             .into_iter()

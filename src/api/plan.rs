@@ -1,6 +1,6 @@
 //! `plan_status`, `apply_plan`, `rollback_plan`.
 
-use super::given;
+use super::{built_in_plan, given};
 use crate::backend;
 use crate::error::{self, Failure};
 use crate::journal;
@@ -35,17 +35,17 @@ fn plan_status() -> Result<
     let mut context = Context::new()?;
     let standing = journal::standing()?;
     let mut rows = Vec::new();
-    for item in plan::items()? {
-        let assessed = assess(item, &mut context);
+    for item in plan::items(built_in_plan()?)? {
+        let assessed = assess(&item, &mut context);
         let revert = match standing.iter().find(|change| change.item == item.id()) {
-            Some(change) => plan::revert_sql(item, change),
+            Some(change) => plan::revert_sql(&item, change),
             None => assessed.work.as_ref().map(|work| script(&work.inverse)).filter(|sql| !sql.is_empty()),
         };
         rows.push((
             item.id(),
             item.section.clone(),
             item.action.kind().to_owned(),
-            target(item),
+            target(&item),
             assessed.verdict.state.as_str().to_owned(),
             assessed.verdict.detail.clone(),
             assessed.work.as_ref().map(plan::apply_sql),
@@ -85,7 +85,7 @@ fn apply_plan(
         .detail(format!("Its sections are {}; \"4\" stands for 4.1 and 4.2.", SECTIONS.join(", ")))
         .into());
     }
-    let outcomes = plan::apply_plan(dry_run, sections.as_deref())?;
+    let outcomes = plan::apply_plan(built_in_plan()?, dry_run, sections.as_deref())?;
     if backend::is_creating_extension() {
         say_what_was_done(&outcomes);
     }
@@ -115,7 +115,7 @@ fn rollback_plan(
     let dry_run = given(dry_run, "dry_run")?;
     let items = items.map(|i| elements(i, "items")).transpose()?;
     for id in items.iter().flatten() {
-        if plan::item(id)?.is_none() {
+        if plan::item(built_in_plan()?, id)?.is_none() {
             return Err(Failure::new(
                 PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
                 format!("the plan has no item \"{id}\""),
@@ -124,7 +124,7 @@ fn rollback_plan(
             .into());
         }
     }
-    let outcomes = plan::rollback_plan(dry_run, items.as_deref())?;
+    let outcomes = plan::rollback_plan(built_in_plan()?, dry_run, items.as_deref())?;
     Ok(TableIterator::new(outcomes.into_iter().map(row)))
 }
 

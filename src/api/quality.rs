@@ -156,7 +156,7 @@ fn total_quality_issues(
 #[pg_extern(schema = "groundskeeper", immutable, parallel_safe)]
 fn validation_status(
     score: Option<Number<'_>>,
-    issues: default!(Codes, "'{}'"),
+    issues: default!(Codes<'_>, "'{}'"),
     rules: default!(JsonbArgument<'_>, "NULL"),
     fcinfo: pg_sys::FunctionCallInfo,
 ) -> Option<Code> {

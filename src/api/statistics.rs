@@ -1,7 +1,7 @@
 //! `update_table_statistics`, `maintain`, `stop_maintaining`.
 
-use super::given;
 use super::regclass::{Regclass, existing};
+use super::{built_in_plan, given};
 use crate::statistics::{self, registry};
 use pgrx::iter::TableIterator;
 use pgrx::pg_sys::panic::ErrorReport;
@@ -22,7 +22,7 @@ fn update_table_statistics(
     >,
     ErrorReport,
 > {
-    let outcomes = statistics::update(given(force, "force")?)?;
+    let outcomes = statistics::update(built_in_plan()?, given(force, "force")?)?;
     let row = |o: statistics::Outcome| (o.relation, o.action.to_owned(), o.reason, o.duration_ms);
     Ok(TableIterator::new(outcomes.into_iter().map(row)))
 }
@@ -38,5 +38,5 @@ fn maintain(relation: Option<Regclass>) -> Result<bool, ErrorReport> {
 #[pg_extern(schema = "groundskeeper", volatile, parallel_unsafe)]
 #[search_path(pg_catalog, pg_temp)]
 fn stop_maintaining(relation: Option<Regclass>) -> Result<(), ErrorReport> {
-    Ok(registry::remove(existing(relation, "relation")?)?)
+    Ok(registry::remove(built_in_plan()?, existing(relation, "relation")?)?)
 }

@@ -20,6 +20,6 @@ pub use relation::{
     parent_of_partition, partition_key, relation, relation_by_oid, relation_bytes, rows_beyond,
     table_of_index,
 };
-pub use role::{Role, login_members, maintenance_as, role, role_by_oid};
+pub use role::{CAN_CONNECT, Login, Role, login, login_members, maintenance_as, must_own, role, role_by_oid};
 pub use view::{View, views};
 pub use zone::time_zone;

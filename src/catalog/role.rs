@@ -1,7 +1,7 @@
 //! Roles: what they are, what they are set to in this database, and what maintenance needs of them.
 
-use crate::error::Result;
-use crate::sql::{self, required};
+use crate::error::{Failure, Result};
+use crate::sql::{self, quote_identifier, required};
 use groundskeeper_core::plan::role::Pair;
 use pgrx::pg_sys::Oid;
 
@@ -52,6 +52,53 @@ pub fn role_by_oid(oid: Oid) -> Result<Option<Role>> {
 /// The role of that name, if there is one.
 pub fn role(name: &str) -> Result<Option<Role>> {
     sql::first(&format!("{ROLE} WHERE r.rolname = $1"), &[name.into()], read)
+}
+
+/// Refuses a relation that is not the current role's, directly or as a member of the owner.
+pub fn must_own(relation: Oid, quoted: &str) -> Result<()> {
+    let owns =
+        "SELECT pg_catalog.pg_has_role(c.relowner, 'USAGE') FROM pg_catalog.pg_class c WHERE c.oid = $1";
+    match sql::first(owns, &[relation.into()], |row| required::<bool>(row, 1))? {
+        Some(true) => Ok(()),
+        _ => Err(Failure::not_owner(quoted)),
+    }
+}
+
+/// That a worker can connect as role `r`, in SQL.
+pub const CAN_CONNECT: &str =
+    "(r.rolcanlogin AND pg_catalog.has_database_privilege(r.oid, pg_catalog.current_database(), 'CONNECT'))";
+
+/// Whether a worker can connect as a role.
+#[derive(Debug, Clone)]
+pub enum Login {
+    /// It can, by this OID.
+    As(Oid),
+    /// It cannot.
+    Refused {
+        /// What the role may not.
+        why: &'static str,
+        /// The statement that lets it.
+        remedy: String,
+    },
+}
+
+/// Whether a worker can connect as the role of that name; `None` where there is no such role.
+pub fn login(role: &str) -> Result<Option<Login>> {
+    let query = format!(
+        "SELECT r.oid, {CAN_CONNECT}, r.rolcanlogin, pg_catalog.current_database()::text
+           FROM pg_catalog.pg_roles r WHERE r.rolname = $1"
+    );
+    sql::first(&query, &[role.into()], |row| {
+        let (role, database) = (quote_identifier(role), quote_identifier(required::<String>(row, 4)?));
+        Ok(if required::<bool>(row, 2)? {
+            Login::As(required(row, 1)?)
+        } else if required::<bool>(row, 3)? {
+            let remedy = format!("GRANT CONNECT ON DATABASE {database} TO {role}");
+            Login::Refused { why: "may not connect", remedy }
+        } else {
+            Login::Refused { why: "may not log in", remedy: format!("ALTER ROLE {role} LOGIN") }
+        })
+    })
 }
 
 /// The members of a role that may log in.

@@ -6,7 +6,7 @@ use crate::error::{Failure, Result};
 use crate::settings;
 use crate::sql::qualified;
 use crate::waiting::run_before_deadline;
-use crate::worker::{toplevel, transaction};
+use crate::worker::{Between, toplevel};
 use groundskeeper_core::job::{IndexState, IndexStep, Task, towards_index, towards_no_index};
 use groundskeeper_core::names;
 use groundskeeper_core::plan::Qualified;
@@ -26,20 +26,20 @@ pub fn statement(task: &Task, build: Build) -> Option<String> {
 }
 
 /// Builds the index of a `create_index` task without blocking writers.
-pub fn towards(task: &Task) -> Result<()> {
+pub fn towards(between: &mut Between, task: &Task) -> Result<()> {
     let Task::CreateIndex { index, table, .. } = task else {
         return Err(Failure::internal("not a task that builds an index"));
     };
-    let partitioned = transaction(|| Ok(catalog::relation(table)?.is_some_and(|t| t.kind == 'p')))?;
+    let partitioned = between.transaction(|| Ok(catalog::relation(table)?.is_some_and(|t| t.kind == 'p')))?;
     if partitioned {
-        return towards_partitioned(task, index, table);
+        return towards_partitioned(between, task, index, table);
     }
     loop {
-        match towards_index(state(index)?) {
+        match towards_index(state(between, index)?) {
             IndexStep::Done => return Ok(()),
-            IndexStep::Drop => toplevel::run(&drop_statement(index))?,
+            IndexStep::Drop => toplevel::run(between, &drop_statement(index))?,
             IndexStep::Build => {
-                toplevel::run(&statement(task, Build::Concurrent).unwrap_or_default())?;
+                toplevel::run(between, &statement(task, Build::Concurrent).unwrap_or_default())?;
             }
         }
     }
@@ -51,61 +51,69 @@ pub fn drop_statement(index: &Qualified) -> String {
 }
 
 /// Builds an index as it was, without blocking writers.
-pub fn again(index: &Qualified, statement: &str) -> Result<()> {
+pub fn again(between: &mut Between, index: &Qualified, statement: &str) -> Result<()> {
     loop {
-        match towards_index(state(index)?) {
+        match towards_index(state(between, index)?) {
             IndexStep::Done => return Ok(()),
-            IndexStep::Drop => toplevel::run(&drop_statement(index))?,
-            IndexStep::Build => toplevel::run(statement)?,
+            IndexStep::Drop => toplevel::run(between, &drop_statement(index))?,
+            IndexStep::Build => toplevel::run(between, statement)?,
         }
     }
 }
 
 /// Drops an index without blocking writers. A partitioned one can only be dropped under a lock, briefly.
-pub fn away(index: &Qualified) -> Result<()> {
+pub fn away(between: &mut Between, index: &Qualified) -> Result<()> {
     loop {
-        match towards_no_index(state(index)?) {
+        match towards_no_index(state(between, index)?) {
             IndexStep::Done | IndexStep::Build => return Ok(()),
-            IndexStep::Drop if is_partitioned(index)? => {
-                briefly(format!("DROP INDEX {}", qualified(&index.schema, &index.name)))?;
+            IndexStep::Drop if is_partitioned(between, index)? => {
+                briefly(between, format!("DROP INDEX {}", qualified(&index.schema, &index.name)))?;
             }
-            IndexStep::Drop => toplevel::run(&drop_statement(index))?,
+            IndexStep::Drop => toplevel::run(between, &drop_statement(index))?,
         }
     }
 }
 
 /// On the parent alone first, then each partition's own index, concurrently, and attached. The parent's becomes
 /// valid with the last of them.
-fn towards_partitioned(task: &Task, index: &Qualified, table: &Qualified) -> Result<()> {
+fn towards_partitioned(
+    between: &mut Between,
+    task: &Task,
+    index: &Qualified,
+    table: &Qualified,
+) -> Result<()> {
     let Task::CreateIndex { keys, predicate, unique, .. } = task else { return Ok(()) };
-    if state(index)? == IndexState::Absent {
-        briefly(statement(task, Build::OnlyParent).unwrap_or_default())?;
+    if state(between, index)? == IndexState::Absent {
+        briefly(between, statement(task, Build::OnlyParent).unwrap_or_default())?;
     }
-    for partition in transaction(|| catalog::partitions_without(table, index))? {
+    for partition in between.transaction(|| catalog::partitions_without(table, index))? {
         let own = Qualified {
             schema: partition.schema.clone(),
             name: names::suffixed(&partition.name, &index.name),
         };
-        towards(&Task::CreateIndex {
-            index: own.clone(),
-            table: partition,
-            keys: keys.clone(),
-            predicate: predicate.clone(),
-            unique: *unique,
-        })?;
+        towards(
+            between,
+            &Task::CreateIndex {
+                index: own.clone(),
+                table: partition,
+                keys: keys.clone(),
+                predicate: predicate.clone(),
+                unique: *unique,
+            },
+        )?;
         let (parent, child) = (qualified(&index.schema, &index.name), qualified(&own.schema, &own.name));
-        briefly(format!("ALTER INDEX {parent} ATTACH PARTITION {child}"))?;
+        briefly(between, format!("ALTER INDEX {parent} ATTACH PARTITION {child}"))?;
     }
     Ok(())
 }
 
 /// A statement that takes a strong lock and holds it for a moment.
-pub fn briefly(statement: String) -> Result<()> {
-    transaction(|| run_before_deadline(settings::lock_timeout_ms(), &[statement]))
+pub fn briefly(between: &mut Between, statement: String) -> Result<()> {
+    between.transaction(|| run_before_deadline(settings::lock_timeout_ms(), &[statement]))
 }
 
-fn state(index: &Qualified) -> Result<IndexState> {
-    transaction(|| {
+fn state(between: &mut Between, index: &Qualified) -> Result<IndexState> {
+    between.transaction(|| {
         Ok(match catalog::index_named(&index.schema, &index.name)? {
             None => IndexState::Absent,
             Some((_, false)) => IndexState::Invalid,
@@ -114,6 +122,6 @@ fn state(index: &Qualified) -> Result<IndexState> {
     })
 }
 
-fn is_partitioned(index: &Qualified) -> Result<bool> {
-    transaction(|| Ok(catalog::relation(index)?.is_some_and(|i| i.kind == 'I')))
+fn is_partitioned(between: &mut Between, index: &Qualified) -> Result<bool> {
+    between.transaction(|| Ok(catalog::relation(index)?.is_some_and(|i| i.kind == 'I')))
 }

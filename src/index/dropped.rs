@@ -3,19 +3,19 @@
 use super::build;
 use crate::catalog;
 use crate::error::{Failure, Result};
-use crate::journal::{self, Change, Entry};
+use crate::journal::{self, Change};
 use crate::settings;
 use crate::sql::qualified;
 use crate::waiting::run_before_deadline;
-use crate::worker::transaction;
+use crate::worker::Between;
 use groundskeeper_core::job::Definition;
-use groundskeeper_core::plan::{Action, Item, Qualified, Undo};
+use groundskeeper_core::plan::{Action, Entry, Item, Qualified, Undo};
 use pgrx::PgSqlErrorCode;
 
 /// Drops an index, unless another has its name by now. The change is recorded when the index is gone: a crash before
 /// that is made up for by the next run, which finds it gone.
-pub fn drop(index: &Qualified, definition: &Definition) -> Result<()> {
-    let now = transaction(|| Ok(catalog::relation(index)?.map(|found| u32::from(found.oid))))?;
+pub fn drop(between: &mut Between, index: &Qualified, definition: &Definition) -> Result<()> {
+    let now = between.transaction(|| Ok(catalog::relation(index)?.map(|found| u32::from(found.oid))))?;
     if now.is_some_and(|oid| oid != definition.oid) {
         let code = PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE;
         let name = qualified(&index.schema, &index.name);
@@ -25,17 +25,17 @@ pub fn drop(index: &Qualified, definition: &Definition) -> Result<()> {
         )
         .hint("Call groundskeeper.drop_unused_indexes() again."));
     }
-    build::away(index)?;
-    transaction(|| record(index, definition))
+    build::away(between, index)?;
+    between.transaction(|| record(index, definition))
 }
 
 /// Builds it again.
-pub fn restore(index: &Qualified, definition: &Definition, change: i64) -> Result<()> {
+pub fn restore(between: &mut Between, index: &Qualified, definition: &Definition, change: i64) -> Result<()> {
     let statement = definition
         .concurrently()
         .ok_or_else(|| Failure::internal("an index that cannot be built concurrently"))?;
-    build::again(index, &statement)?;
-    transaction(|| {
+    build::again(between, index, &statement)?;
+    between.transaction(|| {
         run_before_deadline(settings::lock_timeout_ms(), &definition.after)?;
         journal::mark_reverted(change)
     })

@@ -5,7 +5,7 @@ use crate::catalog;
 use crate::error::{Failure, Result};
 use crate::jobs;
 use crate::sql::qualified;
-use crate::worker::{toplevel, transaction};
+use crate::worker::{Between, toplevel};
 use groundskeeper_core::job::{JobRequest, Task};
 use groundskeeper_core::plan::Qualified;
 use pgrx::PgSqlErrorCode;
@@ -25,20 +25,21 @@ pub fn ask(index: Oid) -> Result<i64> {
         .ok_or_else(|| wrong("the relation"))?;
     let table = catalog::table_of_index(index)?.ok_or_else(|| wrong(&found.quoted))?;
     let task = Task::Reindex { index: found.name, before: u32::from(found.oid) };
-    jobs::enqueue(&JobRequest { item: None, relation: table, task })
+    jobs::enqueue(&JobRequest::plain(table, task))
 }
 
 /// Builds an index anew beside the old one. `before` is the OID that it had when the job was queued: a rebuilt
 /// index has another, so a run after a crash knows whether it is done. Leftovers of an interrupted run go first.
-pub fn reindex(index: &Qualified, before: u32) -> Result<()> {
-    for leftover in transaction(|| catalog::reindex_leftovers(index))? {
-        toplevel::run(&drop_statement(&leftover))?;
+pub fn reindex(between: &mut Between, index: &Qualified, before: u32) -> Result<()> {
+    for leftover in between.transaction(|| catalog::reindex_leftovers(index))? {
+        toplevel::run(between, &drop_statement(&leftover))?;
     }
-    let now = transaction(|| Ok(catalog::relation(index)?.map(|found| u32::from(found.oid))))?;
+    let now = between.transaction(|| Ok(catalog::relation(index)?.map(|found| u32::from(found.oid))))?;
     match now {
-        Some(oid) if oid == before => {
-            toplevel::run(&format!("REINDEX INDEX CONCURRENTLY {}", qualified(&index.schema, &index.name)))
-        }
+        Some(oid) if oid == before => toplevel::run(
+            between,
+            &format!("REINDEX INDEX CONCURRENTLY {}", qualified(&index.schema, &index.name)),
+        ),
         _ => Ok(()),
     }
 }

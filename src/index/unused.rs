@@ -3,10 +3,11 @@
 use super::dropped;
 use crate::error::Result;
 use crate::jobs;
+use crate::journal::{self, Change};
 use crate::sql::{self, required};
 use crate::subtransaction::isolated;
 use groundskeeper_core::job::{Definition, JobRequest, Task};
-use groundskeeper_core::plan::{Qualified, built_in};
+use groundskeeper_core::plan::{Item, Plan, Qualified};
 use pgrx::pg_sys::Oid;
 
 /// What became of an index, or would.
@@ -32,7 +33,7 @@ struct Unused {
 }
 
 /// Queues the dropping of each unused index; a dry run only says which.
-pub fn drop_all(dry_run: bool) -> Result<Vec<Outcome>> {
+pub fn drop_all(plan: &Plan, dry_run: bool) -> Result<Vec<Outcome>> {
     let found = sql::rows(include_str!("unused/found.sql"), &[], |row| {
         let schema: String = required(row, 1)?;
         let table = Qualified { schema: schema.clone(), name: required(row, 3)? };
@@ -51,10 +52,11 @@ pub fn drop_all(dry_run: bool) -> Result<Vec<Outcome>> {
             }),
         })
     })?;
-    found.into_iter().map(|unused| drop_one(unused, dry_run)).collect()
+    let standing = journal::standing()?;
+    found.into_iter().map(|unused| drop_one(plan, &standing, unused, dry_run)).collect()
 }
 
-fn drop_one(unused: Unused, dry_run: bool) -> Result<Outcome> {
+fn drop_one(plan: &Plan, standing: &[Change], unused: Unused, dry_run: bool) -> Result<Outcome> {
     let Unused { index, evidence, drop, definition } = unused;
     let outcome =
         |item: String, action, state, detail| Outcome { item, action, state, detail, sql: drop.clone() };
@@ -63,11 +65,15 @@ fn drop_one(unused: Unused, dry_run: bool) -> Result<Outcome> {
         return Ok(outcome(item, "skip", "blocked", "its table is locked by another session".to_owned()));
     };
     let item = dropped::of(definition.table.clone(), index.name.clone()).id();
-    let planned = built_in()?.items.iter().find(|planned| {
-        planned.relation.schema == index.schema
-            && planned.action.kind().ends_with("index")
-            && planned.action.object() == Some(&index.name)
-    });
+    let is_it = |planned: &&Item| {
+        let made_there = |change: &Change| {
+            let place = change.undo.relation.as_ref().unwrap_or(&planned.relation);
+            change.item == planned.id() && place.schema == index.schema
+        };
+        planned.action.index_name() == Some(&index.name)
+            && (planned.relation.schema == index.schema || standing.iter().any(made_there))
+    };
+    let planned = plan.items.iter().find(is_it);
     if let Some(planned) = planned {
         let detail = format!(
             "the plan wants it: SELECT * FROM groundskeeper.rollback_plan(items => '{{{}}}') takes that back; {evidence}",
@@ -80,7 +86,7 @@ fn drop_one(unused: Unused, dry_run: bool) -> Result<Outcome> {
     }
     let relation = definition.table.clone();
     let task = Task::DropIndex { index, unused: Some(definition) };
-    let request = JobRequest { item: Some(item.clone()), relation, task };
+    let request = JobRequest { item: Some(item.clone()), ..JobRequest::plain(relation, task) };
     Ok(match isolated(|| jobs::enqueue(&request)) {
         Ok(job) => outcome(item, "queue", "queued", format!("job {job}: {evidence}")),
         Err(failure) => outcome(item, "skip", "blocked", failure.one_line()),

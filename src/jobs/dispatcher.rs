@@ -2,12 +2,13 @@
 //! leaves when there is nothing left to wait for.
 
 use crate::backend;
-use crate::error::{Failure, Result};
+use crate::catalog::CAN_CONNECT;
+use crate::error::Result;
 use crate::extension::home;
 use crate::settings;
 use crate::sql::{self, quote_identifier, required};
-use crate::worker::{self, Rights, Worker, locks, session};
-use groundskeeper_core::job::{self, Limits, Load};
+use crate::worker::{self, Between, Rights, Worker, locks, session};
+use groundskeeper_core::job::{Limits, Load, Task};
 use pgrx::bgworkers::{BackgroundWorker, BackgroundWorkerStatus, DynamicBackgroundWorker};
 use pgrx::prelude::*;
 use pgrx::{PgXactCallbackEvent, pg_sys, register_xact_callback};
@@ -72,30 +73,28 @@ fn register(database: pg_sys::Oid, wait_for: u32) -> bool {
 #[pg_guard]
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn groundskeeper_dispatcher(argument: pg_sys::Datum) {
-    if worker::begin(argument, Rights::Server).is_none() {
-        return;
-    }
-    wait_for_transaction(worker::told().parse().unwrap_or(0));
+    let Some(mut between) = worker::begin(argument, Rights::Server) else { return };
+    wait_for_transaction(&mut between, worker::told().parse().unwrap_or(0));
     let mut watch = Watch::default();
-    while transaction(take_the_post) {
+    while transaction(&mut between, take_the_post) {
         loop {
             // Committed before anything is started: a runner must see that its job has been given back.
-            transaction(|| tidy(&mut watch));
-            let Some(pause) = transaction(|| start_due(&mut watch)) else { break };
+            transaction(&mut between, || tidy(&mut watch));
+            let Some(pause) = transaction(&mut between, || start_due(&mut watch)) else { break };
             if !BackgroundWorker::wait_latch(Some(pause)) {
                 return;
             }
-            worker::reread_configuration();
+            worker::reread_configuration(&mut between);
         }
         // What was queued between the last look and now found the post taken, and counts on us.
-        if !transaction(leave_the_post) {
+        if !transaction(&mut between, leave_the_post) {
             return;
         }
     }
 }
 
 /// Runs one transaction of the dispatcher's.
-fn transaction<T>(work: impl FnOnce() -> Result<T>) -> T {
+fn transaction<T>(_: &mut Between, work: impl FnOnce() -> Result<T>) -> T {
     let result = BackgroundWorker::transaction(AssertUnwindSafe(work));
     match result {
         Ok(value) => value,
@@ -108,11 +107,11 @@ fn transaction<T>(work: impl FnOnce() -> Result<T>) -> T {
 }
 
 /// The work was queued in a transaction that may still be on its way to its end.
-fn wait_for_transaction(xid: u32) {
+fn wait_for_transaction(between: &mut Between, xid: u32) {
     if xid == 0 {
         return;
     }
-    transaction(|| {
+    transaction(between, || {
         // SAFETY: inside a transaction of our own; the transaction waited for is another's.
         unsafe {
             pg_sys::XactLockTableWait(
@@ -282,19 +281,18 @@ fn keep_waiting(job: i64, runner: &Started) -> Result<bool> {
 
 /// A role that is gone, or may not log in any more, cannot run its jobs.
 fn give_up_homeless(started: &HashMap<i64, Started>) -> Result<()> {
-    let lost = sql::rows(
+    let query = format!(
         "SELECT j.job_id, j.run_as,
                 CASE WHEN r.oid IS NULL THEN 'does not exist any more'
                      WHEN NOT r.rolcanlogin THEN 'may not log in any more'
                      ELSE 'may not connect to this database any more' END
            FROM groundskeeper.job j
            LEFT JOIN pg_catalog.pg_roles r ON r.rolname = j.run_as
-          WHERE j.state = 'queued' AND j.home = $1
-            AND (r.rolcanlogin AND pg_catalog.has_database_privilege(r.oid, pg_catalog.current_database(), 'CONNECT'))
-                IS NOT TRUE",
-        &[home().into()],
-        |row| Ok((required::<i64>(row, 1)?, required::<String>(row, 2)?, required::<String>(row, 3)?)),
-    )?;
+          WHERE j.state = 'queued' AND j.home = $1 AND {CAN_CONNECT} IS NOT TRUE"
+    );
+    let lost = sql::rows(&query, &[home().into()], |row| {
+        Ok((required::<i64>(row, 1)?, required::<String>(row, 2)?, required::<String>(row, 3)?))
+    })?;
     for (job, role, why) in lost.into_iter().filter(|(job, ..)| !started.contains_key(job)) {
         let error = format!("role {} {why}", quote_identifier(&role));
         sql::run(
@@ -308,25 +306,24 @@ fn give_up_homeless(started: &HashMap<i64, Started>) -> Result<()> {
 
 /// How many jobs are running, and how many of the heavy ones are at work: one that waits for a lock burdens nobody.
 fn running() -> Result<(usize, usize)> {
-    let counts = sql::first(
-        "SELECT pg_catalog.count(*),
-                pg_catalog.count(*) FILTER (WHERE j.kind = ANY ($2) AND a.wait_event_type IS DISTINCT FROM 'Lock')
+    let running = sql::rows(
+        "SELECT j.task::text, a.wait_event_type IS NOT DISTINCT FROM 'Lock'
            FROM groundskeeper.job j LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = j.worker_pid
           WHERE j.state = 'running' AND j.home = $1",
-        &[home().into(), heavy_kinds().into()],
-        |row| Ok((required::<i64>(row, 1)?, required::<i64>(row, 2)?)),
+        &[home().into()],
+        |row| Ok((is_heavy(&required::<String>(row, 1)?), required::<bool>(row, 2)?)),
     )?;
-    let (running, working) = counts.unwrap_or((0, 0));
-    let number = |n: i64| usize::try_from(n).map_err(|e| Failure::internal(e.to_string()));
-    Ok((number(running)?, number(working)?))
+    let working = running.iter().filter(|(heavy, waits)| *heavy && !waits).count();
+    Ok((running.len(), working))
+}
+
+/// Whether a stored task burdens the machine; one that cannot be read might.
+fn is_heavy(task: &str) -> bool {
+    serde_json::from_str(task).map_or(true, |task: Task| task.is_heavy())
 }
 
 fn limits() -> Limits {
     Limits::new(settings::max_workers(), session::cores())
-}
-
-fn heavy_kinds() -> Vec<&'static str> {
-    job::HEAVY_KINDS.to_vec()
 }
 
 /// A job whose turn it is.
@@ -341,29 +338,28 @@ struct Due {
 /// the number of attempts that have been begun.
 fn due(started: &HashMap<i64, Started>) -> Result<Vec<Due>> {
     let begun: Vec<i64> = started.keys().copied().collect();
-    sql::rows(
+    let query = format!(
         "WITH busy AS (
              SELECT target FROM groundskeeper.job WHERE state = 'running' AND home = $1 OR job_id = ANY ($2)),
          first AS (
-             SELECT DISTINCT ON (target) job_id, run_as, kind FROM groundskeeper.job
+             SELECT DISTINCT ON (target) job_id, run_as, task FROM groundskeeper.job
               WHERE state = 'queued' AND home = $1 AND not_before <= pg_catalog.clock_timestamp()
                 AND target NOT IN (SELECT target FROM busy)
               ORDER BY target, job_id)
          SELECT f.job_id, r.oid,
                 (SELECT pg_catalog.count(*) FROM groundskeeper.job_attempt a WHERE a.job_id = f.job_id),
-                f.kind = ANY ($3)
-           FROM first f JOIN pg_catalog.pg_roles r ON r.rolname = f.run_as AND r.rolcanlogin
-          ORDER BY f.job_id",
-        &[home().into(), begun.into(), heavy_kinds().into()],
-        |row| {
-            Ok(Due {
-                job: required(row, 1)?,
-                role: required(row, 2)?,
-                begun: required(row, 3)?,
-                heavy: required(row, 4)?,
-            })
-        },
-    )
+                f.task::text
+           FROM first f JOIN pg_catalog.pg_roles r ON r.rolname = f.run_as AND {CAN_CONNECT}
+          ORDER BY f.job_id"
+    );
+    sql::rows(&query, &[home().into(), begun.into()], |row| {
+        Ok(Due {
+            job: required(row, 1)?,
+            role: required(row, 2)?,
+            begun: required(row, 3)?,
+            heavy: is_heavy(&required::<String>(row, 4)?),
+        })
+    })
 }
 
 fn note(job: i64, detail: &str) -> Result<()> {

@@ -6,10 +6,10 @@ mod progress;
 pub use dispatcher::start_in;
 pub use progress::{report, step_done};
 
-use crate::catalog;
+use crate::catalog::{self, Login};
 use crate::error::{Failure, Result};
 use crate::extension::{as_owner, home};
-use crate::sql::{self, qualified, quote_identifier, quote_literal, required};
+use crate::sql::{self, qualified, quote_literal, required};
 use crate::worker::locks;
 use groundskeeper_core::job::JobRequest;
 use groundskeeper_core::plan::Qualified;
@@ -21,12 +21,14 @@ use std::collections::HashMap;
 pub fn enqueue(request: &JobRequest) -> Result<i64> {
     let run_as = worker_role(&request.relation)?;
     let task = serde_json::to_string(&request.task).map_err(|e| Failure::internal(e.to_string()))?;
+    let entry = request.entry.as_ref().map(serde_json::to_string).transpose();
+    let entry = entry.map_err(|e| Failure::internal(e.to_string()))?;
     let caller = sql::texts("SELECT SESSION_USER::text", &[])?.into_iter().next();
     let target = qualified(&request.relation.schema, &request.relation.name);
     let id = as_owner(|| {
         sql::run(
-            "INSERT INTO groundskeeper.job (kind, target, item, task, run_as, requested_by, home)
-             VALUES ($1, $2, $3, $4::pg_catalog.jsonb, $5, $6, $7)
+            "INSERT INTO groundskeeper.job (kind, target, item, task, run_as, requested_by, home, entry)
+             VALUES ($1, $2, $3, $4::pg_catalog.jsonb, $5, $6, $7, $8::pg_catalog.jsonb)
              ON CONFLICT (item, kind) WHERE state IN ('queued', 'running') DO NOTHING",
             &[
                 request.task.kind().into(),
@@ -36,6 +38,7 @@ pub fn enqueue(request: &JobRequest) -> Result<i64> {
                 run_as.as_str().into(),
                 caller.clone().into(),
                 home().into(),
+                entry.into(),
             ],
         )?;
         sql::first(
@@ -55,68 +58,42 @@ pub fn enqueue(request: &JobRequest) -> Result<i64> {
 fn worker_role(relation: &Qualified) -> Result<String> {
     let owner = catalog::relation(relation)?.map(|r| r.owner);
     let role = sql::first(
-        "SELECT w.rolname::text, w.rolcanlogin,
-                COALESCE((SELECT pg_catalog.pg_has_role(o.oid, 'USAGE') FROM pg_catalog.pg_roles o WHERE o.rolname = $1), true),
-                pg_catalog.has_database_privilege(w.oid, pg_catalog.current_database(), 'CONNECT'),
-                pg_catalog.current_database()::text
+        "SELECT w.rolname::text,
+                COALESCE((SELECT pg_catalog.pg_has_role(o.oid, 'USAGE') FROM pg_catalog.pg_roles o WHERE o.rolname = $1), true)
            FROM pg_catalog.pg_roles me
            JOIN pg_catalog.pg_roles w
              ON w.rolname = CASE WHEN me.rolsuper THEN COALESCE($1, me.rolname) ELSE me.rolname END
           WHERE me.rolname = CURRENT_USER",
         &[owner.into()],
-        |row| {
-            let role = quote_identifier(required::<String>(row, 1)?);
-            let database = quote_identifier(required::<String>(row, 5)?);
-            let obstacle = if !required::<bool>(row, 2)? {
-                Some(("may not log in", format!("ALTER ROLE {role} LOGIN")))
-            } else if !required::<bool>(row, 4)? {
-                Some(("may not connect", format!("GRANT CONNECT ON DATABASE {database} TO {role}")))
-            } else {
-                None
-            };
-            Ok((required::<String>(row, 1)?, required::<bool>(row, 3)?, obstacle))
-        },
+        |row| Ok((required::<String>(row, 1)?, required::<bool>(row, 2)?)),
     )?;
-    match role {
-        None => Err(Failure::internal("the current role does not exist")),
-        Some((_, false, _)) => Err(Failure::new(
-            PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
-            format!("must be owner of {relation}"),
-        )),
-        Some((role, true, None)) => Ok(role),
-        Some((role, true, Some((why, remedy)))) => Err(Failure::new(
-            PgSqlErrorCode::ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
-            format!("role {role} cannot run a job"),
-        )
-        .detail(format!("A job on {relation} connects as {role}, who {why}; {remedy} lets it."))),
+    let role = match role {
+        None => return Err(Failure::internal("the current role does not exist")),
+        Some((_, false)) => return Err(Failure::not_owner(relation)),
+        Some((role, true)) => role,
+    };
+    if let Some(Login::Refused { why, remedy }) = catalog::login(&role)? {
+        return Err(cannot_run(&role, "a job")
+            .detail(format!("A job on {relation} connects as {role}, who {why}; {remedy} lets it.")));
     }
+    Ok(role)
 }
 
 /// Refuses a role that no worker can connect as.
 pub fn may_log_in(role: &str) -> Result<()> {
-    let may = "SELECT rolcanlogin, pg_catalog.has_database_privilege(oid, pg_catalog.current_database(), 'CONNECT'),
-                      pg_catalog.current_database()::text
-                 FROM pg_catalog.pg_roles WHERE rolname = $1";
-    let remedy = sql::first(may, &[role.into()], |row| {
-        let database = quote_identifier(required::<String>(row, 3)?);
-        let role = quote_identifier(role);
-        Ok(if !required::<bool>(row, 1)? {
-            Some(("may not log in", format!("ALTER ROLE {role} LOGIN;")))
-        } else if !required::<bool>(row, 2)? {
-            Some(("may not connect", format!("GRANT CONNECT ON DATABASE {database} TO {role};")))
-        } else {
-            None
-        })
-    })?;
-    match remedy.flatten() {
-        None => Ok(()),
-        Some((why, remedy)) => Err(Failure::new(
-            PgSqlErrorCode::ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
-            format!("role {role} cannot run scheduled maintenance"),
-        )
-        .detail(format!("Workers connect as {role}, who {why}."))
-        .hint(remedy)),
+    match catalog::login(role)? {
+        Some(Login::Refused { why, remedy }) => Err(cannot_run(role, "scheduled maintenance")
+            .detail(format!("Workers connect as {role}, who {why}."))
+            .hint(format!("{remedy};"))),
+        Some(Login::As(_)) | None => Ok(()),
     }
+}
+
+fn cannot_run(role: &str, what: &str) -> Failure {
+    Failure::new(
+        PgSqlErrorCode::ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
+        format!("role {role} cannot run {what}"),
+    )
 }
 
 /// The items that a job has, each with what to say of it.

@@ -8,7 +8,7 @@ use crate::catalog;
 use crate::error::{Failure, Result};
 use crate::jobs;
 use crate::sql::{self, Text, required};
-use crate::worker::transaction;
+use crate::worker::checked_transaction as transaction;
 use groundskeeper_core::job::{JobRequest, Task};
 use groundskeeper_core::migration::{GAMES, Market, Scope};
 use groundskeeper_core::plan::Qualified;
@@ -35,7 +35,7 @@ pub fn enqueue(relation: pg_sys::Oid) -> Result<i64> {
             Deployment::load()?.shape(market)?;
         }
     }
-    jobs::enqueue(&JobRequest { item: None, relation: table.clone(), task: Task::Rescore { table } })
+    jobs::enqueue(&JobRequest::plain(table.clone(), Task::Rescore { table }))
 }
 
 fn target(name: &Qualified) -> Option<Target> {

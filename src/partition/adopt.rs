@@ -55,10 +55,7 @@ pub fn partitioned(relation: Oid, zone: &str) -> Result<Parent> {
             .detail("Its key must be one column of type date, timestamp or timestamptz.")
     })?;
     if !parent.may_alter {
-        return Err(Failure::new(
-            PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
-            format!("must be owner of {}", parent.quoted),
-        ));
+        return Err(Failure::not_owner(&parent.quoted));
     }
     Ok(parent)
 }

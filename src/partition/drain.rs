@@ -17,7 +17,7 @@ use crate::jobs;
 use crate::settings;
 use crate::sql::{self, qualified, quote_identifier, quote_literal, required};
 use crate::waiting::run_before_deadline;
-use crate::worker::{toplevel, transaction};
+use crate::worker::{Between, toplevel};
 use groundskeeper_core::job::{JobRequest, Task, is_passing};
 use groundskeeper_core::partition::{Interval, NaiveDate, from_epoch_days, judge};
 use groundskeeper_core::plan::Qualified;
@@ -51,27 +51,24 @@ struct Move {
 pub fn ask(relation: Oid, batch_size: i32) -> Result<i64> {
     let (_, parent) = owned(relation)?;
     let task = Task::DrainDefault { parent: parent.name.clone(), batch_size: i64::from(batch_size) };
-    jobs::enqueue(&JobRequest {
-        item: Some(format!("drain_default {}", parent.quoted)),
-        relation: parent.name,
-        task,
-    })
+    let item = Some(format!("drain_default {}", parent.quoted));
+    jobs::enqueue(&JobRequest { item, ..JobRequest::plain(parent.name, task) })
 }
 
 /// Moves rows until none is left that can have a partition.
-pub fn drain(parent: &Qualified, batch_size: i64) -> Result<()> {
+pub fn drain(between: &mut Between, parent: &Qualified, batch_size: i64) -> Result<()> {
     let quoted = qualified(&parent.schema, &parent.name);
     let mut done = BTreeSet::new();
-    while let Some((start, step)) = transaction(|| next(&quoted, &done))? {
-        transaction(|| make_apart(&step))?;
+    while let Some((start, step)) = between.transaction(|| next(&quoted, &done))? {
+        between.transaction(|| make_apart(&step))?;
         if !step.identity.is_empty() {
-            transaction(|| copy(&step))?;
+            between.transaction(|| copy(&step))?;
         }
-        for statement in transaction(|| foreign_keys(&step))? {
-            transaction(|| run_before_deadline(settings::lock_timeout_ms(), &[statement]))?;
+        for statement in between.transaction(|| foreign_keys(&step))? {
+            between.transaction(|| run_before_deadline(settings::lock_timeout_ms(), &[statement]))?;
         }
-        repeatedly(|| exchange(&step, batch_size))?;
-        toplevel::run(&format!("ANALYZE {}", step.planned.quoted))?;
+        repeatedly(between, || exchange(&step, batch_size))?;
+        toplevel::run(between, &format!("ANALYZE {}", step.planned.quoted))?;
         done.insert(start);
     }
     Ok(())
@@ -257,14 +254,14 @@ fn foreign_keys(step: &Move) -> Result<Vec<String>> {
 }
 
 /// Tries a step that wants strong locks again and again, with pauses in which the writers have their way.
-fn repeatedly(step: impl Fn() -> Result<()>) -> Result<()> {
+fn repeatedly(between: &mut Between, step: impl Fn() -> Result<()>) -> Result<()> {
     let mut tries = 1;
     loop {
-        match transaction(&step) {
+        match between.transaction(&step) {
             Err(failure) if tries < TRIES && is_passing(&crate::error::sqlstate(failure.code)) => {
                 tries += 1;
                 let pause = "SELECT pg_catalog.pg_sleep(0.05 + 0.25 * pg_catalog.random())";
-                transaction(|| sql::run(pause, &[]))?;
+                between.transaction(|| sql::run(pause, &[]))?;
             }
             result => return result,
         }

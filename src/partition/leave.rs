@@ -9,7 +9,7 @@ use crate::jobs;
 use crate::settings;
 use crate::sql::{self, qualified, required};
 use crate::waiting::run_before_deadline;
-use crate::worker::{toplevel, transaction};
+use crate::worker::{Between, toplevel};
 use groundskeeper_core::job::{DetachState, DetachStep, JobRequest, Task, towards_detached};
 use groundskeeper_core::plan::Qualified;
 use pgrx::PgSqlErrorCode;
@@ -19,7 +19,7 @@ use pgrx::pg_sys::Oid;
 pub fn ask_to_detach(partition: Oid) -> Result<i64> {
     let (parent, partition) = partition_of(partition)?;
     let task = Task::DetachPartition { parent: parent.clone(), partition };
-    jobs::enqueue(&JobRequest { item: None, relation: parent, task })
+    jobs::enqueue(&JobRequest::plain(parent, task))
 }
 
 /// Queues the dropping of a partition.
@@ -34,7 +34,7 @@ pub fn ask_to_drop(partition: Oid) -> Result<i64> {
         .hint("groundskeeper.drain_default() moves what it can into partitions of their own."));
     }
     let task = Task::DropPartition { parent: parent.clone(), partition };
-    jobs::enqueue(&JobRequest { item: None, relation: parent, task })
+    jobs::enqueue(&JobRequest::plain(parent, task))
 }
 
 /// A partition with its parent, by name.
@@ -51,28 +51,31 @@ fn partition_of(partition: Oid) -> Result<(Qualified, Qualified)> {
 
 /// Detaches a partition without blocking writers where PostgreSQL can: not beside a default partition, and not
 /// where something else must go with it in the same transaction.
-pub fn detach(parent: &Qualified, partition: &Qualified) -> Result<()> {
+pub fn detach(between: &mut Between, parent: &Qualified, partition: &Qualified) -> Result<()> {
     let (parent_name, name) =
         (qualified(&parent.schema, &parent.name), qualified(&partition.schema, &partition.name));
     loop {
-        let (state, default) = transaction(|| detach_state(parent, partition))?;
-        let keys = transaction(|| Ok(managed::find(&parent_name)?.is_some_and(|t| t.key_table.is_some())))?;
+        let (state, default) = between.transaction(|| detach_state(parent, partition))?;
+        let keys = between
+            .transaction(|| Ok(managed::find(&parent_name)?.is_some_and(|t| t.key_table.is_some())))?;
         let statement = |suffix: &str| format!("ALTER TABLE {parent_name} DETACH PARTITION {name}{suffix}");
         match towards_detached(state, default || keys) {
             DetachStep::Done => return Ok(()),
-            DetachStep::Concurrently => toplevel::run(&statement(" CONCURRENTLY"))?,
-            DetachStep::Finalize => toplevel::run(&statement(" FINALIZE"))?,
-            DetachStep::Briefly => transaction(|| leave(&parent_name, partition, &[statement("")]))?,
+            DetachStep::Concurrently => toplevel::run(between, &statement(" CONCURRENTLY"))?,
+            DetachStep::Finalize => toplevel::run(between, &statement(" FINALIZE"))?,
+            DetachStep::Briefly => {
+                between.transaction(|| leave(&parent_name, partition, &[statement("")]))?
+            }
         }
     }
 }
 
 /// Drops a partition: in the transaction that detaches it, so a table that somebody else has detached is left
 /// alone. What foreign keys refer to is not detached.
-pub fn drop_partition(parent: &Qualified, partition: &Qualified) -> Result<()> {
+pub fn drop_partition(between: &mut Between, parent: &Qualified, partition: &Qualified) -> Result<()> {
     let (parent_name, name) =
         (qualified(&parent.schema, &parent.name), qualified(&partition.schema, &partition.name));
-    transaction(|| {
+    between.transaction(|| {
         let suffix = match detach_state(parent, partition)?.0 {
             DetachState::Attached => "",
             DetachState::Pending => " FINALIZE",

@@ -165,10 +165,7 @@ fn assess(table: &Managed, parent: Parent, months: u32) -> Result<Work> {
     }
     let missing = missing(&work).len();
     if missing > 0 && !work.parent.may_alter {
-        return Err(Failure::new(
-            PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
-            format!("must be owner of {}", work.parent.quoted),
-        ));
+        return Err(Failure::not_owner(&work.parent.quoted));
     }
     let all = work.parent.partitions.len() + missing;
     if missing > 0 && all > settings::max_partitions() {

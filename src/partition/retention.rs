@@ -181,10 +181,7 @@ fn ended(to: Edge) -> Option<NaiveDate> {
 /// what is not old at all.
 fn only_rows_within(parent: &Parent, partition: &Partition) -> Result<()> {
     if !parent.may_alter {
-        return Err(Failure::new(
-            PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
-            format!("must be owner of {}", parent.quoted),
-        ));
+        return Err(Failure::not_owner(&parent.quoted));
     }
     let (key, cast) = (quote_identifier(&parent.key), parent.key_type.as_str());
     let mut outside = vec![format!("{key} IS NULL")];

@@ -2,7 +2,7 @@
 
 use super::check::rows_in_the_way;
 use super::rehearsal::statements;
-use super::{After, Assessment, Context, Work, assess, items};
+use super::{After, Assessment, Context, Work, assess, items, stage};
 use crate::catalog;
 use crate::error::{Failure, Result};
 use crate::journal;
@@ -12,8 +12,9 @@ use crate::subtransaction::isolated;
 use crate::waiting::{run_before_deadline, with_lock_timeout};
 use crate::{extension, jobs};
 use groundskeeper_core::plan::decide::{Budget, State, Verdict};
-use groundskeeper_core::plan::{Action, Item, Qualified, built_in, section_matches};
+use groundskeeper_core::plan::{Action, Item, Plan, section_matches};
 use pgrx::PgSqlErrorCode;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 /// How long one lock may be waited for while others are held: long enough for an ordinary statement to end,
@@ -23,7 +24,7 @@ const MOMENT_MS: i32 = 10;
 /// What became of an item, or would.
 pub struct Outcome {
     /// The item.
-    pub item: &'static Item,
+    pub item: Rc<Item>,
     /// `apply`, `queue` or `skip`.
     pub action: &'static str,
     /// Its state afterwards; in a dry run its state now.
@@ -35,26 +36,29 @@ pub struct Outcome {
 }
 
 /// Applies what is pending in those sections (all, where none are named).
-pub fn apply_plan(dry_run: bool, sections: Option<&[String]>) -> Result<Vec<Outcome>> {
-    let mut items: Vec<&'static Item> = items()?
+pub fn apply_plan(plan: &Plan, dry_run: bool, sections: Option<&[String]>) -> Result<Vec<Outcome>> {
+    let mut items: Vec<Rc<Item>> = items(plan)?
         .into_iter()
         .filter(|item| sections.is_none_or(|asked| asked.iter().any(|s| section_matches(s, &item.section))))
         .collect();
-    items.sort_by_key(|item| stage(item));
+    items.sort_by_key(|item| stage(plan, item));
     let mut context = Context::new()?;
     // All that can be looked up beforehand is, while no lock is held yet that a writer would wait for.
     let assessed: Vec<_> = items
         .into_iter()
-        .map(|item| (item, (!depends_on_others(item)).then(|| assess(item, &mut context))))
+        .map(|item| {
+            let assessed = (!depends_on_others(&item)).then(|| assess(&item, &mut context));
+            (item, assessed)
+        })
         .collect();
     let mut budget = Allowance::new();
     let mut outcomes = Vec::with_capacity(assessed.len());
     for (item, assessment) in assessed {
-        let Assessment { verdict, work } = assessment.unwrap_or_else(|| assess(item, &mut context));
+        let Assessment { verdict, work } = assessment.unwrap_or_else(|| assess(&item, &mut context));
         outcomes.push(match work.filter(|_| !item.action.is_asked_for()) {
-            None => skip(item, verdict.state, verdict.detail),
-            Some(work) if dry_run => rehearse(item, &work, verdict.detail, &mut budget),
-            Some(work) => carry_out(item, &work, &mut context, &mut budget)?,
+            None => skip(&item, verdict.state, verdict.detail),
+            Some(work) if dry_run => rehearse(&item, &work, verdict.detail, &mut budget),
+            Some(work) => carry_out(&item, &work, &mut context, &mut budget)?,
         });
     }
     if !dry_run {
@@ -90,23 +94,31 @@ fn depends_on_others(item: &Item) -> bool {
         Action::Index(index) | Action::ExpressionIndex(index) => index.prefix_will_do(),
         // whether the tables fit is known once their scores are wide enough
         Action::Migration => true,
-        _ => false,
+        Action::WidenNumeric { .. }
+        | Action::CheckConstraint { .. }
+        | Action::View { .. }
+        | Action::MaterializedView { .. }
+        | Action::MonitoringView
+        | Action::RoleSetting { .. }
+        | Action::PartitionedTable { .. }
+        | Action::DroppedIndex { .. } => false,
     }
 }
 
 /// Applies one item on its own: what a worker does once the locks are to be had.
-pub fn apply_item(id: &str) -> Result<()> {
-    let item = built_in()?.item(id).ok_or_else(|| Failure::internal(format!("the plan has no item {id}")))?;
+pub fn apply_item(plan: &Plan, id: &str) -> Result<()> {
+    let item = plan.item(id).ok_or_else(|| Failure::internal(format!("the plan has no item {id}")))?;
+    let item = Rc::new(item.clone());
     let mut context = Context::new()?;
     context.jobs.remove(id);
-    let Assessment { verdict, work } = assess(item, &mut context);
+    let Assessment { verdict, work } = assess(&item, &mut context);
     let Some(work) = work else {
         let settled = matches!(verdict.state, State::Applied | State::NotApplicable);
         return if settled { Ok(()) } else { Err(no_more_possible(verdict)) };
     };
     let mut budget = Allowance::new();
     run_before_deadline(settings::lock_timeout_ms(), &work.inline)?;
-    journal::record(&work.entry(item, &work.inline))?;
+    journal::record(&work.entry(&item, &work.inline))?;
     work.after.iter().try_for_each(|after| follow(after, &mut budget).map(drop))
 }
 
@@ -115,30 +127,12 @@ fn no_more_possible(verdict: Verdict) -> Failure {
     Failure::new(PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, reason)
 }
 
-/// What blocks writers comes as late as it can: views first, then short exclusive locks, then builds; an index of
-/// a view that the plan makes comes after the view.
-fn stage(item: &Item) -> u8 {
-    match item.action {
-        Action::View { .. } => 0,
-        Action::WidenNumeric { .. } => 1,
-        Action::CheckConstraint { .. } => 2,
-        Action::Index(_) | Action::ExpressionIndex(_) if !is_made_by_plan(&item.relation) => 3,
-        Action::MaterializedView { .. } => 4,
-        _ => 5,
-    }
-}
-
-fn is_made_by_plan(relation: &Qualified) -> bool {
-    built_in()
-        .is_ok_and(|plan| plan.items.iter().any(|i| i.action.makes_relation() && i.relation == *relation))
-}
-
-fn skip(item: &'static Item, state: State, detail: Option<String>) -> Outcome {
-    Outcome { item, action: "skip", state, detail, sql: None }
+fn skip(item: &Rc<Item>, state: State, detail: Option<String>) -> Outcome {
+    Outcome { item: Rc::clone(item), action: "skip", state, detail, sql: None }
 }
 
 /// What would be done, in the words that would do it.
-fn rehearse(item: &'static Item, work: &Work, detail: Option<String>, budget: &mut Allowance) -> Outcome {
+fn rehearse(item: &Rc<Item>, work: &Work, detail: Option<String>, budget: &mut Allowance) -> Outcome {
     let (action, mut statements) = match &work.job {
         Some(job) if !budget.take_at_leisure(work.bytes) => ("queue", statements(job, &work.inline)),
         _ => ("apply", work.inline.clone()),
@@ -150,15 +144,10 @@ fn rehearse(item: &'static Item, work: &Work, detail: Option<String>, budget: &m
         }
         statements.push(after.statement.clone());
     }
-    Outcome { item, action, state: State::Pending, detail, sql: Some(script(&statements)) }
+    Outcome { item: Rc::clone(item), action, state: State::Pending, detail, sql: Some(script(&statements)) }
 }
 
-fn carry_out(
-    item: &'static Item,
-    work: &Work,
-    context: &mut Context,
-    budget: &mut Allowance,
-) -> Result<Outcome> {
+fn carry_out(item: &Rc<Item>, work: &Work, context: &mut Context, budget: &mut Allowance) -> Result<Outcome> {
     let mut progress = Progress::default();
     if !work.inline.is_empty() {
         match inline(item, work, budget) {
@@ -213,7 +202,7 @@ impl Progress {
         }
     }
 
-    fn outcome(self, item: &'static Item, work: &Work, context: &mut Context) -> Result<Outcome> {
+    fn outcome(self, item: &Rc<Item>, work: &Work, context: &mut Context) -> Result<Outcome> {
         let action = if self.done.is_empty() { "queue" } else { "apply" };
         let sql = if self.done.is_empty() {
             work.job.as_ref().map(|request| script(&statements(request, &work.inline)))
@@ -230,7 +219,7 @@ impl Progress {
             (None, Some(reason)) => (action, State::Blocked, Some(reason)),
             (None, None) => ("apply", State::Applied, None),
         };
-        Ok(Outcome { item, action, state, detail, sql })
+        Ok(Outcome { item: Rc::clone(item), action, state, detail, sql })
     }
 }
 

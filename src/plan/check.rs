@@ -1,17 +1,22 @@
 //! `check_constraint`: enforced for new rows at once, for old ones after they have been looked at.
 
-use super::{After, Context, EveryRow, Work};
+use super::rollback::Reversal;
+use super::{After, Context, EveryRow, Stage, Work, job};
 use crate::catalog::{self, Relation};
 use crate::error::Result;
+use crate::journal::Change;
 use crate::settings;
 use crate::sql::quote_identifier;
-use groundskeeper_core::job::{JobRequest, Task};
+use groundskeeper_core::job::Task;
 use groundskeeper_core::plan::decide::{CheckProgress, State, Verdict, check};
 use groundskeeper_core::plan::{Item, Undo};
 
+/// When its turn is.
+pub const STAGE: Stage = Stage::Constraints;
+
 /// How a constraint stands.
 pub fn look_at(
-    item: &'static Item,
+    item: &Item,
     name: &str,
     expression: &str,
     context: &Context,
@@ -37,11 +42,7 @@ fn absent(item: &Item, table: &Relation, name: &str, expression: &str) -> Result
         inline: vec![format!(
             "ALTER TABLE {quoted} ADD CONSTRAINT {constraint} CHECK ({expression}) NOT VALID"
         )],
-        job: Some(JobRequest {
-            item: Some(item.id()),
-            relation: item.relation.clone(),
-            task: Task::AlterTable { item: item.id() },
-        }),
+        job: Some(job(item, &item.relation, Task::AlterTable { item: item.id() })),
         after: vec![validation(item, table, name, expression)?],
         inverse: vec![format!("ALTER TABLE {quoted} DROP CONSTRAINT {constraint}")],
         ..Work::default()
@@ -50,13 +51,13 @@ fn absent(item: &Item, table: &Relation, name: &str, expression: &str) -> Result
 
 /// A constraint that was left NOT VALID: rows are in the way, or nobody has looked yet.
 fn not_valid(
-    item: &'static Item,
+    item: &Item,
     table: &Relation,
     name: &str,
     expression: &str,
     context: &Context,
 ) -> Result<(Verdict, Option<Work>)> {
-    let validation = validation(item, table, name, expression)?;
+    let mut validation = validation(item, table, name, expression)?;
     let mut verdict =
         Verdict::because(State::Pending, "enforced for new rows, not yet validated for the old ones");
     // A big table is looked at by a job; only a small one here and now.
@@ -75,14 +76,37 @@ fn not_valid(
     let inverse = catalog::check_named(table.oid, name)?
         .map(|check| check.off_and_on(&table.quoted))
         .map_or_else(Vec::new, |(off, on)| std::iter::once(off).chain(on).collect());
-    let work = Work {
-        after: vec![validation],
+    let mut work = Work {
         inverse,
         prior_definition: Some(format!("CONSTRAINT {constraint} CHECK ({expression}) NOT VALID")),
         undo: Undo { was_not_valid: Some(name.to_owned()), ..Undo::default() },
         ..Work::default()
     };
+    // It was the user's, and NOT VALID: that it is so no more is a change, whoever makes it.
+    validation.job.entry = Some(work.entry(item, std::slice::from_ref(&validation.statement)));
+    work.after.push(validation);
     Ok((verdict, Some(work)))
+}
+
+/// A constraint gone; one that was there before, and NOT VALID, is that again.
+pub fn reversal(table: &Relation, name: &str, expression: &str, change: &Change) -> Result<Reversal> {
+    let name = change.undo.was_not_valid.as_deref().unwrap_or(name);
+    let checks = catalog::checks(table.oid, &table.quoted, expression)?;
+    let Some(found) = checks.into_iter().find(|check| check.name == name) else {
+        return Ok(Reversal::Gone(format!("constraint {name} is gone")));
+    };
+    if !found.same_definition {
+        return Ok(Reversal::Refused(format!(
+            "constraint {name} has been redefined since and is left as it is"
+        )));
+    }
+    let (mut statements, again) = catalog::check_named(table.oid, name)?
+        .map(|check| check.off_and_on(&table.quoted))
+        .map_or_else(Default::default, |(off, on)| (vec![off], on));
+    if change.undo.was_not_valid.is_some() {
+        statements.extend(again);
+    }
+    Ok(Reversal::by(statements))
 }
 
 /// What a person must know to mend the rows.
@@ -104,14 +128,14 @@ fn validation(item: &Item, table: &Relation, name: &str, expression: &str) -> Re
             constraint: name.to_owned(),
             expression: expression.to_owned(),
         }),
-        job: JobRequest {
-            item: Some(item.id()),
-            relation: item.relation.clone(),
-            task: Task::ValidateConstraint {
+        job: job(
+            item,
+            &item.relation,
+            Task::ValidateConstraint {
                 table: item.relation.clone(),
                 constraint: name.to_owned(),
                 expression: expression.to_owned(),
             },
-        },
+        ),
     })
 }

@@ -1,34 +1,31 @@
 //! Unused indexes that `drop_unused_indexes()` has dropped: items of the change log, each taken back by itself.
 
 use super::rollback::{Reversal, Steps};
+use super::{Stage, Work, job};
 use crate::catalog;
 use crate::error::{Failure, Result};
 use crate::index::dropped::{SECTION, of};
 use crate::journal::{self, Change};
 use crate::settings;
-use groundskeeper_core::job::{JobRequest, Task};
+use groundskeeper_core::job::Task;
+use groundskeeper_core::plan::decide::{State, Verdict};
 use groundskeeper_core::plan::{Item, Qualified};
-use std::collections::HashMap;
-use std::sync::{LazyLock, Mutex, PoisonError};
 
 /// The item of a dropped index, by its id, if the change log has it standing.
-pub fn item(id: &str) -> Result<Option<&'static Item>> {
-    static ITEMS: LazyLock<Mutex<HashMap<String, &'static Item>>> = LazyLock::new(Mutex::default);
-    let mut items = ITEMS.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(item) = items.get(id) {
-        return Ok(Some(item));
-    }
-    let made = journal::standing()?.into_iter().filter(|change| change.item == id).find_map(|change| {
+pub fn item(id: &str) -> Result<Option<Item>> {
+    Ok(journal::standing()?.into_iter().filter(|change| change.item == id).find_map(|change| {
         let table = change.undo.dropped_index?.table;
         let name = id.strip_prefix(&format!("{SECTION}.{table}."))?.to_owned();
         Some(of(table, name))
-    });
-    // Items live as long as the process, and so does one that is made here: once per index.
-    Ok(made.map(|made| {
-        let item: &'static Item = Box::leak(Box::new(made));
-        items.insert(id.to_owned(), item);
-        item
     }))
+}
+
+/// When its turn is.
+pub const STAGE: Stage = Stage::Rest;
+
+/// It is of the change log only, which says that it was dropped.
+pub fn look_at() -> (Verdict, Option<Work>) {
+    (Verdict::plain(State::Applied), None)
 }
 
 /// The index there again: at once over a small table, else by a job.
@@ -52,7 +49,7 @@ pub fn reversal(item: &Item, name: &str, change: &Change) -> Result<Reversal> {
         ));
     }
     let task = Task::RestoreIndex { index, definition: definition.clone(), change: change.id };
-    let job = JobRequest { item: Some(item.id()), relation: definition.table.clone(), task };
+    let job = job(item, &definition.table, task);
     Ok(Reversal::Steps(Box::new(Steps {
         statements: definition.script(),
         job: (!definition.partitioned).then_some(job),

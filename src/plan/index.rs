@@ -1,15 +1,22 @@
 //! `index` and `expression_index`: built at once where the relation is small, else concurrently by a job.
 
-use super::{Context, Work};
+use super::rollback::{Reversal, Steps};
+use super::{Context, Stage, Work, job};
 use crate::catalog::{self, Build};
 use crate::error::Result;
 use crate::sql::{qualified, quote_identifier};
 use groundskeeper_core::job::{JobRequest, Task};
 use groundskeeper_core::plan::decide::{self, State, Verdict};
-use groundskeeper_core::plan::{Action, Index, IndexKeys, Item, Qualified, Undo};
+use groundskeeper_core::plan::{Action, Index, IndexKeys, Item, Plan, Qualified, Undo};
+
+/// When its turn is: an index of a view that the plan makes comes after the view.
+pub fn stage(plan: &Plan, item: &Item) -> Stage {
+    let is_made = |made: &Item| made.action.makes_relation() && made.relation == item.relation;
+    if plan.items.iter().any(is_made) { Stage::Rest } else { Stage::Indexes }
+}
 
 /// How an index stands.
-pub fn look_at(item: &'static Item, index: &Index, context: &Context) -> Result<(Verdict, Option<Work>)> {
+pub fn look_at(item: &Item, index: &Index, context: &Context) -> Result<(Verdict, Option<Work>)> {
     if context.taken.contains(&item.relation) {
         let reason = format!("{} is not the plan's", item.relation);
         return Ok((Verdict::because(State::Blocked, reason), None));
@@ -76,21 +83,34 @@ fn work(item: &Item, place: &Qualified, wanted: &catalog::Index, leftover: bool)
     let name = Qualified { schema: place.schema.clone(), name: wanted.name.to_owned() };
     let drop = format!("DROP INDEX {}", qualified(&name.schema, &name.name));
     let build = catalog::index_statement(wanted, Build::Plain);
-    Work {
-        inline: if leftover { vec![drop.clone(), build] } else { vec![build] },
-        job: Some(JobRequest {
-            item: Some(item.id()),
-            relation: place.clone(),
-            task: Task::CreateIndex {
-                index: name,
-                table: place.clone(),
-                keys: wanted.keys.to_vec(),
-                predicate: wanted.predicate.map(str::to_owned),
-                unique: wanted.unique,
-            },
-        }),
-        inverse: vec![drop],
+    let mut work = Work {
+        inverse: vec![drop.clone()],
         undo: Undo { relation: (*place != item.relation).then(|| place.clone()), ..Undo::default() },
         ..Work::default()
+    };
+    let task = Task::CreateIndex {
+        index: name,
+        table: place.clone(),
+        keys: wanted.keys.to_vec(),
+        predicate: wanted.predicate.map(str::to_owned),
+        unique: wanted.unique,
+    };
+    let entry = Some(work.entry(item, std::slice::from_ref(&build)));
+    work.job = Some(JobRequest { entry, ..job(item, place, task) });
+    work.inline = if leftover { vec![drop, build] } else { vec![build] };
+    work
+}
+
+/// An index gone: at once if the lock is to be had, else concurrently by a job.
+pub fn reversal(item: &Item, place: &Qualified, name: &str) -> Result<Reversal> {
+    let schema = &place.schema;
+    if catalog::index_named(schema, name)?.is_none() {
+        return Ok(Reversal::Gone(format!("index {name} is gone")));
     }
+    let index = Qualified { schema: schema.clone(), name: name.to_owned() };
+    Ok(Reversal::Steps(Box::new(Steps {
+        statements: vec![format!("DROP INDEX {}", qualified(schema, name))],
+        job: Some(job(item, place, Task::DropIndex { index, unused: None })),
+        ..Steps::default()
+    })))
 }

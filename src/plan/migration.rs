@@ -1,14 +1,17 @@
 //! `migration`: triggers that note a table's changes for the migration, and columns that it fits.
 
-use super::Work;
 use super::rollback::Reversal;
-use crate::catalog;
+use super::{Stage, Work, job};
+use crate::catalog::{self, Relation};
 use crate::error::Result;
 use crate::migration::{Deployment, captured};
-use groundskeeper_core::job::{JobRequest, Task};
+use groundskeeper_core::job::Task;
 use groundskeeper_core::migration::{GAMES, Market};
 use groundskeeper_core::plan::Item;
 use groundskeeper_core::plan::decide::{State, Verdict};
+
+/// When its turn is.
+pub const STAGE: Stage = Stage::Rest;
 
 /// How the migration's part of a table stands: what does not fit is named, and what notes changes is made all the
 /// same where the table itself allows it.
@@ -34,11 +37,7 @@ pub fn look_at(item: &Item) -> Result<(Verdict, Option<Work>)> {
     };
     let work = Work {
         inline: capture.statements(&facts, &relation.owner),
-        job: Some(JobRequest {
-            item: Some(item.id()),
-            relation: item.relation.clone(),
-            task: Task::AlterTable { item: item.id() },
-        }),
+        job: Some(job(item, &item.relation, Task::AlterTable { item: item.id() })),
         inverse: capture.inverse(),
         ..Work::default()
     };
@@ -58,10 +57,7 @@ fn misfits(deployment: &Deployment, item: &Item) -> String {
 }
 
 /// The triggers gone, and their function.
-pub fn reversal(item: &Item) -> Result<Reversal> {
-    let Some(relation) = catalog::relation(&item.relation)? else {
-        return Ok(Reversal::Gone(format!("relation {} is gone", item.relation)));
-    };
+pub fn reversal(item: &Item, relation: &Relation) -> Result<Reversal> {
     Ok(match Deployment::load()?.capture(&item.relation) {
         Ok((capture, _)) => Reversal::by(capture.inverse()),
         Err(_) => Reversal::by(groundskeeper_core::migration::Capture::inverse_of(

@@ -1,13 +1,15 @@
-//! The plan engine: what each item needs, looked up and done. One file per kind of item; [`apply`] and
-//! [`rollback`] drive them all.
+//! The plan engine: what each item needs, looked up and done. One file per kind of item, which says how it stands
+//! (`look_at`), how it is taken back (`reversal`) and when its turn is (`STAGE`); [`apply`] and [`rollback`] drive
+//! them all.
 
 mod apply;
 mod check;
 pub mod dropped_index;
 mod index;
+mod materialized_view;
 mod migration;
-mod other;
-mod partitioned;
+mod monitoring_view;
+pub mod partitioned;
 mod rehearsal;
 pub mod role_setting;
 mod rollback;
@@ -22,11 +24,13 @@ pub use rollback::{revert_sql, rollback_plan};
 use crate::catalog;
 use crate::error::Result;
 use crate::jobs;
-use crate::journal::{self, Entry};
-use groundskeeper_core::job::JobRequest;
+use crate::journal::{self, Change};
+use groundskeeper_core::job::{JobRequest, Task};
 use groundskeeper_core::plan::decide::{self, ColumnFact, State, Verdict};
-use groundskeeper_core::plan::{Action, Item, Qualified, Undo, built_in};
+use groundskeeper_core::plan::{Action, Entry, Item, Plan, Qualified, Undo};
+use rollback::{Reversal, of_relation};
 use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 
 /// How an item stands, and what would change that.
 pub struct Assessment {
@@ -68,6 +72,11 @@ impl Work {
     }
 }
 
+/// A job that carries out an item, and writes nothing down by itself.
+fn job(item: &Item, relation: &Qualified, task: Task) -> JobRequest {
+    JobRequest { item: Some(item.id()), ..JobRequest::plain(relation.clone(), task) }
+}
+
 /// Work that follows a change and only reads.
 #[derive(Debug, Clone)]
 pub struct After {
@@ -103,7 +112,7 @@ pub struct Context {
     /// Where the plan's relations are that have another name.
     pub aliases: HashMap<Qualified, Qualified>,
     /// Indexes that do not exist yet, but will.
-    pub to_be_built: Vec<&'static Item>,
+    pub to_be_built: Vec<Rc<Item>>,
 }
 
 impl Context {
@@ -128,34 +137,37 @@ impl Context {
 
 /// The items of this database: the plan's, but for each role that was given settings one of its own in place of
 /// the one that stands for any.
-pub fn items() -> Result<Vec<&'static Item>> {
-    let plan = built_in()?;
+pub fn items(plan: &Plan) -> Result<Vec<Rc<Item>>> {
     let mut ids: Vec<String> = journal::standing()?.into_iter().map(|change| change.item).collect();
     ids.sort();
     ids.dedup();
-    let roles: Vec<_> =
-        ids.iter().filter_map(|id| plan.role_of(id)).map(role_setting::item).collect::<Result<_>>()?;
+    let roles: Vec<Rc<Item>> = ids
+        .iter()
+        .filter_map(|id| plan.role_of(id))
+        .filter_map(|role| plan.item_for_role(role))
+        .map(Rc::new)
+        .collect();
     let mut out = Vec::with_capacity(plan.items.len() + roles.len());
     for item in &plan.items {
         match item.action {
-            Action::RoleSetting { .. } if !roles.is_empty() => out.extend(&roles),
-            _ => out.push(item),
+            Action::RoleSetting { .. } if !roles.is_empty() => out.extend(roles.iter().cloned()),
+            _ => out.push(Rc::new(item.clone())),
         }
     }
     Ok(out)
 }
 
 /// The item with that id, be it the plan's or that of a role which has been given settings.
-pub fn item(id: &str) -> Result<Option<&'static Item>> {
-    let plan = built_in()?;
-    match plan.role_of(id) {
-        Some(role) if journal::mentions(id)? => role_setting::item(role).map(Some),
-        _ => plan.item(id).map_or_else(|| dropped_index::item(id), |item| Ok(Some(item))),
-    }
+pub fn item(plan: &Plan, id: &str) -> Result<Option<Rc<Item>>> {
+    let item = match plan.role_of(id) {
+        Some(role) if journal::mentions(id)? => plan.item_for_role(role),
+        _ => plan.item(id).cloned().map_or_else(|| dropped_index::item(id), |item| Ok(Some(item)))?,
+    };
+    Ok(item.map(Rc::new))
 }
 
 /// How an item stands. A lookup that fails makes the item `blocked`, never the caller fail.
-pub fn assess(item: &'static Item, context: &mut Context) -> Assessment {
+pub fn assess(item: &Rc<Item>, context: &mut Context) -> Assessment {
     let assessed = crate::subtransaction::isolated(|| look_at(item, context));
     let (mut verdict, mut work) = assessed.unwrap_or_else(|failure| {
         (Verdict::because(State::Blocked, format!("could not be looked at: {}", failure.one_line())), None)
@@ -171,17 +183,29 @@ pub fn assess(item: &'static Item, context: &mut Context) -> Assessment {
     if let Some(alias) = &verdict.found_as {
         context.aliases.insert(item.relation.clone(), alias.clone());
     }
-    match (&item.action, verdict.state) {
-        (Action::Index(_), State::Pending | State::Queued) => context.to_be_built.push(item),
-        (Action::View { .. } | Action::MaterializedView { .. }, State::Conflict) => {
+    match item.action {
+        Action::Index(_) if matches!(verdict.state, State::Pending | State::Queued) => {
+            context.to_be_built.push(Rc::clone(item));
+        }
+        Action::View { .. } | Action::MaterializedView { .. } if verdict.state == State::Conflict => {
             context.taken.insert(item.relation.clone());
         }
-        _ => {}
+        Action::Index(_)
+        | Action::View { .. }
+        | Action::MaterializedView { .. }
+        | Action::WidenNumeric { .. }
+        | Action::CheckConstraint { .. }
+        | Action::ExpressionIndex(_)
+        | Action::MonitoringView
+        | Action::RoleSetting { .. }
+        | Action::PartitionedTable { .. }
+        | Action::Migration
+        | Action::DroppedIndex { .. } => {}
     }
     Assessment { verdict, work }
 }
 
-fn look_at(item: &'static Item, context: &Context) -> Result<(Verdict, Option<Work>)> {
+fn look_at(item: &Item, context: &Context) -> Result<(Verdict, Option<Work>)> {
     if let Some(reason) = unmet(item, context)? {
         return Ok((Verdict::because(State::Blocked, reason), None));
     }
@@ -189,15 +213,71 @@ fn look_at(item: &'static Item, context: &Context) -> Result<(Verdict, Option<Wo
         Action::WidenNumeric { column, precision, scale } => widen::look_at(item, column, *precision, *scale),
         Action::CheckConstraint { name, expression } => check::look_at(item, name, expression, context),
         Action::Index(index) | Action::ExpressionIndex(index) => index::look_at(item, index, context),
-        Action::View { query, options, accepts } => {
-            view::look_at_view(item, query, options.as_deref(), accepts)
-        }
-        Action::MaterializedView { query, accepts } => view::look_at_materialized(item, query, accepts),
-        Action::MonitoringView => other::monitoring_view(item),
+        Action::View { query, options, accepts } => view::look_at(item, query, options.as_deref(), accepts),
+        Action::MaterializedView { query, accepts } => materialized_view::look_at(item, query, accepts),
+        Action::MonitoringView => monitoring_view::look_at(item),
         Action::RoleSetting { role } => role_setting::look_at(item, role.as_deref()),
         Action::PartitionedTable { key, .. } => partitioned::look_at(item, key),
         Action::Migration => migration::look_at(item),
-        Action::DroppedIndex { .. } => Ok((Verdict::plain(State::Applied), None)),
+        Action::DroppedIndex { .. } => Ok(dropped_index::look_at()),
+    }
+}
+
+/// What taking a change back takes now.
+fn reversal(item: &Item, change: &Change) -> Result<Reversal> {
+    let place = change.undo.relation.as_ref().unwrap_or(&item.relation);
+    match &item.action {
+        Action::WidenNumeric { column, .. } => {
+            of_relation(item, change, |table| widen::reversal(item, table, column, change))
+        }
+        Action::CheckConstraint { name, expression } => {
+            of_relation(item, change, |table| check::reversal(table, name, expression, change))
+        }
+        Action::Index(index) | Action::ExpressionIndex(index) => {
+            of_relation(item, change, |_| index::reversal(item, place, &index.name))
+        }
+        Action::View { .. } => of_relation(item, change, |view| Ok(view::reversal(view))),
+        Action::MaterializedView { .. } => {
+            of_relation(item, change, |view| Ok(materialized_view::reversal(view)))
+        }
+        Action::Migration => of_relation(item, change, |table| migration::reversal(item, table)),
+        Action::MonitoringView => Ok(monitoring_view::reversal()),
+        Action::RoleSetting { .. } => role_setting::reversal(change),
+        Action::PartitionedTable { .. } => partitioned::reversal(item),
+        Action::DroppedIndex { name } => dropped_index::reversal(item, name, change),
+    }
+}
+
+/// When an item's turn is. What blocks writers comes as late as it can: views first, then short exclusive locks, then
+/// builds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// Views, which lock nothing that is written.
+    Views,
+    /// Columns, under short exclusive locks.
+    Columns,
+    /// Constraints, the same.
+    Constraints,
+    /// Indexes of tables.
+    Indexes,
+    /// Materialized views, which read tables.
+    MaterializedViews,
+    /// What stands on those before it, or locks nothing.
+    Rest,
+}
+
+fn stage(plan: &Plan, item: &Item) -> Stage {
+    match item.action {
+        Action::WidenNumeric { .. } => widen::STAGE,
+        Action::CheckConstraint { .. } => check::STAGE,
+        Action::Index(_) | Action::ExpressionIndex(_) => index::stage(plan, item),
+        Action::View { .. } => view::STAGE,
+        Action::MaterializedView { .. } => materialized_view::STAGE,
+        Action::MonitoringView => monitoring_view::STAGE,
+        Action::RoleSetting { .. } => role_setting::STAGE,
+        Action::PartitionedTable { .. } => partitioned::STAGE,
+        Action::Migration => migration::STAGE,
+        Action::DroppedIndex { .. } => dropped_index::STAGE,
     }
 }
 

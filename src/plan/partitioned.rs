@@ -1,16 +1,29 @@
 //! Tables that the plan wants partitioned: never by itself, only when the operator asks.
 
-use super::Work;
 use super::apply::Outcome;
 use super::rollback::Reversal;
+use super::{Stage, Work};
 use crate::catalog;
 use crate::error::Result;
 use crate::partition::convert;
 use crate::partition::convert::plan_item::{asking, taking_back};
 use crate::subtransaction::isolated;
-use groundskeeper_core::partition::convert::{Goal, Stage};
+use groundskeeper_core::partition::convert::{Goal, Stage as Reached};
 use groundskeeper_core::plan::decide::{State, Verdict};
-use groundskeeper_core::plan::{Item, Qualified};
+use groundskeeper_core::plan::{Action, Item, Plan, Qualified};
+use pgrx::pg_sys::Oid;
+use std::rc::Rc;
+
+/// When its turn is.
+pub const STAGE: Stage = Stage::Rest;
+
+/// The id of the item that a table is about, if the plan has one.
+pub fn item_of(plan: &Plan, table: Oid) -> Result<Option<String>> {
+    let Some(table) = catalog::relation_by_oid(table)? else { return Ok(None) };
+    let is_it =
+        |item: &&Item| item.relation == table.name && matches!(item.action, Action::PartitionedTable { .. });
+    Ok(plan.items.iter().find(is_it).map(Item::id))
+}
 
 /// How a table stands.
 pub fn look_at(item: &Item, key: &str) -> Result<(Verdict, Option<Work>)> {
@@ -21,7 +34,7 @@ pub fn look_at(item: &Item, key: &str) -> Result<(Verdict, Option<Work>)> {
             let detail = format!("{} is partitioned by {found}, the plan asks for {key}", item.relation);
             return Ok((Verdict::because(State::Conflict, detail), None));
         }
-        (Some(_), Some(conversion)) if conversion.stage != Stage::Finalized => Verdict::because(
+        (Some(_), Some(conversion)) if conversion.stage != Reached::Finalized => Verdict::because(
             State::Applied,
             format!(
                 "{} is kept until groundskeeper.finalize_partitioning()",
@@ -50,7 +63,7 @@ fn work(relation: &Qualified, key: &str) -> Work {
 pub fn reversal(item: &Item) -> Result<Reversal> {
     Ok(match convert::record::find(&item.relation)? {
         None => Reversal::Gone(format!("{} was not converted by us", item.relation)),
-        Some(conversion) if conversion.stage == Stage::Finalized => Reversal::Refused(
+        Some(conversion) if conversion.stage == Reached::Finalized => Reversal::Refused(
             "the unpartitioned table was dropped by groundskeeper.finalize_partitioning()".to_owned(),
         ),
         Some(_) => Reversal::by(vec![taking_back(&item.relation)]),
@@ -58,8 +71,9 @@ pub fn reversal(item: &Item) -> Result<Reversal> {
 }
 
 /// Queues the way back of a table, wherever its conversion is; nothing where there is none.
-pub fn take_back(item: &'static Item, dry_run: bool) -> Result<Option<Outcome>> {
-    let outcome = |action, state, detail, sql| Some(Outcome { item, action, state, detail, sql });
+pub fn take_back(item: &Rc<Item>, dry_run: bool) -> Result<Option<Outcome>> {
+    let outcome =
+        |action, state, detail, sql| Some(Outcome { item: Rc::clone(item), action, state, detail, sql });
     Ok(match reversal(item)? {
         Reversal::Gone(_) => None,
         Reversal::Refused(reason) => outcome("skip", State::Blocked, Some(reason), None),

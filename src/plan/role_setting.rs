@@ -1,37 +1,26 @@
 //! `role_setting`: the plan's server settings for a role in this database, an item per role.
 
 use super::rollback::Reversal;
-use super::{Outcome, Work};
+use super::{Outcome, Stage, Work};
 use crate::catalog::{self, Role};
 use crate::error::{Failure, Result};
 use crate::extension::home;
 use crate::jobs;
-use crate::journal::{self, Change, Entry};
+use crate::journal::{self, Change};
 use crate::sql::{self, quote_identifier, quote_literal, required, script};
 use groundskeeper_core::plan::decide::{State, Verdict};
 use groundskeeper_core::plan::role::{Changed, Pair, Restoration, changes, restorations, standing};
-use groundskeeper_core::plan::{Given, Item, Undo, built_in};
+use groundskeeper_core::plan::{Entry, Given, Item, Plan, Undo};
 use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys::Oid;
-use std::collections::HashMap;
-use std::sync::{LazyLock, Mutex, PoisonError};
+use std::rc::Rc;
+
+/// When its turn is.
+pub const STAGE: Stage = Stage::Rest;
 
 /// The role that was given settings, as it is here.
 fn role_of(given: &Given) -> Result<Option<Role>> {
     if given.home == home() { catalog::role_by_oid(Oid::from(given.oid)) } else { catalog::role(&given.role) }
-}
-
-/// The item of a role. Items live as long as the process, and so does one that is made here: once per role.
-pub fn item(role: &str) -> Result<&'static Item> {
-    static ITEMS: LazyLock<Mutex<HashMap<String, &'static Item>>> = LazyLock::new(Mutex::default);
-    let mut items = ITEMS.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(item) = items.get(role) {
-        return Ok(item);
-    }
-    let made = built_in()?.item_for_role(role).ok_or_else(|| Failure::internal("the plan sets no role"))?;
-    let item: &'static Item = Box::leak(Box::new(made));
-    items.insert(role.to_owned(), item);
-    Ok(item)
 }
 
 /// How a role stands, and what would give it again what it lacks.
@@ -63,12 +52,13 @@ fn given(item: &Item) -> Result<Vec<Given>> {
 }
 
 /// Gives a role these settings in this database, as the caller: PostgreSQL decides who may.
-pub fn apply(role: Oid, wanted: &[Pair]) -> Result<Outcome> {
+pub fn apply(plan: &Plan, role: Oid, wanted: &[Pair]) -> Result<Outcome> {
     let role = catalog::role_by_oid(role)?
         .ok_or_else(|| Failure::new(PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT, "the role does not exist"))?;
     refuse_unfit(&role)?;
-    let item = item(&role.name)?;
-    let first = given(item)?.is_empty();
+    let item = plan.item_for_role(&role.name).ok_or_else(|| Failure::internal("the plan sets no role"))?;
+    let item = Rc::new(item);
+    let first = given(&item)?.is_empty();
     let mut settings = changes(wanted, &role.settings);
     // What stands already is noted the first time only; later changes are what they change.
     settings.retain(|change| first || change.before.as_deref() != Some(&change.after));

@@ -1,17 +1,20 @@
-//! `view` and `materialized_view`: they belong to the owner of what they read, and are readable by those who
+//! `view`, and what it has in common with a materialized one: they belong to the owner of what they read, and are readable by those who
 //! may read that.
 
-use super::{After, Work};
+use super::rollback::Reversal;
+use super::{Stage, Work};
 use crate::catalog::{self, Relation};
 use crate::error::Result;
 use crate::sql::{qualified, quote_identifier};
-use groundskeeper_core::job::{JobRequest, Task};
+use groundskeeper_core::plan::Item;
 use groundskeeper_core::plan::decide::{self, State, Verdict};
-use groundskeeper_core::plan::{Item, Undo};
+
+/// When its turn is.
+pub const STAGE: Stage = Stage::Views;
 
 /// How a view stands.
-pub fn look_at_view(
-    item: &'static Item,
+pub fn look_at(
+    item: &Item,
     query: &str,
     options: Option<&str>,
     accepts: &[String],
@@ -28,40 +31,19 @@ pub fn look_at_view(
     Ok((verdict, Some(Work { inline, inverse: vec![format!("DROP VIEW {view}")], ..Work::default() })))
 }
 
-/// How a materialized view stands.
-pub fn look_at_materialized(
-    item: &'static Item,
-    query: &str,
-    accepts: &[String],
-) -> Result<(Verdict, Option<Work>)> {
-    let sources = sources(item)?;
-    // Filling the view would call whatever its owner put into it, with the rights of the owner of ours.
-    if let Some(view) = sources.iter().find(|source| matches!(source.kind, 'v' | 'f')) {
-        return Ok((Verdict::because(State::Blocked, format!("{} is no table", view.quoted)), None));
-    }
-    let verdict = judge(item, 'm', query, accepts, &sources)?;
-    let view = qualified(&item.relation.schema, &item.relation.name);
-    let refresh = refresh(item, &view, &sources)?;
-    match verdict.state {
-        State::Pending => {
-            let mut inline =
-                vec![format!("CREATE MATERIALIZED VIEW {view} AS\n{}\nWITH NO DATA", query.trim())];
-            inline.extend(ownership("MATERIALIZED VIEW", &view, &sources)?);
-            let inverse = vec![format!("DROP MATERIALIZED VIEW {view}")];
-            Ok((verdict, Some(Work { inline, after: vec![refresh], inverse, ..Work::default() })))
-        }
-        State::Applied
-            if catalog::relation(&item.relation)?.is_some_and(|r| r.kind == 'm' && !r.populated) =>
-        {
-            let undo = Undo { data_only: true, ..Undo::default() };
-            let verdict = Verdict::because(State::Pending, "the view is there and is still to be filled");
-            Ok((verdict, Some(Work { after: vec![refresh], undo, ..Work::default() })))
-        }
-        _ => Ok((verdict, None)),
-    }
+/// The view dropped.
+pub fn reversal(view: &Relation) -> Reversal {
+    Reversal::by(vec![format!("DROP VIEW {}", view.quoted)])
 }
 
-fn judge(item: &Item, kind: char, query: &str, accepts: &[String], sources: &[Relation]) -> Result<Verdict> {
+/// How relations compare with the wanted view.
+pub(super) fn judge(
+    item: &Item,
+    kind: char,
+    query: &str,
+    accepts: &[String],
+    sources: &[Relation],
+) -> Result<Verdict> {
     let queries = std::iter::once(query).chain(accepts.iter().map(String::as_str)).collect();
     let wanted = catalog::View { name: &item.relation, kind, queries };
     let oids: Vec<_> = sources.iter().map(|s| s.oid).collect();
@@ -69,7 +51,7 @@ fn judge(item: &Item, kind: char, query: &str, accepts: &[String], sources: &[Re
 }
 
 /// The relations that a view reads, as its needs name them.
-fn sources(item: &Item) -> Result<Vec<Relation>> {
+pub(super) fn sources(item: &Item) -> Result<Vec<Relation>> {
     let mut out: Vec<Relation> = Vec::new();
     for name in item.needs.iter().filter_map(|need| need.relation.as_ref()) {
         if let Some(relation) = catalog::relation(name)?
@@ -83,23 +65,9 @@ fn sources(item: &Item) -> Result<Vec<Relation>> {
 
 /// The view goes to the owner of the relation that it reads first; whoever may read all of its sources may
 /// read it.
-fn ownership(what: &str, view: &str, sources: &[Relation]) -> Result<Vec<String>> {
+pub(super) fn ownership(what: &str, view: &str, sources: &[Relation]) -> Result<Vec<String>> {
     let owner =
         sources.first().map(|s| format!("ALTER {what} {view} OWNER TO {}", quote_identifier(&s.owner)));
     let oids: Vec<_> = sources.iter().map(|s| s.oid).collect();
     Ok(owner.into_iter().chain(catalog::default_grants(view, &oids)?).collect())
-}
-
-fn refresh(item: &Item, view: &str, sources: &[Relation]) -> Result<After> {
-    let bytes = sources.iter().map(|s| catalog::relation_bytes(s.oid)).sum::<Result<u64>>()?;
-    Ok(After {
-        statement: format!("REFRESH MATERIALIZED VIEW {view}"),
-        bytes,
-        only_if_all: None,
-        job: JobRequest {
-            item: Some(item.id()),
-            relation: item.relation.clone(),
-            task: Task::RefreshView { view: item.relation.clone() },
-        },
-    })
 }

@@ -1,8 +1,10 @@
 //! `widen_numeric`: more digits for a column without rewriting the table, its views saved and recreated.
 
-use super::{After, Work};
+use super::rollback::{Reversal, Steps};
+use super::{After, Stage, Work};
 use crate::catalog::{self, Check, Dependents, Relation};
 use crate::error::Result;
+use crate::journal;
 use crate::partition::convert;
 use crate::settings;
 use crate::sql::{quote_identifier, script};
@@ -10,13 +12,11 @@ use groundskeeper_core::job::{JobRequest, Task};
 use groundskeeper_core::plan::decide::{State, Verdict, widening};
 use groundskeeper_core::plan::{Item, Undo};
 
+/// When its turn is.
+pub const STAGE: Stage = Stage::Columns;
+
 /// How a column stands.
-pub fn look_at(
-    item: &'static Item,
-    column: &str,
-    precision: i32,
-    scale: i32,
-) -> Result<(Verdict, Option<Work>)> {
+pub fn look_at(item: &Item, column: &str, precision: i32, scale: i32) -> Result<(Verdict, Option<Work>)> {
     let blocked = |detail: String| Ok((Verdict::because(State::Blocked, detail), None));
     let Some(table) = catalog::relation(&item.relation)? else {
         return blocked(format!("relation {} does not exist", item.relation));
@@ -50,8 +50,44 @@ pub fn look_at(
     Ok((verdict, Some(work)))
 }
 
+/// A column back to the type that it had. That rewrites the table, and must not lose a digit.
+pub fn reversal(item: &Item, table: &Relation, column: &str, change: &journal::Change) -> Result<Reversal> {
+    let Some((attnum, digits)) = catalog::numeric_column(table.oid, column)? else {
+        return Ok(Reversal::Gone(format!("column {column} is gone, or numeric no more")));
+    };
+    let now = digits.map_or_else(|| "numeric".to_owned(), |(p, s)| format!("numeric({p},{s})"));
+    let before = change.undo.column_type.clone().unwrap_or_else(|| "numeric".to_owned());
+    if now == before {
+        return Ok(Reversal::Gone(format!("column {column} is {before} again")));
+    }
+    let too_wide = catalog::rows_beyond(&table.quoted, column, &before)?;
+    if too_wide > 0 {
+        return Ok(Reversal::Refused(format!(
+            "{too_wide} row{} of {} hold a {column} that {before} cannot; lower {} first",
+            if too_wide == 1 { "" } else { "s" },
+            item.relation,
+            if too_wide == 1 { "it" } else { "them" },
+        )));
+    }
+    let bytes = catalog::relation_bytes(table.oid)?;
+    if bytes > settings::inline_build_limit_bytes() {
+        return Ok(Reversal::Refused(format!(
+            "narrowing {column} rewrites {} MB of {} under ACCESS EXCLUSIVE; set groundskeeper.inline_build_limit \
+             above that in a maintenance window",
+            bytes.div_ceil(1024 * 1024),
+            item.relation,
+        )));
+    }
+    let narrowing = Change::new(item, table, column, attnum)?;
+    if let Some(reason) = narrowing.obstacle()? {
+        return Ok(Reversal::Refused(reason));
+    }
+    let statements = narrowing.statements(&before);
+    Ok(Reversal::Steps(Box::new(Steps { statements, after: narrowing.after()?, ..Steps::default() })))
+}
+
 /// A change of a column's type, and all that it drags along.
-pub struct Change<'a> {
+struct Change<'a> {
     item: &'a Item,
     table: &'a Relation,
     column: &'a str,
@@ -61,14 +97,14 @@ pub struct Change<'a> {
 
 impl<'a> Change<'a> {
     /// Looks up what stands on the column.
-    pub fn new(item: &'a Item, table: &'a Relation, column: &'a str, attnum: i16) -> Result<Self> {
+    fn new(item: &'a Item, table: &'a Relation, column: &'a str, attnum: i16) -> Result<Self> {
         let dependents = catalog::dependents_of_column(table.oid, attnum)?;
         let checks = catalog::checks_on_column(table.oid, attnum)?;
         Ok(Self { item, table, column, dependents, checks })
     }
 
     /// What rules the change out, if anything does.
-    pub fn obstacle(&self) -> Result<Option<String>> {
+    fn obstacle(&self) -> Result<Option<String>> {
         if convert::is_in_between(&self.table.quoted)? {
             return Ok(Some(format!(
                 "{} is kept twice until its partitioning is undone or finalized, and both must have the same columns; \
@@ -99,7 +135,7 @@ impl<'a> Change<'a> {
 
     /// Bytes that the change reads: partial and expression indexes on the column are built again from the
     /// table, and the materialized views on it are filled again.
-    pub fn bytes(&self) -> Result<u64> {
+    fn bytes(&self) -> Result<u64> {
         let views: u64 =
             self.dependents.refill.iter().map(|view| catalog::relation_bytes(*view)).sum::<Result<_>>()?;
         if self.dependents.rebuilt.is_empty() {
@@ -111,7 +147,7 @@ impl<'a> Change<'a> {
 
     /// The change itself. CHECK constraints on the column are taken off and put back NOT VALID, since
     /// PostgreSQL would otherwise read the whole table to verify them under ACCESS EXCLUSIVE.
-    pub fn statements(&self, to: &str) -> Vec<String> {
+    fn statements(&self, to: &str) -> Vec<String> {
         let table = &self.table.quoted;
         let mut out = self.dependents.drops.clone();
         let (off, on): (Vec<_>, Vec<_>) = self.checks.iter().map(|check| check.off_and_on(table)).unzip();
@@ -124,7 +160,7 @@ impl<'a> Change<'a> {
 
     /// What follows: constraints that were valid become valid again, and the column's statistics, which the
     /// change emptied, are gathered.
-    pub fn after(&self) -> Result<Vec<After>> {
+    fn after(&self) -> Result<Vec<After>> {
         let bytes = catalog::relation_bytes(self.table.oid)?;
         let validations = self.checks.iter().filter(|check| check.validated).map(|check| After {
             statement: check.validate(&self.table.quoted),
@@ -148,7 +184,7 @@ impl<'a> Change<'a> {
 
     fn job(&self, task: Task) -> JobRequest {
         let item = matches!(task, Task::AlterTable { .. }).then(|| self.item.id());
-        JobRequest { item, relation: self.item.relation.clone(), task }
+        JobRequest { item, ..JobRequest::plain(self.item.relation.clone(), task) }
     }
 
     fn prior_definition(&self, before: Option<&str>) -> String {

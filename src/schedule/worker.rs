@@ -5,10 +5,11 @@
 use super::entry::{Active, active};
 use super::run;
 use crate::backend;
+use crate::catalog::{self, Login};
 use crate::error::{Failure, Result, sqlstate};
 use crate::settings;
 use crate::sql::{self, quote_identifier, required};
-use crate::worker::{self, Mailbox, Rights, Worker, toplevel, transaction};
+use crate::worker::{self, Between, Mailbox, Rights, Worker, toplevel};
 use chrono::{DateTime, Utc};
 use groundskeeper_core::schedule::{Agenda, SystemClock};
 use pgrx::bgworkers::{BackgroundWorker, DynamicBackgroundWorker};
@@ -46,10 +47,8 @@ pub fn start_scheduler(database: pg_sys::Oid, answer: &Mailbox) -> Option<Dynami
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn groundskeeper_scheduler(argument: pg_sys::Datum) {
     let answer = worker::told().parse().ok().and_then(Mailbox::open);
-    if worker::begin(argument, Rights::Server).is_none() {
-        return;
-    }
-    match (look_after(), answer) {
+    let Some(mut between) = worker::begin(argument, Rights::Server) else { return };
+    match (look_after(&mut between), answer) {
         (Ok(next), Some(answer)) => {
             answer.put(&next.map_or(0, |next| next.timestamp_micros()).to_ne_bytes());
         }
@@ -71,10 +70,10 @@ struct Started {
 }
 
 /// Starts what is due until nothing is running any more: when to look again.
-fn look_after() -> Result<Option<DateTime<Utc>>> {
+fn look_after(between: &mut Between) -> Result<Option<DateTime<Utc>>> {
     let mut started: HashMap<String, Started> = HashMap::new();
     loop {
-        if !transaction(installed)? {
+        if !between.transaction(installed)? {
             return Ok(None);
         }
         // Looked at before the table is: a run that has ended has written down how.
@@ -84,9 +83,10 @@ fn look_after() -> Result<Option<DateTime<Utc>>> {
             .map(|(name, run)| (name.clone(), run.since))
             .collect();
         started.retain(|name, _| !over.iter().any(|(gone, _)| gone == name));
-        transaction(|| over.iter().try_for_each(|(name, since)| check_begun(name, *since)))?;
+        between.transaction(|| over.iter().try_for_each(|(name, since)| check_begun(name, *since)))?;
         let mine = |active: &Active| active.scheduler == "launcher";
-        let actives: Vec<Active> = transaction(|| Ok(active()?.into_iter().filter(mine).collect()))?;
+        let actives: Vec<Active> =
+            between.transaction(|| Ok(active()?.into_iter().filter(mine).collect()))?;
         let waiting = |active: &&Active| !active.running && !started.contains_key(&active.entry.name);
         let entries = actives.iter().filter(waiting).map(|active| active.entry.clone()).collect();
         let agenda = Agenda { entries };
@@ -95,7 +95,7 @@ fn look_after() -> Result<Option<DateTime<Utc>>> {
             agenda.due(&SystemClock).into_iter().take(free).map(|e| e.name.clone()).collect();
         let mut none_free = false;
         for active in actives.iter().filter(|active| due.contains(&active.entry.name)) {
-            none_free |= !begin(active, &mut started)?;
+            none_free |= !begin(between, active, &mut started)?;
         }
         if started.is_empty() {
             let soon = Utc::now() + Duration::from_secs(5);
@@ -123,21 +123,12 @@ fn installed() -> Result<bool> {
 }
 
 /// Starts a run; `false` where no worker is free.
-fn begin(active: &Active, started: &mut HashMap<String, Started>) -> Result<bool> {
+fn begin(between: &mut Between, active: &Active, started: &mut HashMap<String, Started>) -> Result<bool> {
     let name = &active.entry.name;
-    let role = transaction(|| {
-        sql::first(
-            "SELECT oid FROM pg_catalog.pg_roles
-              WHERE rolname = $1 AND rolcanlogin
-                AND pg_catalog.has_database_privilege(oid, pg_catalog.current_database(), 'CONNECT')",
-            &[active.run_as.as_str().into()],
-            |row| required::<pg_sys::Oid>(row, 1),
-        )
-    })?;
-    let Some(role) = role else {
+    let Some(Login::As(role)) = between.transaction(|| catalog::login(&active.run_as))? else {
         let why =
             format!("role {} may not log in to this database any more", quote_identifier(&active.run_as));
-        transaction(|| run::lost(name, &why))?;
+        between.transaction(|| run::lost(name, &why))?;
         return Ok(true);
     };
     let since = Utc::now();
@@ -177,10 +168,8 @@ fn check_begun(name: &str, since: DateTime<Utc>) -> Result<()> {
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn groundskeeper_scheduled_run(argument: pg_sys::Datum) {
     let job_name = worker::told();
-    if worker::begin(argument, Rights::Role).is_none() {
-        return;
-    }
-    if let Err(failure) = toplevel::run(&super::call(job_name)) {
+    let Some(mut between) = worker::begin(argument, Rights::Role) else { return };
+    if let Err(failure) = toplevel::run(&mut between, &super::call(job_name)) {
         ereport!(
             WARNING,
             failure.code,
@@ -269,8 +258,10 @@ pub fn call(job_name: &str) -> Result<std::result::Result<(), String>> {
 #[pg_guard]
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn groundskeeper_scheduled_call(argument: pg_sys::Datum) {
-    let Some((mailbox, job_name)) = connected(argument) else { return };
-    let called = transaction(|| run::command_of_worker(job_name)).and_then(|call| toplevel::run(&call));
+    let Some((mut between, mailbox, job_name)) = connected(argument) else { return };
+    let called = between
+        .transaction(|| run::command_of_worker(job_name))
+        .and_then(|call| toplevel::run(&mut between, &call));
     match called {
         Ok(()) => mailbox.put(b"ok"),
         Err(failure) => mailbox.put(format!("{} ({})", failure.message, sqlstate(failure.code)).as_bytes()),
@@ -281,9 +272,9 @@ pub extern "C-unwind" fn groundskeeper_scheduled_call(argument: pg_sys::Datum) {
 #[pg_guard]
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn groundskeeper_elsewhere(argument: pg_sys::Datum) {
-    let Some((mailbox, _)) = connected(argument) else { return };
+    let Some((mut between, mailbox, _)) = connected(argument) else { return };
     let statements: Vec<String> = serde_json::from_slice(&mailbox.take()).unwrap_or_default();
-    let result = transaction(|| statements.iter().try_for_each(|statement| sql::run(statement, &[])));
+    let result = between.transaction(|| statements.iter().try_for_each(|statement| sql::run(statement, &[])));
     match result {
         Ok(()) => mailbox.put(b"ok"),
         Err(failure) => mailbox.put(failure.one_line().as_bytes()),
@@ -291,9 +282,9 @@ pub extern "C-unwind" fn groundskeeper_elsewhere(argument: pg_sys::Datum) {
 }
 
 /// Connects a worker that `answered()` has started: where it is to answer, and the rest of what it was told.
-fn connected(argument: pg_sys::Datum) -> Option<(Mailbox, &'static str)> {
+fn connected(argument: pg_sys::Datum) -> Option<(Between, Mailbox, &'static str)> {
     let (mailbox, rest) = worker::told().split_once(' ')?;
     let mailbox = mailbox.parse().ok().and_then(Mailbox::open)?;
-    worker::begin(argument, Rights::Role)?;
-    Some((mailbox, rest))
+    let between = worker::begin(argument, Rights::Role)?;
+    Some((between, mailbox, rest))
 }

@@ -3,7 +3,7 @@
 use crate::error::{Failure, Result};
 use crate::extension::as_owner;
 use crate::sql::{self, qualified, required};
-use groundskeeper_core::plan::built_in;
+use groundskeeper_core::plan::Plan;
 use groundskeeper_core::statistics::{Seen, Source, Table, Window, of_the_plan, window};
 use pgrx::pg_sys::Oid;
 use std::collections::HashMap;
@@ -54,9 +54,9 @@ pub struct Below {
 }
 
 /// All that is looked after, the plan's first.
-pub fn relations(caller: &str) -> Result<Vec<Relation>> {
+pub fn relations(plan: &Plan, caller: &str) -> Result<Vec<Relation>> {
     let of_the_plan: Vec<String> =
-        of_the_plan(built_in()?).iter().map(|name| qualified(&name.schema, &name.name)).collect();
+        of_the_plan(plan).iter().map(|name| qualified(&name.schema, &name.name)).collect();
     as_owner(|| sql::rows(include_str!("relations.sql"), &[of_the_plan.into(), caller.into()], relation))
 }
 

@@ -11,6 +11,7 @@ use crate::waiting::run_before_deadline;
 use crate::worker::locks;
 use crate::{settings, sql};
 use facts::{Below, Found, Relation};
+use groundskeeper_core::plan::Plan;
 use groundskeeper_core::statistics::{Seen, Verdict, View, Window, dependencies_first};
 use pgrx::pg_sys::Oid;
 use pgrx::prelude::*;
@@ -37,7 +38,7 @@ impl Outcome {
 
 /// Looks after everything, tables first, then the views in the order in which they read each other. A failure
 /// stays with its relation.
-pub fn update(force: bool) -> Result<Vec<Outcome>> {
+pub fn update(plan: &Plan, force: bool) -> Result<Vec<Outcome>> {
     if backend::is_in_recovery() {
         return Err(Failure::new(
             PgSqlErrorCode::ERRCODE_READ_ONLY_SQL_TRANSACTION,
@@ -50,9 +51,9 @@ pub fn update(force: bool) -> Result<Vec<Outcome>> {
     let caller = sql::texts("SELECT CURRENT_USER::text", &[])?.remove(0);
     if !locks::take_for_transaction(locks::STATISTICS) {
         let skip = |r: &Relation| Outcome::skipped(&r.name, "another run is under way");
-        return Ok(facts::relations(&caller)?.iter().map(skip).collect());
+        return Ok(facts::relations(plan, &caller)?.iter().map(skip).collect());
     }
-    in_the_plans_zone(|| Run::new(&caller, force)?.carry_out())
+    in_the_plans_zone(|| Run::new(plan, &caller, force)?.carry_out())
 }
 
 /// `CURRENT_DATE` follows the time zone of the session, which is whoever's.
@@ -81,8 +82,8 @@ struct Run {
 
 impl Run {
     /// All counters are read before anything is done: what changes later is seen by the next run.
-    fn new(caller: &str, force: bool) -> Result<Self> {
-        let relations = facts::relations(caller)?;
+    fn new(plan: &Plan, caller: &str, force: bool) -> Result<Self> {
+        let relations = facts::relations(plan, caller)?;
         let found = || relations.iter().filter_map(|r| r.found.as_ref());
         let below = facts::below(found().filter(|f| matches!(f.kind, 'p' | 'm')).map(|f| f.oid).collect())?;
         let refreshes = found().filter(|f| f.kind == 'm').map(|f| (f.oid, f.refreshes)).collect();

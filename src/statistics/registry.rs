@@ -4,7 +4,7 @@ use crate::catalog::{self, Relation};
 use crate::error::{Failure, Result};
 use crate::extension::as_owner;
 use crate::sql::{self, required};
-use groundskeeper_core::plan::built_in;
+use groundskeeper_core::plan::Plan;
 use groundskeeper_core::statistics::of_the_plan;
 use pgrx::prelude::*;
 
@@ -26,7 +26,7 @@ pub fn add(oid: pg_sys::Oid) -> Result<bool> {
 }
 
 /// Takes a relation off the register; an error if it is not on it.
-pub fn remove(oid: pg_sys::Oid) -> Result<()> {
+pub fn remove(plan: &Plan, oid: pg_sys::Oid) -> Result<()> {
     let relation = own(oid)?;
     if changed(
         "DELETE FROM groundskeeper.maintained_relations WHERE relation = $1 RETURNING true",
@@ -38,7 +38,7 @@ pub fn remove(oid: pg_sys::Oid) -> Result<()> {
         PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT,
         format!("{} is not registered", relation.quoted),
     );
-    Err(if of_the_plan(built_in()?).contains(&&relation.name) {
+    Err(if of_the_plan(plan).contains(&&relation.name) {
         failure.detail("It is looked after as part of the plan.")
     } else {
         failure.hint("SELECT relation FROM groundskeeper.maintained_relations lists what is.")
@@ -54,14 +54,8 @@ fn own(oid: pg_sys::Oid) -> Result<Relation> {
     let relation = catalog::relation_by_oid(oid)?.ok_or_else(|| {
         Failure::new(PgSqlErrorCode::ERRCODE_UNDEFINED_TABLE, "the relation does not exist any more")
     })?;
-    let owned = "SELECT pg_catalog.pg_has_role(relowner, 'USAGE') FROM pg_catalog.pg_class WHERE oid = $1";
-    if sql::first(owned, &[oid.into()], |row| required::<bool>(row, 1))? == Some(true) {
-        return Ok(relation);
-    }
-    Err(Failure::new(
-        PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
-        format!("must be owner of {}", relation.quoted),
-    ))
+    catalog::must_own(relation.oid, &relation.quoted)?;
+    Ok(relation)
 }
 
 /// What a relation is that has no statistics or contents to be kept fresh.

@@ -9,7 +9,7 @@ pub mod writeback;
 
 pub use mailbox::Mailbox;
 pub use session::write_at_once;
-pub use transaction::{transaction, transaction_of_one_snapshot};
+pub use transaction::{Between, checked_transaction};
 
 use crate::backend;
 use pgrx::bgworkers::{
@@ -71,9 +71,10 @@ pub fn start(worker: &Worker) -> Option<DynamicBackgroundWorker> {
     started.ok()
 }
 
-/// The first thing that an entry point does: connects, and makes the session ours. `None` for a worker that was given
+/// The first thing that an entry point does: connects, and makes the session ours. What it returns is asked for by all
+/// that is right only between transactions. `None` for a worker that was given
 /// no role though it needs one: the connection would be a superuser's.
-pub fn begin(argument: pg_sys::Datum, rights: Rights) -> Option<()> {
+pub fn begin(argument: pg_sys::Datum, rights: Rights) -> Option<Between> {
     match rights {
         Rights::Server => {
             BackgroundWorker::attach_signal_handlers(SignalWakeFlags::SIGHUP | SignalWakeFlags::SIGTERM);
@@ -91,8 +92,17 @@ pub fn begin(argument: pg_sys::Datum, rights: Rights) -> Option<()> {
     // SAFETY: start() passes the database's OID.
     let database = unsafe { pg_sys::Oid::from_datum(argument, false) };
     BackgroundWorker::connect_worker_to_spi_by_oid(database, role);
-    session::own();
-    Some(())
+    let mut between = Between::of_new_worker();
+    session::own(&mut between);
+    Some(between)
+}
+
+/// The same for a worker that looks at what all databases share, and is connected to none.
+pub fn begin_without_database() -> Between {
+    BackgroundWorker::attach_signal_handlers(SignalWakeFlags::SIGHUP | SignalWakeFlags::SIGTERM);
+    // SAFETY: at the start of a worker; without a database only the catalogs that all share can be read.
+    unsafe { pg_sys::BackgroundWorkerInitializeConnection(std::ptr::null(), std::ptr::null(), 0) };
+    Between::of_new_worker()
 }
 
 /// What this worker was told.
@@ -110,8 +120,8 @@ pub fn ended(worker: &DynamicBackgroundWorker) -> bool {
     matches!(worker.pid(), Err(BackgroundWorkerStatus::Stopped | BackgroundWorkerStatus::PostmasterDied))
 }
 
-/// Reads the server's configuration again if this worker was told to; whether it was. Only between transactions.
-pub fn reread_configuration() -> bool {
+/// Reads the server's configuration again if this worker was told to; whether it was.
+pub fn reread_configuration(_: &mut Between) -> bool {
     let told = BackgroundWorker::sighup_received();
     if told {
         // SAFETY: between transactions, in a process that may re-read its configuration.
@@ -120,23 +130,22 @@ pub fn reread_configuration() -> bool {
     told
 }
 
-/// Has the worker end at its next safe point when it is told to.
+unsafe extern "C-unwind" {
+    /// PostgreSQL's own handler for backends: it ends the process at its next safe point, in the middle of a statement
+    /// too. As it is, and not by pgrx's wrapper, which does more than a signal handler may.
+    fn die(signal: core::ffi::c_int);
+}
+
+/// Has the worker end as a backend does when it is told to.
 ///
 /// # Safety
 /// Only at the start of a background worker.
 unsafe fn set_sigterm_handler() {
-    // SAFETY: a handler that does what PostgreSQL's own for backends does.
+    // SAFETY: `die` is made to be a signal handler: it sets flags and a latch.
     unsafe {
         #[cfg(not(feature = "pg18"))]
-        pg_sys::pqsignal(pg_sys::SIGTERM as i32, Some(on_sigterm));
+        pg_sys::pqsignal(pg_sys::SIGTERM as i32, Some(die));
         #[cfg(feature = "pg18")]
-        pg_sys::pqsignal_be(pg_sys::SIGTERM as i32, Some(on_sigterm));
+        pg_sys::pqsignal_be(pg_sys::SIGTERM as i32, Some(die));
     }
-}
-
-/// Ends the worker at its next safe point, in the middle of a statement too.
-#[pg_guard]
-extern "C-unwind" fn on_sigterm(signal: core::ffi::c_int) {
-    // SAFETY: `die` is made to be called from a signal handler: it sets flags and a latch.
-    unsafe { pg_sys::die(signal) };
 }

@@ -1,5 +1,6 @@
 //! A worker's session.
 
+use super::Between;
 use crate::backend;
 use crate::settings;
 use groundskeeper_core::job::Limits;
@@ -9,7 +10,7 @@ use std::num::NonZeroUsize;
 
 /// What `ALTER ROLE` or `ALTER DATABASE ... SET` gave the session does not hold for maintenance: each of these has stopped or bent a
 /// build on a real server.
-pub fn own() {
+pub fn own(between: &mut Between) {
     let zone = settings::timezone();
     let parallel_workers = parallel_maintenance_workers().to_string();
     let settings = [
@@ -31,20 +32,20 @@ pub fn own() {
         // Who waits that long looks for deadlocks, gives way, and makes autovacuum give way: before lock_timeout.
         ("deadlock_timeout", "50ms"),
     ];
-    settings.into_iter().for_each(|(name, value)| set(name, value));
+    settings.into_iter().for_each(|(name, value)| set(between, name, value));
 }
 
 /// What the session writes from now on is on its way to the disk at once: a pile that the kernel writes later, in one go,
 /// would keep the commits of others waiting. For a long copy through the buffers; what builds of indexes append passes
 /// them by, and is looked after by `writeback`.
-pub fn write_at_once() {
-    set("backend_flush_after", "256kB");
+pub fn write_at_once(between: &mut Between) {
+    set(between, "backend_flush_after", "256kB");
 }
 
-/// Sets what is the worker's own business, whichever role it connects as. Only between transactions.
-pub fn set(name: &str, value: &str) {
+/// Sets what is the worker's own business, whichever role it connects as.
+pub fn set(_: &mut Between, name: &str, value: &str) {
     let (Ok(name), Ok(value)) = (CString::new(name), CString::new(value)) else { return };
-    // SAFETY: between transactions, with NUL-terminated strings, as the SET of a superuser's session would.
+    // SAFETY: between transactions, as the caller's token says, with NUL-terminated strings, as the SET of a superuser's session would.
     unsafe {
         pg_sys::StartTransactionCommand();
         pg_sys::SetConfigOption(

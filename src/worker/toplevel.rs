@@ -3,6 +3,7 @@
 //! Concurrent commands commit in the middle of themselves. SPI refuses them, and a snapshot or a parse tree that
 //! lives in the transaction's memory does not survive them.
 
+use super::Between;
 use crate::error::{Failure, Result};
 use crate::parse::one_statement;
 use pgrx::pg_sys;
@@ -12,11 +13,11 @@ use std::ffi::{CStr, CString};
 use std::panic::AssertUnwindSafe;
 
 /// Runs one statement outside of any transaction. After a failure the session is as before it.
-pub fn run(statement: &str) -> Result<()> {
+pub fn run(_: &mut Between, statement: &str) -> Result<()> {
     let text = CString::new(statement).map_err(|_| Failure::internal("a statement contains a NUL byte"))?;
     let context = Cell::new(std::ptr::null_mut());
     let result = PgTryBuilder::new(AssertUnwindSafe(|| {
-        // SAFETY: the worker is outside of any transaction, and `text` outlives the call.
+        // SAFETY: the worker is outside of any transaction, as the caller's token says, and `text` outlives the call.
         unsafe { in_portal(&text, &context) }
     }))
     .catch_others(|caught| Err(Failure::from_caught(caught)))

@@ -5,10 +5,43 @@ use crate::error::{Failure, Result};
 use crate::subtransaction::isolated;
 use pgrx::bgworkers::BackgroundWorker;
 use pgrx::pg_sys;
+use std::marker::PhantomData;
 use std::panic::AssertUnwindSafe;
 
-/// Runs one transaction; a failure in it is rolled back and returned.
-pub fn transaction<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+/// That this worker is between transactions. There is one, made when the worker begins, and whatever is right only
+/// between transactions borrows it for as long as that takes: the compiler lets nobody do so inside of one.
+pub struct Between(PhantomData<*mut ()>);
+
+impl Between {
+    /// At the beginning of a worker, once.
+    pub(super) fn of_new_worker() -> Self {
+        Self(PhantomData)
+    }
+
+    /// Runs one transaction; a failure in it is rolled back and returned.
+    pub fn transaction<T>(&mut self, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        run(work)
+    }
+
+    /// The same, all of whose statements see what was committed when it began.
+    pub fn transaction_of_one_snapshot<T>(&mut self, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        session::set(self, "default_transaction_isolation", "repeatable read");
+        let result = run(work);
+        session::set(self, "default_transaction_isolation", "read committed");
+        result
+    }
+}
+
+/// Runs one transaction for whoever was not given [`Between`]; refused inside of another.
+pub fn checked_transaction<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    // SAFETY: a plain read of the process's own state.
+    if unsafe { pg_sys::IsTransactionState() } {
+        return Err(Failure::internal("a worker's transaction inside of another"));
+    }
+    run(work)
+}
+
+fn run<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     let attempt = pg_sys::PgTryBuilder::new(AssertUnwindSafe(|| {
         BackgroundWorker::transaction(AssertUnwindSafe(|| isolated(work)))
     }))
@@ -21,13 +54,5 @@ pub fn transaction<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
             pg_sys::AbortCurrentTransaction();
         }
     }
-    result
-}
-
-/// The same, all of whose statements see what was committed when it began.
-pub fn transaction_of_one_snapshot<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
-    session::set("default_transaction_isolation", "repeatable read");
-    let result = transaction(work);
-    session::set("default_transaction_isolation", "read committed");
     result
 }

@@ -1,17 +1,15 @@
 //! The project's own commands: `cargo xtask demo | test | lint | bench | setup`.
 #![forbid(unsafe_code)]
 
-mod bench;
 mod demo;
-mod install;
 mod lint;
-mod process;
-mod setup;
 mod test;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use xtask::{install, process, setup};
 
 /// Builds, shows, tests and measures pg_groundskeeper. Every command first installs what it lacks.
 #[derive(Parser)]
@@ -31,8 +29,13 @@ enum Command {
     Test(test::Options),
     /// Checks format, lints, licences and sources
     Lint,
-    /// Measures
-    Bench(bench::Options),
+    /// Measures; what is said behind it goes to the benchmarks, such as --help
+    #[command(disable_help_flag = true)]
+    Bench {
+        /// Passed on
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -41,7 +44,7 @@ fn main() -> ExitCode {
         Command::Demo(options) => demo::run(&options),
         Command::Test(options) => test::run(&options),
         Command::Lint => lint::run(),
-        Command::Bench(options) => bench::run(&options),
+        Command::Bench { arguments } => bench(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -50,4 +53,10 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The benchmarks are a program of their own, which is built when it is asked for.
+fn bench(arguments: &[OsString]) -> anyhow::Result<()> {
+    let mut command = process::cargo(&["run", "--quiet", "--package", "groundskeeper-bench", "--"]);
+    process::execute(command.args(arguments))
 }

@@ -50,7 +50,7 @@ fn tiers(options: &Options, tally: &mut Tally) -> Result<()> {
     install::run(&installation)?;
 
     announce("unit tests");
-    let packages = ["groundskeeper-core", "groundskeeper-sandbox", "xtask"];
+    let packages = ["groundskeeper-bench", "groundskeeper-core", "groundskeeper-sandbox", "xtask"];
     let mut unit = cargo(&["test", "--quiet", "--no-fail-fast"]);
     unit.args(packages.iter().flat_map(|package| ["--package", package]));
     *tally += libtest(unit.arg("--").args(&options.filters))?;

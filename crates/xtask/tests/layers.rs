@@ -52,6 +52,29 @@ fn modules_import_in_one_direction() -> Result<()> {
 }
 
 #[test]
+fn the_page_on_the_architecture_has_the_same_layers() -> Result<()> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let page = fs::read_to_string(root.join("ARCHITECTURE.md"))?;
+    let exists = |module: &str| {
+        let path = root.join("src").join(module);
+        path.is_dir() || path.with_extension("rs").exists()
+    };
+    for (number, layer) in LAYERS.iter().enumerate() {
+        let row = page.lines().find(|line| line.starts_with(&format!("| {number} |")));
+        let row = row.with_context(|| format!("ARCHITECTURE.md has no layer {number}"))?;
+        let named: Vec<&str> = row.split('`').skip(1).step_by(2).collect();
+        for module in layer.iter().filter(|module| exists(module)) {
+            assert!(named.contains(module), "ARCHITECTURE.md does not name {module} in layer {number}");
+        }
+        let elsewhere = |name: &&&str| LAYERS.iter().flat_map(|layer| layer.iter()).any(|m| m == *name);
+        for name in named.iter().filter(elsewhere) {
+            assert!(layer.contains(name), "ARCHITECTURE.md names {name} in layer {number}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
 fn imports_are_found_wherever_they_stand() {
     let found = |text: &str| imports(text).into_iter().collect::<Vec<_>>().join(" ");
     assert_eq!(found("use crate::sql::{self, required};"), "sql");

@@ -293,3 +293,28 @@ fn what_the_user_made_anew_under_our_name_is_left_alone() {
                    to_regclass('staging.idx_staging_totals_game_sportsbook'), to_regclass('staging.daily_game_stats'))";
     assert_eq!(text(&mut client, mine).unwrap(), "3");
 }
+
+#[test]
+fn an_index_that_a_job_built_on_a_view_elsewhere_is_written_down_and_taken_back() {
+    let db = TestDb::new(Template::HalfApplied).unwrap();
+    let mut client = db.client().unwrap();
+    client
+        .batch_execute(
+            "CREATE SCHEMA reports;
+             ALTER MATERIALIZED VIEW staging.daily_game_stats SET SCHEMA reports;
+             DROP INDEX reports.idx_daily_game_stats_date;
+             SET groundskeeper.inline_build_limit = 0;
+             CREATE EXTENSION pg_groundskeeper",
+        )
+        .unwrap();
+    db.settle().unwrap();
+    let index = "SELECT to_regclass('reports.idx_daily_game_stats_date')";
+    assert_eq!(text(&mut client, index).unwrap(), "reports.idx_daily_game_stats_date");
+    let standing = "SELECT inverse_sql FROM groundskeeper.change_log
+                     WHERE item LIKE '4.1%idx_daily_game_stats_date' AND reverted_at IS NULL";
+    assert_eq!(texts(&mut client, standing).unwrap(), ["DROP INDEX reports.idx_daily_game_stats_date;"]);
+    carry_out(&mut client, "rollback_plan()").unwrap();
+    db.settle().unwrap();
+    assert_eq!(text(&mut client, &format!("SELECT ({index}) IS NULL")).unwrap(), "true");
+    assert!(texts(&mut client, standing).unwrap().is_empty());
+}

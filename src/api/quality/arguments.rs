@@ -3,7 +3,8 @@
 //! Each of them takes NULL as a value like any other. (pgrx declares a function STRICT unless an argument is an
 //! `Option`; every function that takes these has one.)
 
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
+use std::marker::PhantomData;
 use std::slice;
 
 use pgrx::callconv::{Arg, ArgAbi};
@@ -59,10 +60,11 @@ impl<'fcx> JsonbArgument<'fcx> {
     }
 
     /// The text of a jsonb with that content, in the server's encoding.
-    pub fn text_of<'a>(image: &[u8]) -> Option<&'a CStr> {
+    pub fn text_of(image: &[u8]) -> Option<CString> {
         let jsonb = rust_byte_slice_to_bytea(image).into_datum();
         // SAFETY: the content of a jsonb behind the header of a varlena is that jsonb again.
-        unsafe { direct_function_call(pg_sys::jsonb_out, &[jsonb]) }
+        let text = unsafe { direct_function_call::<&CStr>(pg_sys::jsonb_out, &[jsonb]) };
+        text.map(CStr::to_owned)
     }
 }
 
@@ -88,19 +90,22 @@ impl<'fcx> Number<'fcx> {
 
 /// An array of `text`, unread where it is empty.
 #[derive(Clone, Copy, Default)]
-pub struct Codes(Option<pg_sys::Datum>);
+pub struct Codes<'fcx> {
+    datum: Option<pg_sys::Datum>,
+    call: PhantomData<&'fcx [u8]>,
+}
 
-impl Codes {
+impl<'fcx> Codes<'fcx> {
     /// The array's content without its varlena header, and nothing where it is NULL or empty.
-    pub fn image<'a>(self) -> &'a [u8] {
-        // SAFETY: the function's argument, an array of text that is not NULL.
-        self.0.map_or(&[], |datum| unsafe { borrow(datum, Extent::Whole) })
+    pub fn image(self) -> &'fcx [u8] {
+        // SAFETY: the function's argument, an array of text that is not NULL and lives as long as the call.
+        self.datum.map_or(&[], |datum| unsafe { borrow(datum, Extent::Whole) })
     }
 
     /// The array, unless it is NULL or empty.
-    pub fn array<'a>(self) -> Option<Array<'a, &'a str>> {
-        // SAFETY: the function's argument, an array of text that is not NULL.
-        self.0.and_then(|datum| unsafe { Array::from_datum(datum, false) })
+    pub fn array(self) -> Option<Array<'fcx, &'fcx str>> {
+        // SAFETY: the function's argument, an array of text that is not NULL and lives as long as the call.
+        self.datum.and_then(|datum| unsafe { Array::from_datum(datum, false) })
     }
 }
 
@@ -175,20 +180,20 @@ unsafe impl<'fcx> ArgAbi<'fcx> for Number<'fcx> {
     }
 }
 
-pgrx::impl_sql_translatable!(Codes, arg_only = "text[]");
+pgrx::impl_sql_translatable!(Codes<'_>, arg_only = "text[]");
 
-impl FromDatum for Codes {
+impl FromDatum for Codes<'_> {
     #[inline]
     unsafe fn from_polymorphic_datum(datum: pg_sys::Datum, is_null: bool, _: pg_sys::Oid) -> Option<Self> {
         // An array's first word is the number of its dimensions, which the empty one has none of.
         // SAFETY: not NULL, and the caller vouches for the SQL type, which is a varlena.
         let is_empty = || unsafe { borrow(datum, Extent::First(4)) }.iter().all(|byte| *byte == 0);
-        Some(Self((!is_null && !is_empty()).then_some(datum)))
+        Some(Self { datum: (!is_null && !is_empty()).then_some(datum), call: PhantomData })
     }
 }
 
 // SAFETY: it goes through `from_datum`, which looks at whether the argument is NULL before it reads it.
-unsafe impl<'fcx> ArgAbi<'fcx> for Codes {
+unsafe impl<'fcx> ArgAbi<'fcx> for Codes<'fcx> {
     #[inline]
     unsafe fn unbox_arg_unchecked(arg: Arg<'_, 'fcx>) -> Self {
         // SAFETY: the caller vouches for an argument of the SQL type, which lives as long as the call.

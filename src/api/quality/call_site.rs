@@ -97,7 +97,7 @@ impl CallSite {
     pub fn status(
         &mut self,
         score: Number<'_>,
-        issues: Codes,
+        issues: Codes<'_>,
         decide: impl FnOnce(&Rules) -> Option<&'static str>,
     ) -> Option<&'static str> {
         let assessed = (score.image(), issues.image());

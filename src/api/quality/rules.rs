@@ -1,7 +1,5 @@
 //! The quality rules as SQL sees them: JSON from outside, the defaults from within.
 
-use std::ffi::CStr;
-
 use groundskeeper_core::quality::{DEFINITIONS, Rules};
 use pgrx::name;
 use pgrx::pg_sys::panic::{ErrorReport, ErrorReportable};
@@ -44,8 +42,8 @@ pub fn read_or_raise(image: &[u8]) -> Rules {
 
 /// The built-in rules with those replaced that the content of a jsonb names.
 fn read(image: &[u8]) -> Result<Rules> {
-    let text = JsonbArgument::text_of(image).map(CStr::to_string_lossy).unwrap_or_default();
-    let object: Map<String, Value> = serde_json::from_str(&text).map_err(|error| {
+    let text = JsonbArgument::text_of(image).unwrap_or_default();
+    let object: Map<String, Value> = serde_json::from_str(&text.to_string_lossy()).map_err(|error| {
         invalid("quality rules must be a JSON object of numbers".into())
             .detail(format!("Read as JSON: {error}."))
     })?;

@@ -10,13 +10,13 @@ use crate::error::Result;
 use crate::settings;
 use crate::sql::{self, qualified, quote_identifier, required};
 use crate::waiting::run_before_deadline;
-use crate::worker::{transaction, transaction_of_one_snapshot};
+use crate::worker::Between;
 use groundskeeper_core::names::suffixed;
 
 /// Takes off what was taken off the table since: a row that is allowed there must find its place here.
-pub fn loosen(conversion: &Conversion) -> Result<()> {
+pub fn loosen(between: &mut Between, conversion: &Conversion) -> Result<()> {
     let (table, former) = (conversion.quoted(), conversion.beside_quoted(FORMER));
-    transaction(|| {
+    between.transaction(|| {
         let mut statements = sql::texts(
             "SELECT pg_catalog.format('ALTER TABLE %s DROP CONSTRAINT %I', $2, k.conname)
                FROM pg_catalog.pg_constraint k
@@ -64,14 +64,14 @@ fn drop_of(conversion: &Conversion, index: &Carried) -> Result<Option<String>> {
 
 /// Before the way back: it must have the columns that the partitioned table has by now, and gets the unique and primary
 /// keys and the indexes that it lacks.
-pub fn complete(conversion: &Conversion) -> Result<()> {
+pub fn complete(between: &mut Between, conversion: &Conversion) -> Result<()> {
     let former = conversion.beside_quoted(FORMER);
-    transaction(|| exchange::same_columns(&conversion.quoted(), &former))?;
-    if transaction(|| shadow::missing_indexes(conversion))?.is_empty() {
+    between.transaction(|| exchange::same_columns(&conversion.quoted(), &former))?;
+    if between.transaction(|| shadow::missing_indexes(conversion))?.is_empty() {
         return Ok(());
     }
     // As of one snapshot the rows are the table's, and as unique.
-    transaction_of_one_snapshot(|| {
+    between.transaction_of_one_snapshot(|| {
         let lock = format!("LOCK TABLE {former} IN ACCESS EXCLUSIVE MODE");
         run_before_deadline(settings::lock_timeout_ms(), &[lock])?;
         let pair = Pair::of(conversion);

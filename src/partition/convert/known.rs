@@ -19,6 +19,7 @@ pub fn recognized(parent: &Parent, interval: Interval, premake: u32) -> Result<O
     }
     let mut found = Conversion {
         table: parent.name.clone(),
+        item: None,
         key: parent.key.clone(),
         interval,
         timezone: parent.zone.clone(),

@@ -9,7 +9,7 @@ use crate::partition::managed;
 use crate::settings;
 use crate::sql::{self, quote_literal, required};
 use crate::waiting::run_before_deadline;
-use crate::worker::transaction;
+use crate::worker::Between;
 use groundskeeper_core::partition::convert::{Goal, Stage};
 use groundskeeper_core::plan::Qualified;
 use pgrx::PgSqlErrorCode;
@@ -184,18 +184,19 @@ fn is_referred_to(table: &str) -> Result<bool> {
 }
 
 /// The end of a job whose table is not there, if that is so: the way back clears away what is left, any other is refused.
-pub fn end_if_lost(conversion: &Conversion, goal: Goal) -> Option<Result<()>> {
-    match transaction(|| whereabouts(conversion)) {
+pub fn end_if_lost(between: &mut Between, conversion: &Conversion, goal: Goal) -> Option<Result<()>> {
+    match between.transaction(|| whereabouts(conversion)) {
         Ok(Whereabouts::Same) => None,
-        Ok(Whereabouts::Lost) if goal == Goal::Undo => Some(transaction(|| clear(conversion))),
+        Ok(Whereabouts::Lost) if goal == Goal::Undo => Some(between.transaction(|| clear(conversion))),
         Ok(Whereabouts::Lost) if conversion.stage == Stage::Begun => {
             // nobody could ask for the way back of nothing
             Some(
-                transaction(|| record::forget(conversion))
-                    .and_then(|()| Err(transaction(|| lost(conversion))?)),
+                between
+                    .transaction(|| record::forget(conversion))
+                    .and_then(|()| Err(between.transaction(|| lost(conversion))?)),
             )
         }
-        Ok(_) => Some(transaction(|| must_be_there(conversion))),
+        Ok(_) => Some(between.transaction(|| must_be_there(conversion))),
         Err(failure) => Some(Err(failure)),
     }
 }

@@ -49,6 +49,8 @@ pub const OWN_TRIGGERS: [&str; 6] = [
 pub struct Request {
     /// The table.
     pub relation: Oid,
+    /// The item of the plan that asks for it, if one does.
+    pub item: Option<String>,
     /// The column to partition it by.
     pub key: String,
     /// What one partition is to cover.
@@ -80,7 +82,7 @@ pub fn partition_table(request: &Request) -> Result<i64> {
     let table = catalog::relation_by_oid(request.relation)?.ok_or_else(|| {
         Failure::new(PgSqlErrorCode::ERRCODE_UNDEFINED_TABLE, "the relation does not exist")
     })?;
-    must_own(request.relation, &table.quoted)?;
+    catalog::must_own(request.relation, &table.quoted)?;
     match record::find(&table.name)? {
         // A new table by the name of one that was done with long ago.
         Some(known) if known.stage == Stage::Finalized && is_lost(&known)? => lost::clear(&known)?,
@@ -101,6 +103,7 @@ pub fn partition_table(request: &Request) -> Result<i64> {
     let (key_columns, has_key_table) = primary_key(request.relation, &request.key)?;
     record::begin(&record::Conversion {
         table: table.name.clone(),
+        item: request.item.clone(),
         key: request.key.clone(),
         interval,
         timezone,
@@ -111,7 +114,7 @@ pub fn partition_table(request: &Request) -> Result<i64> {
         copied_to: None,
         rows_expected: 0,
     })?;
-    enqueue(&table.name, Goal::Partition)
+    enqueue(&table.name, Goal::Partition, request.item.clone())
 }
 
 /// Why another way of partitioning a table is refused while one is under way.
@@ -143,7 +146,7 @@ fn go_on(known: &record::Conversion) -> Result<i64> {
         Step::Done => Err(state("is partitioned already")),
         Step::TooLate => Err(state("is being made an unpartitioned table again")
             .hint("Wait for the job of groundskeeper.undo_partitioning().")),
-        _ => enqueue(&known.table, Goal::Partition),
+        _ => enqueue(&known.table, Goal::Partition, known.item.clone()),
     }
 }
 
@@ -152,7 +155,7 @@ pub fn ask(relation: Oid, goal: Goal) -> Result<i64> {
     let table = catalog::relation_by_oid(relation)?.ok_or_else(|| {
         Failure::new(PgSqlErrorCode::ERRCODE_UNDEFINED_TABLE, "the relation does not exist")
     })?;
-    must_own(relation, &table.quoted)?;
+    catalog::must_own(relation, &table.quoted)?;
     let known = match record::find(&table.name)? {
         Some(known) => known,
         None => match lost::conversion_beside(&table.name, &table.quoted)? {
@@ -180,9 +183,9 @@ pub fn ask(relation: Oid, goal: Goal) -> Result<i64> {
         .detail(format!("The reason is that {why}.")));
     }
     if goal == Goal::Undo {
-        jobs::cancel_kind(&qualified(&table.name.schema, &table.name.name), "partition_table")?;
+        cancel_conversion(&table.name)?;
     }
-    enqueue(&table.name, goal)
+    enqueue(&table.name, goal, None)
 }
 
 fn is_lost(known: &record::Conversion) -> Result<bool> {
@@ -202,7 +205,7 @@ fn belongs(quoted: &str, known: &record::Conversion) -> Result<Failure> {
 /// Queues the clearing away of what is left of a conversion whose table is gone, for whoever owns the relation that was
 /// named, and says what will be there afterwards.
 fn clear_away(relation: &Qualified, known: &record::Conversion) -> Result<i64> {
-    jobs::cancel_kind(&known.quoted(), "partition_table")?;
+    cancel_conversion(&known.table)?;
     let kept = lost::remains(known)?.kept;
     let detail = if kept.is_empty() {
         "Nothing will be left of it.".to_owned()
@@ -215,16 +218,23 @@ fn clear_away(relation: &Qualified, known: &record::Conversion) -> Result<i64> {
     let task = Task::UndoPartitioning { table: known.table.clone() };
     match jobs::open_of_kind(&quoted, task.kind())? {
         Some(open) => Ok(open),
-        None => jobs::enqueue(&JobRequest { item: None, relation: relation.clone(), task }),
+        None => jobs::enqueue(&JobRequest::plain(relation.clone(), task)),
     }
+}
+
+/// Cancels the job that converts a table, if there is one.
+fn cancel_conversion(table: &Qualified) -> Result<()> {
+    let kind = Task::PartitionTable { table: table.clone() }.kind();
+    jobs::cancel_kind(&qualified(&table.schema, &table.name), kind)
 }
 
 /// Queues the shortening of a log that has grown long.
 pub fn catch_up(table: &Qualified) -> Result<i64> {
-    enqueue(table, Goal::CatchUp)
+    enqueue(table, Goal::CatchUp, None)
 }
 
-fn enqueue(table: &Qualified, goal: Goal) -> Result<i64> {
+/// `item` is the one that the plan has for it, where the job carries it out.
+fn enqueue(table: &Qualified, goal: Goal, item: Option<String>) -> Result<i64> {
     let task = match goal {
         Goal::Partition => Task::PartitionTable { table: table.clone() },
         Goal::Undo => Task::UndoPartitioning { table: table.clone() },
@@ -235,20 +245,7 @@ fn enqueue(table: &Qualified, goal: Goal) -> Result<i64> {
     if let Some(open) = jobs::open_of_kind(&quoted, task.kind())? {
         return Ok(open);
     }
-    let item = match goal {
-        Goal::Partition => plan_item::item_of(table)?.map(|item| item.id()),
-        _ => None,
-    };
-    jobs::enqueue(&JobRequest { item, relation: table.clone(), task })
-}
-
-fn must_own(relation: Oid, quoted: &str) -> Result<()> {
-    let owns =
-        "SELECT pg_catalog.pg_has_role(c.relowner, 'USAGE') FROM pg_catalog.pg_class c WHERE c.oid = $1";
-    if sql::first(owns, &[relation.into()], |row| required::<bool>(row, 1))? == Some(true) {
-        return Ok(());
-    }
-    Err(Failure::new(PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE, format!("must be owner of {quoted}")))
+    jobs::enqueue(&JobRequest { item, ..JobRequest::plain(table.clone(), task) })
 }
 
 /// Refuses what preflight found in the way, or warned of without being answered.

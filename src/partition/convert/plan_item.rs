@@ -2,9 +2,9 @@
 
 use super::record::Conversion;
 use crate::error::Result;
-use crate::journal::{self, Entry};
+use crate::journal;
 use crate::sql::{qualified, quote_literal};
-use groundskeeper_core::plan::{Action, Item, Qualified, built_in};
+use groundskeeper_core::plan::{Entry, Qualified};
 
 /// The statement that asks for a conversion.
 pub fn asking(relation: &Qualified, key: &str) -> String {
@@ -18,18 +18,11 @@ pub fn taking_back(relation: &Qualified) -> String {
     format!("SELECT groundskeeper.undo_partitioning({table})")
 }
 
-/// The item that a table is about, if the plan has one.
-pub fn item_of(table: &Qualified) -> Result<Option<&'static Item>> {
-    let is_it =
-        |item: &&Item| item.relation == *table && matches!(item.action, Action::PartitionedTable { .. });
-    Ok(built_in()?.items.iter().find(is_it))
-}
-
 /// Writes down that a table has become a partitioned one.
 pub fn record(conversion: &Conversion) -> Result<()> {
-    let Some(item) = item_of(&conversion.table)? else { return Ok(()) };
+    let Some(item) = &conversion.item else { return Ok(()) };
     journal::record(&Entry {
-        item: item.id(),
+        item: item.clone(),
         forward: vec![asking(&conversion.table, &conversion.key)],
         inverse: vec![taking_back(&conversion.table)],
         ..Entry::default()
@@ -38,6 +31,5 @@ pub fn record(conversion: &Conversion) -> Result<()> {
 
 /// Writes down that it is what it was before.
 pub fn record_undone(conversion: &Conversion) -> Result<()> {
-    let Some(item) = item_of(&conversion.table)? else { return Ok(()) };
-    journal::mark_item_reverted(&item.id())
+    conversion.item.as_deref().map_or(Ok(()), journal::mark_item_reverted)
 }

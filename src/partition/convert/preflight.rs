@@ -39,6 +39,7 @@ pub fn preflight(relation: Oid, key: &str, asked: Option<(Interval, &str, i32)>)
     let (interval, zone, premake) = asked.unwrap_or((Interval::Month, &zone, 3));
     let conversion = super::record::Conversion {
         table: table.name.clone(),
+        item: None,
         key: key.to_owned(),
         interval,
         timezone: zone.to_owned(),

@@ -14,6 +14,8 @@ use pgrx::datum::DatumWithOid;
 pub struct Conversion {
     /// The table.
     pub table: Qualified,
+    /// The item of the plan that it carries out, if the plan asks for it.
+    pub item: Option<String>,
     /// The column that it is, or will be, partitioned by.
     pub key: String,
     /// What one partition covers.
@@ -82,7 +84,7 @@ pub const CAPTURE: &str = "capture";
 
 const CONVERSION: &str = r#"
     SELECT schema_name, table_name, partition_key, "interval", timezone, premake, stage, key_columns, key_table,
-           copied_to, rows_expected
+           copied_to, rows_expected, item
       FROM groundskeeper.conversion WHERE relation = $1"#;
 
 /// The conversion of a table, if there is one.
@@ -102,6 +104,7 @@ pub fn find(table: &Qualified) -> Result<Option<Conversion>> {
                 has_key_table: required(row, 9)?,
                 copied_to: row.get(10)?,
                 rows_expected: required(row, 11)?,
+                item: row.get(12)?,
             })
         })
     })
@@ -136,8 +139,8 @@ pub fn begin(conversion: &Conversion) -> Result<()> {
     as_owner(|| {
         sql::run(
             r#"INSERT INTO groundskeeper.conversion
-                   (relation, schema_name, table_name, partition_key, "interval", timezone, premake, key_columns, key_table)
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"#,
+                   (relation, schema_name, table_name, partition_key, "interval", timezone, premake, key_columns, key_table, item)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"#,
             &[
                 conversion.quoted().into(),
                 conversion.table.schema.as_str().into(),
@@ -148,6 +151,7 @@ pub fn begin(conversion: &Conversion) -> Result<()> {
                 i32::try_from(conversion.premake).unwrap_or(i32::MAX).into(),
                 conversion.key_columns.clone().into(),
                 conversion.has_key_table.into(),
+                conversion.item.clone().into(),
             ],
         )
     })

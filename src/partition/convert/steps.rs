@@ -12,7 +12,7 @@ use crate::partition::managed;
 use crate::settings;
 use crate::sql::{self, qualified, required};
 use crate::waiting::run_before_deadline;
-use crate::worker::{transaction, transaction_of_one_snapshot, write_at_once};
+use crate::worker::{Between, write_at_once};
 use groundskeeper_core::names::suffixed;
 use groundskeeper_core::partition::convert::{Goal, Stage, Step, next};
 use groundskeeper_core::plan::Qualified;
@@ -24,40 +24,40 @@ pub const BATCH: usize = 2_000;
 const SHORT: usize = 200;
 
 /// Brings a table to the goal, from wherever it is.
-pub fn run(table: &Qualified, goal: Goal) -> Result<()> {
-    write_at_once();
-    let result = steps(table, goal);
+pub fn run(between: &mut Between, table: &Qualified, goal: Goal) -> Result<()> {
+    write_at_once(between);
+    let result = steps(between, table, goal);
     // What a step then stumbles over says nothing to anybody.
-    match (&result, transaction(|| record::find(table))) {
+    match (&result, between.transaction(|| record::find(table))) {
         (Err(failure), Ok(Some(conversion))) if failure.code != PgSqlErrorCode::ERRCODE_QUERY_CANCELED => {
-            lost::end_if_lost(&conversion, goal).unwrap_or(result)
+            lost::end_if_lost(between, &conversion, goal).unwrap_or(result)
         }
         _ => result,
     }
 }
 
-fn steps(table: &Qualified, goal: Goal) -> Result<()> {
+fn steps(between: &mut Between, table: &Qualified, goal: Goal) -> Result<()> {
     loop {
-        let conversion = transaction(|| record::get(table))?;
-        if let Some(end) = lost::end_if_lost(&conversion, goal) {
+        let conversion = between.transaction(|| record::get(table))?;
+        if let Some(end) = lost::end_if_lost(between, &conversion, goal) {
             return end;
         }
         let step = next(goal, conversion.stage);
-        transaction(|| report(conversion.stage.as_str(), progress(&conversion)))?;
+        between.transaction(|| report(conversion.stage.as_str(), progress(&conversion)))?;
         match step {
-            Step::MakeShadow => make_shadow(&conversion)?,
-            Step::Capture => begin_capture(&conversion)?,
-            Step::Copy => copy(&conversion)?,
-            Step::Index => index(&conversion)?,
-            Step::Prove => prove(&conversion, goal)?,
-            Step::Swap => swap(&conversion, goal)?,
+            Step::MakeShadow => make_shadow(between, &conversion)?,
+            Step::Capture => begin_capture(between, &conversion)?,
+            Step::Copy => copy(between, &conversion)?,
+            Step::Index => index(between, &conversion)?,
+            Step::Prove => prove(between, &conversion, goal)?,
+            Step::Swap => swap(between, &conversion, goal)?,
             Step::Settle => {
-                settle(&conversion)?;
-                transaction(|| record::reach(&conversion, Stage::Converted))?;
+                settle(between, &conversion)?;
+                between.transaction(|| record::reach(&conversion, Stage::Converted))?;
             }
-            Step::CatchUp => return catch_up(&conversion),
-            Step::CleanUp => return clean_up(&conversion),
-            Step::DropFormer => drop_former(&conversion)?,
+            Step::CatchUp => return catch_up(between, &conversion),
+            Step::CleanUp => return clean_up(between, &conversion),
+            Step::DropFormer => drop_former(between, &conversion)?,
             Step::Done => return Ok(()),
             Step::TooLate => {
                 return Err(Failure::new(
@@ -86,8 +86,8 @@ fn briefly(statements: &[String]) -> Result<()> {
     run_before_deadline(settings::lock_timeout_ms(), statements)
 }
 
-fn make_shadow(conversion: &Conversion) -> Result<()> {
-    transaction(|| {
+fn make_shadow(between: &mut Between, conversion: &Conversion) -> Result<()> {
+    between.transaction(|| {
         let key_type = key_type(&conversion.quoted(), &conversion.key)?;
         let starts = shadow::starts(conversion, key_type, settings::max_partitions())?;
         briefly(&shadow::make(conversion, key_type, &starts)?)?;
@@ -98,8 +98,8 @@ fn make_shadow(conversion: &Conversion) -> Result<()> {
     })
 }
 
-fn begin_capture(conversion: &Conversion) -> Result<()> {
-    transaction(|| {
+fn begin_capture(between: &mut Between, conversion: &Conversion) -> Result<()> {
+    between.transaction(|| {
         briefly(&shadow::capture(conversion)?)?;
         give_to_owner(conversion)?;
         record::reach(conversion, Stage::Captured)
@@ -142,11 +142,11 @@ fn give_to_owner(conversion: &Conversion) -> Result<()> {
     statements.iter().try_for_each(|statement| sql::run(statement, &[]))
 }
 
-fn copy(conversion: &Conversion) -> Result<()> {
+fn copy(between: &mut Between, conversion: &Conversion) -> Result<()> {
     let mut now = conversion.clone();
     let mut copied = 0;
     loop {
-        let last = transaction(|| {
+        let last = between.transaction(|| {
             let (rows, last) = shadow::copy(&now)?;
             record::copied(&now, last.clone(), rows)?;
             match &last {
@@ -165,14 +165,14 @@ fn copy(conversion: &Conversion) -> Result<()> {
     }
 }
 
-fn index(conversion: &Conversion) -> Result<()> {
-    let (wanted, partitions) = transaction(|| {
+fn index(between: &mut Between, conversion: &Conversion) -> Result<()> {
+    let (wanted, partitions) = between.transaction(|| {
         let partitions = shadow::partitions(&conversion.beside_quoted(SHADOW))?;
         Ok((shadow::wanted(conversion)?, partitions))
     })?;
-    transaction(|| record::carry(conversion, &shadow::carried(&wanted)))?;
+    between.transaction(|| record::carry(conversion, &shadow::carried(&wanted)))?;
     for build in shadow::builds(conversion, &wanted, &partitions) {
-        transaction(|| {
+        between.transaction(|| {
             if shadow::exists(&conversion.table.schema, &build.name)? {
                 return Ok(());
             }
@@ -180,13 +180,13 @@ fn index(conversion: &Conversion) -> Result<()> {
             build.statements.iter().try_for_each(|statement| sql::run(statement, &[]))
         })?;
     }
-    transaction(|| record::reach(conversion, Stage::Indexed))
+    between.transaction(|| record::reach(conversion, Stage::Indexed))
 }
 
 /// Applies the log until it is short.
-fn catch_up(conversion: &Conversion) -> Result<()> {
+fn catch_up(between: &mut Between, conversion: &Conversion) -> Result<()> {
     if conversion.stage.is_partitioned() {
-        former::loosen(conversion)?;
+        former::loosen(between, conversion)?;
     }
     let pair = Pair::of(conversion);
     let batch = || {
@@ -194,14 +194,13 @@ fn catch_up(conversion: &Conversion) -> Result<()> {
         Ok((applied, sync::backlog(conversion, SHORT + 1)?))
     };
     loop {
-        let (applied, left) = match transaction(batch) {
+        let (applied, left) = match between.transaction(batch) {
             // A value that must be unique has passed from row to row.
-            Err(failure) if failure.code == PgSqlErrorCode::ERRCODE_UNIQUE_VIOLATION => {
-                transaction_of_one_snapshot(|| {
+            Err(failure) if failure.code == PgSqlErrorCode::ERRCODE_UNIQUE_VIOLATION => between
+                .transaction_of_one_snapshot(|| {
                     sync::set_aside(conversion, &pair)?;
                     batch()
-                })?
-            }
+                })?,
             other => other?,
         };
         if left <= SHORT || applied == 0 {
@@ -210,18 +209,18 @@ fn catch_up(conversion: &Conversion) -> Result<()> {
     }
 }
 
-fn prove(conversion: &Conversion, goal: Goal) -> Result<()> {
-    transaction(|| lost::must_be_watched(conversion))?;
+fn prove(between: &mut Between, conversion: &Conversion, goal: Goal) -> Result<()> {
+    between.transaction(|| lost::must_be_watched(conversion))?;
     if goal == Goal::Partition {
         // What is applied and compared from here on is planned by them.
-        transaction(|| sql::run(&format!("ANALYZE {}", conversion.beside_quoted(SHADOW)), &[]))?;
+        between.transaction(|| sql::run(&format!("ANALYZE {}", conversion.beside_quoted(SHADOW)), &[]))?;
     }
-    catch_up(conversion)?;
+    catch_up(between, conversion)?;
     if goal == Goal::Undo {
-        former::complete(conversion)?;
+        former::complete(between, conversion)?;
     }
-    transaction(|| report("comparing rows", progress(conversion)))?;
-    transaction(|| {
+    between.transaction(|| report("comparing rows", progress(conversion)))?;
+    between.transaction(|| {
         let key_type = key_type(&conversion.quoted(), &conversion.key)?;
         sync::prove(conversion, &Pair::of(conversion), key_type)?;
         let stage = if goal == Goal::Partition { Stage::Proven } else { Stage::Equal };
@@ -229,18 +228,18 @@ fn prove(conversion: &Conversion, goal: Goal) -> Result<()> {
     })
 }
 
-fn swap(conversion: &Conversion, goal: Goal) -> Result<()> {
+fn swap(between: &mut Between, conversion: &Conversion, goal: Goal) -> Result<()> {
     // indexes that were created since the others were built
-    if goal == Goal::Partition && !transaction(|| shadow::missing_indexes(conversion))?.is_empty() {
-        return index(conversion);
+    if goal == Goal::Partition && !between.transaction(|| shadow::missing_indexes(conversion))?.is_empty() {
+        return index(between, conversion);
     }
-    unless_unwatched(conversion)?;
-    catch_up(conversion)?;
+    unless_unwatched(between, conversion)?;
+    catch_up(between, conversion)?;
     if goal == Goal::Undo {
-        former::complete(conversion)?;
+        former::complete(between, conversion)?;
     }
     let way = if goal == Goal::Undo { Way::Back } else { Way::There };
-    transaction(|| {
+    between.transaction(|| {
         let later = exchange::run(conversion, way)?;
         give_to_owner(conversion)?;
         record::follow(conversion, &later)?;
@@ -257,10 +256,10 @@ fn swap(conversion: &Conversion, goal: Goal) -> Result<()> {
 }
 
 /// Refuses to go on where changes were not logged. What was proven before may not be so any more.
-fn unless_unwatched(conversion: &Conversion) -> Result<()> {
-    let watched = transaction(|| lost::must_be_watched(conversion));
+fn unless_unwatched(between: &mut Between, conversion: &Conversion) -> Result<()> {
+    let watched = between.transaction(|| lost::must_be_watched(conversion));
     if watched.is_err() && conversion.stage == Stage::Equal {
-        transaction(|| record::reach(conversion, Stage::Converted))?;
+        between.transaction(|| record::reach(conversion, Stage::Converted))?;
     }
     watched
 }
@@ -280,12 +279,12 @@ fn register(conversion: &Conversion) -> Result<()> {
 }
 
 /// What follows an exchange and needs no strong lock for long, one transaction after the other.
-fn settle(conversion: &Conversion) -> Result<()> {
-    while let Some((first, rest)) = transaction(|| {
+fn settle(between: &mut Between, conversion: &Conversion) -> Result<()> {
+    while let Some((first, rest)) = between.transaction(|| {
         let later = record::later(conversion)?;
         Ok(later.split_first().map(|(first, rest)| (first.clone(), rest.to_vec())))
     })? {
-        transaction(|| {
+        between.transaction(|| {
             briefly(&first)?;
             record::follow(conversion, &rest)
         })?;
@@ -317,11 +316,11 @@ fn own_triggers(conversion: &Conversion) -> Result<Vec<String>> {
 
 /// Leaves nothing behind of what the conversion made. Before the exchange the twin is a copy; after the way back it
 /// was proven equal, and nobody has written it since.
-fn clean_up(conversion: &Conversion) -> Result<()> {
+fn clean_up(between: &mut Between, conversion: &Conversion) -> Result<()> {
     if conversion.stage == Stage::Restored {
-        settle(conversion)?;
+        settle(between, conversion)?;
     }
-    transaction(|| {
+    between.transaction(|| {
         let mut statements = own_triggers(conversion)?;
         statements.extend(exchange::leftovers(conversion));
         briefly(&statements)?;
@@ -331,11 +330,11 @@ fn clean_up(conversion: &Conversion) -> Result<()> {
 
 /// Drops the unpartitioned table, every row of which the partitioned one was proven to have; what was written since is
 /// in the log, and compared under the lock.
-fn drop_former(conversion: &Conversion) -> Result<()> {
-    unless_unwatched(conversion)?;
-    catch_up(conversion)?;
+fn drop_former(between: &mut Between, conversion: &Conversion) -> Result<()> {
+    unless_unwatched(between, conversion)?;
+    catch_up(between, conversion)?;
     let (table, former) = (conversion.quoted(), conversion.beside_quoted(FORMER));
-    transaction(|| {
+    between.transaction(|| {
         briefly(&[format!("LOCK TABLE {table}, {former} IN ACCESS EXCLUSIVE MODE")])?;
         lost::must_be_watched(conversion)?;
         let pair = Pair::of(conversion);

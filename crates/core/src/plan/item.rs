@@ -217,6 +217,23 @@ impl Action {
         }
     }
 
+    /// The name of the index that it makes, where it makes one.
+    #[must_use]
+    pub fn index_name(&self) -> Option<&str> {
+        match self {
+            Self::Index(index) | Self::ExpressionIndex(index) => Some(&index.name),
+            Self::WidenNumeric { .. }
+            | Self::CheckConstraint { .. }
+            | Self::View { .. }
+            | Self::MaterializedView { .. }
+            | Self::MonitoringView
+            | Self::RoleSetting { .. }
+            | Self::PartitionedTable { .. }
+            | Self::Migration
+            | Self::DroppedIndex { .. } => None,
+        }
+    }
+
     /// Whether what it makes is a member of the extension, and comes and goes with it.
     #[must_use]
     pub fn is_member(&self) -> bool {

@@ -13,7 +13,7 @@ mod undo;
 pub use crate::names::Qualified;
 pub use built_in::{Malformed, built_in};
 pub use item::{Action, ColumnNeed, Family, Index, IndexKeys, Item};
-pub use undo::{Given, Undo};
+pub use undo::{Entry, Given, Undo};
 
 use serde::Deserialize;
 
@@ -107,7 +107,7 @@ mod tests {
         assert_eq!(count("partitioned_table"), 2);
         assert_eq!(count("expression_index"), 1);
         let planned = plan.items.iter().filter(|i| i.section != "beyond");
-        assert_eq!(planned.filter(|i| i.action.kind().ends_with("index")).count(), 14);
+        assert_eq!(planned.filter(|i| i.action.index_name().is_some()).count(), 14);
         for section in SECTIONS {
             assert!(plan.items.iter().any(|i| i.section == section), "section {section} has no item");
         }

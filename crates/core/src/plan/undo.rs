@@ -1,9 +1,24 @@
-//! What taking a change back must know that the catalogs no longer tell; stored with the change.
+//! What is written down of a change, so that it can be taken back.
 
 use super::role::Changed;
 use crate::job::Definition;
 use crate::names::Qualified;
 use serde::{Deserialize, Serialize};
+
+/// A change as the change log is to have it. A job carries the one that it will have made.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// The id of its item.
+    pub item: String,
+    /// The statements that made it.
+    pub forward: Vec<String>,
+    /// Those that take it back.
+    pub inverse: Vec<String>,
+    /// What was there before.
+    pub prior_definition: Option<String>,
+    /// What the catalogs will no longer tell.
+    pub undo: Undo,
+}
 
 /// What rollback must know that the catalogs no longer tell.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

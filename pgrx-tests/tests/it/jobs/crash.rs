@@ -6,10 +6,11 @@ use groundskeeper_sandbox::server::{Options, SUPERUSER, Server};
 use groundskeeper_tests::sql::{text, texts};
 use groundskeeper_tests::{Template, TestDb};
 use postgres::Client;
+use serde_json::json;
 
 use super::{
-    INDEX, READER, WRITER, drop_index, in_transaction, index_task, invalid_indexes, prepare, queue_task,
-    until, until_job, until_state, valid_index,
+    INDEX, READER, WRITER, drop_index, in_transaction, index_task, invalid_indexes, prepare,
+    queue_with_entry, until, until_job, until_state, valid_index,
 };
 
 /// A step of a build, and how to hold the build up in it.
@@ -61,7 +62,11 @@ fn clear(client: &mut Client) {
 
 fn queue(client: &mut Client) -> i64 {
     let task = index_task("staging", "moneylines", INDEX, "public.held(game_id)");
-    queue_task(client, "staging.moneylines", SUPERUSER, &task)
+    let entry = json!({
+        "item": format!("2.1.staging.moneylines.{INDEX}"), "forward": ["CREATE INDEX"],
+        "inverse": [format!("DROP INDEX staging.{INDEX}")], "prior_definition": null, "undo": {}
+    });
+    queue_with_entry(client, "staging.moneylines", SUPERUSER, &task, Some(&entry))
 }
 
 /// Queues a build, or wakes it up, and waits until it is held up in that step. Returns who holds it up.

@@ -118,12 +118,23 @@ fn job_in(detail: &str) -> i64 {
 
 /// Queues what the plan has no item for, as the extension itself does it.
 fn queue_task(client: &mut Client, target: &str, run_as: &str, task: &Value) -> i64 {
+    queue_with_entry(client, target, run_as, task, None)
+}
+
+/// The same with what the change log is to say of an item.
+fn queue_with_entry(
+    client: &mut Client,
+    target: &str,
+    run_as: &str,
+    task: &Value,
+    entry: Option<&Value>,
+) -> i64 {
     let insert = "
-        INSERT INTO groundskeeper.job (kind, target, task, run_as, requested_by, home)
-        SELECT $2::jsonb ->> 'kind', $1, $2, $3, $3, system_identifier || '/' || oid
+        INSERT INTO groundskeeper.job (kind, target, task, item, entry, run_as, requested_by, home)
+        SELECT $2::jsonb ->> 'kind', $1, $2, $4::jsonb ->> 'item', $4, $3, $3, system_identifier || '/' || oid
           FROM pg_control_system(), pg_database WHERE datname = current_database()
         RETURNING job_id";
-    let id = client.query_one(insert, &[&target, task, &run_as]).unwrap().get(0);
+    let id = client.query_one(insert, &[&target, task, &run_as, &entry]).unwrap().get(0);
     client.batch_execute("SELECT groundskeeper.look_after_jobs()").unwrap();
     id
 }

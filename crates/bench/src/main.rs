@@ -1,4 +1,5 @@
-//! What is measured: ours, the alternatives and the physical limit, in turns on the same data.
+//! `cargo xtask bench`. What is measured: ours, the alternatives and the physical limit, in turns on the same data.
+#![forbid(unsafe_code)]
 
 mod conversion;
 mod figures;
@@ -16,21 +17,23 @@ mod statistics;
 mod steady;
 mod writers;
 
+use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result};
-use clap::ValueEnum as _;
+use clap::{Parser, ValueEnum as _};
 use groundskeeper_sandbox::installation::Installation;
 use groundskeeper_sandbox::server;
 use postgres::Client;
 
-use crate::process::announce;
-use crate::setup;
 use figures::Findings;
+use xtask::process::announce;
+use xtask::setup;
 
-/// Options of `cargo xtask bench`.
-#[derive(clap::Args)]
-pub struct Options {
+/// Measures pg_groundskeeper against the alternatives. What is lacking is installed first.
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask bench")]
+struct Options {
     /// What to measure [default: everything]
     #[arg(value_enum)]
     name: Option<Suite>,
@@ -67,7 +70,7 @@ enum Suite {
 }
 
 /// How much is done.
-pub struct Effort {
+struct Effort {
     installation: Installation,
     rows: Option<u64>,
     quick: bool,
@@ -90,10 +93,19 @@ fn production() -> server::Options {
     server::Options::default().set("fsync", "on").set("shared_buffers", "1GB").set("max_wal_size", "8GB")
 }
 
-/// `cargo xtask bench`
-pub fn run(options: &Options) -> Result<()> {
+fn main() -> ExitCode {
+    match run(&Options::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(options: &Options) -> Result<()> {
     let installation = setup::for_benchmarks()?;
-    crate::install::run(&installation)?;
+    xtask::install::run(&installation)?;
     let machine = machine::Machine::look(&installation)?;
     let effort = Effort { installation, rows: options.rows, quick: options.quick };
     let order: Vec<String> = Suite::value_variants().iter().map(|suite| suite.name()).collect();

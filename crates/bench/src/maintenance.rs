@@ -9,7 +9,7 @@ use postgres::Client;
 
 use super::figures::{Findings, Role};
 use super::{Effort, production};
-use crate::process::announce;
+use xtask::process::announce;
 
 const OURS: &str = "create_monthly_partitions()";
 const PARTMAN: &str = "pg_partman's run_maintenance()";

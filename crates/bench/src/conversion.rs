@@ -14,7 +14,7 @@ use postgres::Client;
 use super::figures::{Findings, Role};
 use super::writers::Writers;
 use super::{Effort, production, wait_for_jobs};
-use crate::process::announce;
+use xtask::process::announce;
 
 /// The database that every contestant gets a copy of.
 const SOURCE: &str = "source";

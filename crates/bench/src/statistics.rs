@@ -17,7 +17,7 @@ pub fn run(effort: &Effort) -> Result<Findings> {
     let (rows, rounds) = (effort.rows(1_000_000, 300_000), effort.pick(5, 3));
     let server =
         server::Options::default().set("shared_buffers", "1GB").set("max_wal_size", "8GB").start()?;
-    let parts = [shape::SHAPE_A, include_str!("../../bench/statistics.sql")];
+    let parts = [shape::SHAPE_A, include_str!("../sql/statistics.sql")];
     let mut client = script::run(&server, &parts, rows, rounds)?;
     let mut findings = Findings::new(format!(
         "{rows} raw rows and as many staged, {rounds} rounds, fsync and autovacuum off. The change is made just before \

@@ -17,8 +17,8 @@ use serde_json::Value;
 
 use super::figures::{Findings, Role, median, quantile};
 use super::{Effort, wait_for_jobs};
-use crate::process::announce;
 use texts::{QUERIES, Query};
+use xtask::process::announce;
 
 const BEFORE: &str = "before the plan";
 const AFTER: &str = "after the plan";

@@ -11,7 +11,11 @@ use serde::{Deserialize, Serialize};
 
 use super::figures::{Figure, Findings, Role, Verdict};
 use super::machine::Machine;
-use crate::process::repository;
+use xtask::process::{repository, target_dir};
+
+/// Where the raw samples of full runs are, and the report.
+const SAMPLES: &str = "crates/bench/results";
+const REPORT: &str = "docs/benchmarks";
 
 /// One suite's run, as it is kept.
 #[derive(Debug, Serialize, Deserialize)]
@@ -121,24 +125,30 @@ impl Run {
         Ok(text)
     }
 
-    /// Keeps it, and writes the report anew over all runs that are kept beside it.
+    /// Keeps it, and writes the report anew over all runs that are kept.
     pub fn save(&self, order: &[String]) -> Result<PathBuf> {
-        let directory = directory(self.quick);
-        fs::create_dir_all(&directory)?;
+        let [samples, report] = places(self.quick);
+        fs::create_dir_all(&samples)?;
+        fs::create_dir_all(&report)?;
         let json = serde_json::to_string_pretty(self)? + "\n";
-        fs::write(directory.join(&self.suite).with_extension("json"), json)?;
-        let runs = order.iter().map(|suite| load(&directory.join(suite).with_extension("json")));
+        fs::write(samples.join(&self.suite).with_extension("json"), json)?;
+        let runs = order.iter().map(|suite| load(&samples.join(suite).with_extension("json")));
         let runs: Vec<Run> = runs.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect();
-        let report = directory.join("README.md");
+        let report = report.join("README.md");
         fs::write(&report, whole(&runs, self.quick)?)?;
         Ok(report.canonicalize()?)
     }
 }
 
-/// A quick run does not take a full run's place: it is kept apart, and out of the repository.
-fn directory(quick: bool) -> PathBuf {
-    let all = repository().join("docs/benchmarks");
-    if quick { all.join("quick") } else { all }
+/// Where raw samples are kept, and where the report over them. A quick run does not take a full run's place: it is
+/// kept apart, and out of the repository.
+fn places(quick: bool) -> [PathBuf; 2] {
+    if quick {
+        let apart = target_dir().join("benchmarks");
+        [apart.clone(), apart]
+    } else {
+        [SAMPLES, REPORT].map(|place| repository().join(place))
+    }
 }
 
 fn load(path: &Path) -> Result<Option<Run>> {
@@ -151,12 +161,16 @@ fn load(path: &Path) -> Result<Option<Run>> {
 }
 
 fn whole(runs: &[Run], quick: bool) -> Result<String> {
-    let how = if quick { "cargo xtask bench --quick" } else { "cargo xtask bench" };
+    let (how, samples) = if quick {
+        ("cargo xtask bench --quick", "the JSON files beside this page")
+    } else {
+        ("cargo xtask bench", "`crates/bench/results`")
+    };
     let mut text = format!(
         "# Benchmarks\n\nWritten by `{how}`: nothing here is typed in. Each case was run in turns on the same data, on \
          one machine; compare only within a case. `ours / it` is the median over the rounds of what ours has divided \
          by what the contestant has in the same round; spread is the least to the greatest. The raw samples are in \
-         the JSON files beside this page.\n"
+         {samples}.\n"
     );
     let short: Vec<(&Run, &Verdict)> =
         runs.iter().flat_map(|run| run.findings.verdicts.iter().map(move |verdict| (run, verdict))).collect();

@@ -22,7 +22,7 @@ pub fn run(effort: &Effort) -> Result<Findings> {
     let (rows, rounds) = (effort.rows(5_000_000, 500_000), effort.pick(5, 3));
     let server =
         server::Options::default().set("shared_buffers", "1GB").set("max_wal_size", "8GB").start()?;
-    let mut client = script::run(&server, &[include_str!("../../bench/score.sql")], rows, rounds)?;
+    let mut client = script::run(&server, &[include_str!("../sql/score.sql")], rows, rounds)?;
     let mut findings = Findings::new(format!(
         "{rows} moneylines, {rounds} rounds after one that warms up, one process, no JIT, fsync off; all contestants \
          gave the same score to 200,000 random records first."

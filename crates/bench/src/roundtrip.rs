@@ -13,7 +13,7 @@ use postgres::error::SqlState;
 use super::figures::{Findings, Role};
 use super::writers::Writers;
 use super::{Effort, production, wait_for_jobs};
-use crate::process::announce;
+use xtask::process::announce;
 
 const DATABASE: &str = "bench";
 /// Writes a second.

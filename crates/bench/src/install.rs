@@ -10,7 +10,7 @@ use groundskeeper_sandbox::shape;
 use super::figures::{Findings, Role};
 use super::writers::Writers;
 use super::{Effort, production, wait_for_jobs};
-use crate::process::announce;
+use xtask::process::announce;
 
 const OURS: &str = "CREATE EXTENSION";
 const INSTALL: &str = "writers, while it installs";

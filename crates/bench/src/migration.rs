@@ -15,8 +15,8 @@ use postgres::Client;
 
 use super::figures::{Findings, Role};
 use super::{Effort, production, wait_for_jobs};
-use crate::process::{announce, repository};
-use crate::setup;
+use xtask::process::{announce, repository};
+use xtask::setup;
 
 const DATABASE: &str = "bench";
 /// The same rows without the plan.
@@ -25,7 +25,7 @@ const BEFORE: &str = "before";
 const CLIENT_ROWS: u64 = 2_000;
 
 const OURS: &str = "CALL groundskeeper.migrate_to_staging()";
-const SINGLE: &str = include_str!("../../bench/migration_single.sql");
+const SINGLE: &str = include_str!("../sql/migration_single.sql");
 
 const UNIT: &str = "rows/s";
 const ALL: &str = "games and three markets";
@@ -212,7 +212,7 @@ fn measure(server: &Server, client: &mut Client, before: &mut Client, rows: u64)
 /// The client's rate.
 fn row_by_row(server: &Server, database: &str, first: u64) -> Result<f64> {
     let mut python = Command::new(setup::python_program());
-    python.arg(repository().join("crates/xtask/bench/row_by_row.py")).arg(server.socket_dir());
+    python.arg(repository().join("crates/bench/sql/row_by_row.py")).arg(server.socket_dir());
     python.args([
         &server.port().to_string(),
         database,

@@ -1,13 +1,17 @@
-//! Views of the extension's own: `apply_plan()` only reports them.
+//! `monitoring_view`, a view of the extension's own: `apply_plan()` only reports them.
 
-use super::Work;
+use super::rollback::Reversal;
+use super::{Stage, Work};
 use crate::catalog;
 use crate::error::Result;
 use groundskeeper_core::plan::Item;
 use groundskeeper_core::plan::decide::{State, Verdict};
 
-/// A view of the extension's own comes and goes with it.
-pub fn monitoring_view(item: &Item) -> Result<(Verdict, Option<Work>)> {
+/// When its turn is.
+pub const STAGE: Stage = Stage::Rest;
+
+/// How the view stands, which comes and goes with the extension.
+pub fn look_at(item: &Item) -> Result<(Verdict, Option<Work>)> {
     let ours = catalog::relation(&item.relation)?
         .is_some_and(|r| r.kind == 'v' && r.extension.as_deref() == Some("pg_groundskeeper"));
     Ok(if ours {
@@ -18,4 +22,9 @@ pub fn monitoring_view(item: &Item) -> Result<(Verdict, Option<Work>)> {
             None,
         )
     })
+}
+
+/// Nothing is to be taken back: no change of the log is its.
+pub fn reversal() -> Reversal {
+    Reversal::Refused("it comes and goes with the extension".to_owned())
 }

@@ -13,7 +13,7 @@ use postgres::Client;
 
 use super::figures::{Findings, Role};
 use super::{Effort, production, wait_for_jobs};
-use crate::process::announce;
+use xtask::process::announce;
 
 const DATABASE: &str = "bench";
 const CALL: &str = "CALL groundskeeper.migrate_to_staging()";

@@ -11,7 +11,7 @@ use groundskeeper_sandbox::server::{Options, SUPERUSER, Server, StopMode};
 
 use super::Effort;
 use super::figures::{Findings, Role};
-use crate::process::{announce, ask};
+use xtask::process::{announce, ask};
 
 /// What is compared; the first is what the others are compared with.
 const VARIANTS: [(&str, &[&str]); 4] = [

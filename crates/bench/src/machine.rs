@@ -6,7 +6,7 @@ use anyhow::Result;
 use groundskeeper_sandbox::installation::Installation;
 use serde::{Deserialize, Serialize};
 
-use crate::process::{ask, repository};
+use xtask::process::{ask, repository};
 
 /// What it was measured on and with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,7 +40,15 @@ impl Machine {
         let git = |args: &[&str]| ask(Command::new("git").args(args).current_dir(repository()));
         let commit = git(&["rev-parse", "--short", "HEAD"]).unwrap_or_default();
         // A report that is being written changes no result.
-        let dirty = git(&["status", "--porcelain", "--untracked-files=no", "--", ".", ":!docs"]);
+        let dirty = git(&[
+            "status",
+            "--porcelain",
+            "--untracked-files=no",
+            "--",
+            ".",
+            ":!docs",
+            ":!crates/bench/results",
+        ]);
         Ok(Self {
             processor: field(&cpu, "model name"),
             processors: std::thread::available_parallelism()?.get(),

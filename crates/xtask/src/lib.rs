@@ -1,0 +1,6 @@
+//! What the project's commands share: other programs, what must be installed, and the extension built.
+#![forbid(unsafe_code)]
+
+pub mod install;
+pub mod process;
+pub mod setup;
