@@ -1,4 +1,5 @@
 use super::super::columns::Column;
+use super::super::roles::roles;
 use super::*;
 
 fn table(name: &str, columns: &[(&str, &str)]) -> Table {
