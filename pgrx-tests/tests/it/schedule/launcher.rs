@@ -163,6 +163,8 @@ fn a_run_that_is_killed_counts_as_failed_and_is_made_up() {
     let pid = texts(&mut client, running).unwrap().remove(0);
     client.batch_execute("UPDATE public.slow SET yes = false").unwrap();
     assert!(Command::new("kill").args(["-9", &pid]).status().unwrap().success());
+    // Connections are let in until the server has noticed.
+    until("the end of all sessions", 60, || client.batch_execute("SELECT").is_err());
     until("the server up again", 60, || {
         server.connect(BETTING, SUPERUSER).is_ok_and(|back| {
             client = back;
