@@ -221,12 +221,14 @@ pub fn partition_key(relation: &Qualified) -> Result<Option<String>> {
     )
 }
 
-/// How many rows hold a value that a narrower numeric type cannot. Reads the whole table.
+/// How many rows hold a value that a narrower numeric type cannot, be it a digit before the point or after it. Reads the
+/// whole table.
 pub fn rows_beyond(table: &str, column: &str, narrower: &str) -> Result<i64> {
     let column = quote_identifier(column);
     let limit = "10::pg_catalog.numeric ^ ($1::integer - $2::integer)";
     let query = format!(
-        "SELECT pg_catalog.count(*) FROM {table} WHERE pg_catalog.abs(pg_catalog.round({column}, $2)) >= {limit}"
+        "SELECT pg_catalog.count(*) FROM {table}
+          WHERE pg_catalog.abs(pg_catalog.round({column}, $2)) >= {limit} OR pg_catalog.round({column}, $2) <> {column}"
     );
     let Some((precision, scale)) = digits_of(narrower) else { return Ok(0) };
     Ok(sql::first(&query, &[precision.into(), scale.into()], |row| required::<i64>(row, 1))?.unwrap_or(0))

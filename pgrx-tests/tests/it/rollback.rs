@@ -318,3 +318,23 @@ fn an_index_that_a_job_built_on_a_view_elsewhere_is_written_down_and_taken_back(
     assert_eq!(text(&mut client, &format!("SELECT ({index}) IS NULL")).unwrap(), "true");
     assert!(texts(&mut client, standing).unwrap().is_empty());
 }
+
+#[test]
+fn a_column_that_somebody_has_given_more_decimals_loses_none() {
+    let db = TestDb::installed(Template::ShapeA).unwrap();
+    db.settle().unwrap();
+    let mut client = db.client().unwrap();
+    client
+        .batch_execute(
+            "ALTER TABLE staging.totals ALTER data_quality_score TYPE numeric(8,3);
+             INSERT INTO staging.totals (data_quality_score) VALUES (5.126), (9.99)",
+        )
+        .unwrap();
+    let outcomes = carry_out(&mut client, "rollback_plan()").unwrap();
+    let item = "1.1.staging.totals.data_quality_score";
+    let outcome = outcomes.iter().find(|outcome| outcome.item == item).unwrap();
+    assert_eq!((outcome.action.as_str(), outcome.state.as_str()), ("skip", "blocked"), "{outcome:?}");
+    assert!(outcome.detail.starts_with("1 row of staging.totals hold"), "{outcome:?}");
+    let scores = "SELECT string_agg(data_quality_score::text, ' ' ORDER BY id) FROM staging.totals";
+    assert_eq!(text(&mut client, scores).unwrap(), "5.126 9.990");
+}

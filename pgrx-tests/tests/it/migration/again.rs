@@ -4,17 +4,7 @@ use groundskeeper_tests::Template;
 use groundskeeper_tests::sql::{text, texts};
 use postgres::Client;
 
-use super::{assert_complete, count, installed, migrate, simulate, sweep};
-
-/// Records processed by the last call, by market.
-fn processed(client: &mut Client) -> Vec<String> {
-    let last = "SELECT format('%s %s/%s', bet_type, successful, processed) FROM groundskeeper.migration_runs
-                 WHERE execution_id = (SELECT execution_id FROM groundskeeper.migration_runs ORDER BY run_id DESC LIMIT 1)
-                 ORDER BY run_id";
-    texts(client, last).unwrap()
-}
-
-const NOTHING: [&str; 3] = ["moneyline 0/0", "spread 0/0", "total 0/0"];
+use super::{NOTHING, assert_complete, count, installed, last_call, migrate, simulate, sweep};
 
 /// One more moneyline of a game.
 const ONE_MORE: &str = "
@@ -32,7 +22,7 @@ fn a_second_run_finds_nothing_and_reads_no_table_from_end_to_end() {
     let before = text(&mut client, staged).unwrap();
     client.batch_execute("VACUUM ANALYZE").unwrap();
     migrate(&mut client);
-    assert_eq!(processed(&mut client), NOTHING);
+    assert_eq!(last_call(&mut client), NOTHING);
     assert_eq!(text(&mut client, staged).unwrap(), before);
 
     let scans = "SELECT string_agg(relname || seq_tup_read, ' ' ORDER BY relname) FROM pg_stat_user_tables
@@ -46,7 +36,7 @@ fn a_second_run_finds_nothing_and_reads_no_table_from_end_to_end() {
     let mut other = db.client().unwrap();
     migrate(&mut other);
     other.batch_execute("SELECT pg_stat_force_next_flush()").unwrap();
-    assert_eq!(processed(&mut client), ["moneyline 1/1", "spread 0/0", "total 0/0"]);
+    assert_eq!(last_call(&mut client), ["moneyline 1/1", "spread 0/0", "total 0/0"]);
     assert_eq!(scans(&mut client), before);
 }
 
@@ -68,7 +58,7 @@ fn what_moved_is_staged_again_in_place() {
         )
         .unwrap();
     migrate(&mut client);
-    assert_eq!(processed(&mut client), ["moneyline 0/0", "spread 2/2", "total 0/0"]);
+    assert_eq!(last_call(&mut client), ["moneyline 0/0", "spread 2/2", "total 0/0"]);
     assert_eq!(text(&mut client, ids).unwrap(), before);
     let moved =
         "SELECT string_agg(format('%s %s', spread_odds, favorite_team_normalized), ' ' ORDER BY raw_id)
@@ -77,10 +67,10 @@ fn what_moved_is_staged_again_in_place() {
     assert_eq!(count(&mut client, "staging.spreads WHERE raw_id = 8 AND spread_odds = -124"), 1);
     // Behind the triggers' back, and found once everything is looked at.
     sweep(&mut client);
-    assert_eq!(processed(&mut client), ["moneyline 0/0", "spread 1/1", "total 0/0"]);
+    assert_eq!(last_call(&mut client), ["moneyline 0/0", "spread 1/1", "total 0/0"]);
     assert_eq!(count(&mut client, "staging.spreads WHERE raw_id = 9 AND spread_odds = -125"), 1);
     migrate(&mut client);
-    assert_eq!(processed(&mut client), NOTHING);
+    assert_eq!(last_call(&mut client), NOTHING);
     assert_complete(&mut client);
 }
 
@@ -97,15 +87,15 @@ fn a_low_id_that_is_committed_late_is_not_missed() {
     slow.batch_execute(&late).unwrap();
     client.batch_execute(ONE_MORE).unwrap();
     migrate(&mut client);
-    assert_eq!(processed(&mut client)[0], "moneyline 1/1");
+    assert_eq!(last_call(&mut client)[0], "moneyline 1/1");
     migrate(&mut client);
-    assert_eq!(processed(&mut client), NOTHING);
+    assert_eq!(last_call(&mut client), NOTHING);
     slow.batch_execute("COMMIT").unwrap();
     migrate(&mut client);
-    assert_eq!(processed(&mut client)[0], "moneyline 1/1");
+    assert_eq!(last_call(&mut client)[0], "moneyline 1/1");
     assert_complete(&mut client);
     migrate(&mut client);
-    assert_eq!(processed(&mut client), NOTHING);
+    assert_eq!(last_call(&mut client), NOTHING);
 }
 
 #[test]
@@ -120,23 +110,23 @@ fn a_row_put_in_below_the_others_is_found_at_once_or_within_a_day() {
     };
     client.batch_execute(&below(-5, "", "")).unwrap();
     migrate(&mut client);
-    assert_eq!(processed(&mut client)[0], "moneyline 1/1");
+    assert_eq!(last_call(&mut client)[0], "moneyline 1/1");
     client.batch_execute(&below(-7, "updated_at, ", "'2020-01-01', ")).unwrap();
     migrate(&mut client);
-    assert_eq!(processed(&mut client)[0], "moneyline 1/1");
+    assert_eq!(last_call(&mut client)[0], "moneyline 1/1");
     // A copy that replication applies fires no triggers.
     client.batch_execute("SET session_replication_role = replica").unwrap();
     client.batch_execute(&below(-6, "updated_at, ", "'2020-01-01', ")).unwrap();
     client.batch_execute("RESET session_replication_role").unwrap();
     migrate(&mut client);
-    assert_eq!(processed(&mut client)[0], "moneyline 0/0");
+    assert_eq!(last_call(&mut client)[0], "moneyline 0/0");
     client
         .batch_execute(
             "UPDATE groundskeeper.migration_progress SET swept_at = swept_at - interval '25 hours'",
         )
         .unwrap();
     migrate(&mut client);
-    assert_eq!(processed(&mut client)[0], "moneyline 1/1");
+    assert_eq!(last_call(&mut client)[0], "moneyline 1/1");
     assert_complete(&mut client);
     assert_eq!(count(&mut client, "staging.moneylines WHERE raw_id < 0"), 3);
 }
