@@ -1,7 +1,7 @@
 //! Runs after the first: only what is new, has moved, or failed.
 
 use groundskeeper_tests::Template;
-use groundskeeper_tests::sql::{text, texts};
+use groundskeeper_tests::sql::text;
 use postgres::Client;
 
 use super::{NOTHING, assert_complete, count, installed, last_call, migrate, simulate, sweep};
