@@ -65,6 +65,16 @@ fn prepare_transaction() -> Result<()> {
     sql::run("SET CONSTRAINTS ALL IMMEDIATE", &[])
 }
 
+/// A batch looks its rows up in the staging table, whatever the planner knows of a table that fills just now: where it
+/// joins by hashing, each batch reads all of the table.
+fn look_up_by_index(shape: &Shape) -> Result<()> {
+    let column = (shape.market.staging(), shape.staging.raw_id.name.clone());
+    if facts::unindexed(&[column])?.is_empty() {
+        guc::set_for_transaction(&[(c"enable_hashjoin", c"off"), (c"enable_mergejoin", c"off")]);
+    }
+    Ok(())
+}
+
 /// Sorting all records by each part of them takes several times as long as hashing them.
 fn prepared_memory() -> Result<()> {
     sql::run(
@@ -139,6 +149,9 @@ fn work(run: i64, put_off: bool) -> Result<bool> {
     Lock::Market(run.market).take();
     let deployment = Deployment::load()?;
     let shape = deployment.shape(run.market)?;
+    if run.phase != Phase::Games {
+        look_up_by_index(&shape)?;
+    }
     let durable = guc::synchronous_commit();
     // What a crash takes back, the next run stages again; the last transaction of a run is synchronous.
     guc::commit_asynchronously();

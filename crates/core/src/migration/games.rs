@@ -112,14 +112,15 @@ fn told(sources: &[Source], touched: Option<&str>) -> String {
     let parts = [("book", "book"), ("date", "game_date"), ("teams", "home, away, sure"), ("start", "start")];
     format!(
         "touched AS MATERIALIZED (
-             SELECT DISTINCT t.external_id::pg_catalog.text AS external_id FROM ({touched}) t (external_id)),
+             SELECT DISTINCT t.external_id::pg_catalog.text AS external_id FROM ({touched}) t (external_id)
+              WHERE t.external_id ~ {BLANKS}),
          seen AS MATERIALIZED (
              SELECT external_id, book, game_date, home, away, sure, start, pg_catalog.count(*) AS records,
                     pg_catalog.max(collected_at) AS collected_at, CASE {part} END AS part
                FROM ({records}) r
               WHERE external_id IS NOT NULL
               GROUP BY GROUPING SETS ({sets}))",
-        touched = touched.unwrap_or("SELECT NULL"),
+        touched = touched.unwrap_or("SELECT NULL::pg_catalog.text"),
         part = parts.map(|(part, columns)| format!("WHEN GROUPING({columns}) = 0 THEN '{part}'")).join(" "),
         sets = parts.map(|(_, columns)| format!("(external_id, {columns})")).join(", "),
         records = records.join(" UNION ALL "),
