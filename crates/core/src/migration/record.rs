@@ -76,7 +76,7 @@ impl Shape {
     /// sign of the home side's line tells which is which.
     pub(super) fn teams(&self) -> Vec<Value<'_>> {
         let (tells, staging) = (&self.raw.tells, &self.staging);
-        let named = |alias: &str| format!("COALESCE(x.{alias}_code, x.{alias}_given)");
+        let named = |alias: &str| format!("COALESCE(x.{alias}_code, {})", given(&format!("x.{alias}_name")));
         let mut teams = Vec::new();
         if let Some([home, away]) = &staging.sides {
             let expressions = match (&tells.sides, &tells.pair, &tells.line) {
@@ -105,7 +105,7 @@ impl Shape {
         let mut conditions = Vec::new();
         if !teams.is_empty() {
             let unknown =
-                teams.iter().map(|t| format!("x.{0}_given IS NOT NULL AND x.{0}_code IS NULL", t.alias));
+                teams.iter().map(|t| format!("x.{0}_code IS NULL AND x.{0}_name ~ {BLANKS}", t.alias));
             conditions.push(("unknown_team", unknown.collect::<Vec<_>>().join(" OR ")));
         }
         if tells.sides.is_some() {
@@ -150,12 +150,7 @@ impl Shape {
             .iter()
             .map(|team| {
                 let name = format!("r.{}", team.column.quoted);
-                format!(
-                    ", {} AS {alias}_code, {} AS {alias}_given",
-                    club(&name),
-                    given(&name),
-                    alias = team.alias
-                )
+                format!(", {} AS {alias}_code, {name} AS {alias}_name", club(&name), alias = team.alias)
             })
             .collect();
         let line =
