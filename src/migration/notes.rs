@@ -29,18 +29,22 @@ pub fn overflowed() -> Result<bool> {
         if bytes.unwrap_or(0) <= MOST_BYTES {
             return Ok(false);
         }
-        sql::run(
-            "INSERT INTO groundskeeper.migration_corrections AS c (external_id, teams, date, \"time\")
-             SELECT g.id, pg_catalog.bool_or('teams' = ANY (n.facts)), pg_catalog.bool_or('date' = ANY (n.facts)),
-                    pg_catalog.bool_or('time' = ANY (n.facts))
-               FROM groundskeeper.migration_notes n, pg_catalog.unnest(n.games) g (id)
-              WHERE n.subject = $1 AND pg_catalog.cardinality(n.facts) > 0 GROUP BY g.id
-             ON CONFLICT (external_id) DO UPDATE SET teams = c.teams OR excluded.teams, date = c.date OR excluded.date, \"time\" = c.\"time\" OR excluded.\"time\"",
-            &[GAMES_SUBJECT.into()],
-        )?;
-        // Writers hold it for a moment only; where one does longer, the next run tries again.
-        let emptied =
-            crate::subtransaction::isolated(|| sql::run("TRUNCATE groundskeeper.migration_notes", &[]));
+        // Writers hold it for a moment only; where one does longer, the next run tries again. What somebody has corrected
+        // is kept, and nothing more comes between.
+        let emptied = crate::subtransaction::isolated(|| {
+            sql::run("LOCK TABLE groundskeeper.migration_notes IN ACCESS EXCLUSIVE MODE", &[])?;
+            sql::run(
+                "INSERT INTO groundskeeper.migration_corrections AS c (external_id, teams, date, \"time\")
+                 SELECT g.id, pg_catalog.bool_or('teams' = ANY (n.facts)), pg_catalog.bool_or('date' = ANY (n.facts)),
+                        pg_catalog.bool_or('time' = ANY (n.facts))
+                   FROM groundskeeper.migration_notes n, pg_catalog.unnest(n.games) g (id)
+                  WHERE n.subject = $1 AND pg_catalog.cardinality(n.facts) > 0 GROUP BY g.id
+                 ON CONFLICT (external_id) DO UPDATE
+                    SET teams = c.teams OR excluded.teams, date = c.date OR excluded.date, \"time\" = c.\"time\" OR excluded.\"time\"",
+                &[GAMES_SUBJECT.into()],
+            )?;
+            sql::run("TRUNCATE groundskeeper.migration_notes", &[])
+        });
         match emptied {
             Ok(()) => Ok(true),
             Err(failure) if failure.is_lock_not_available() => Ok(true),
