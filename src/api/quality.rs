@@ -12,6 +12,7 @@ use pgrx::prelude::*;
 
 use arguments::{Codes, Measure, Number, RawData};
 pub use arguments::{JsonbArgument, Text};
+pub use call_site::last_argument_is_constant;
 use call_site::{CallSite, KeptCodes, KeptNumeric};
 
 /// A word of ours as SQL sees it.

@@ -234,30 +234,36 @@ fn stage(run: &mut Run, deployment: &Deployment, shape: &Shape, put_off: bool) -
 /// nobody has noted the row itself.
 fn batch_of(run: &Run, shape: &Shape, next: &notes::Next) -> Result<(Option<Rows>, Option<i64>)> {
     let id = &shape.raw.id.quoted;
-    let query = format!(
-        "SELECT pg_catalog.count(*), pg_catalog.min(c.id)::pg_catalog.int8, pg_catalog.max(c.id)::pg_catalog.int8,
-                pg_catalog.count(DISTINCT c.place), CASE WHEN pg_catalog.count(DISTINCT c.place) > 1 THEN pg_catalog.array_agg(c.id::pg_catalog.int8) END
-           FROM (SELECT r.{id} AS id, n.place
-                   FROM pg_catalog.unnest($1::pg_catalog.text::pg_catalog.int8multirange) WITH ORDINALITY n (ids, place)
-                  CROSS JOIN LATERAL (
-                       SELECT r.{id} FROM {raw} r
-                        WHERE r.{id} >= COALESCE(pg_catalog.lower(n.ids), -9223372036854775808)
-                          AND r.{id} <= COALESCE(pg_catalog.upper(n.ids) - 1, 9223372036854775807)
-                        ORDER BY r.{id} LIMIT $2) r
-                  LIMIT $2) c",
+    let rows = format!(
+        "(SELECT r.{id} AS id, n.place
+            FROM pg_catalog.unnest($1::pg_catalog.text::pg_catalog.int8multirange) WITH ORDINALITY n (ids, place)
+           CROSS JOIN LATERAL (
+                SELECT r.{id} FROM {raw} r
+                 WHERE r.{id} >= COALESCE(pg_catalog.lower(n.ids), -9223372036854775808)
+                   AND r.{id} <= COALESCE(pg_catalog.upper(n.ids) - 1, 9223372036854775807)
+                 ORDER BY r.{id} LIMIT $2) r
+           LIMIT $2) c",
         raw = shape.market.raw()
     );
-    let found = sql::first(&query, &[next.ranges.as_str().into(), run.batch_size.into()], |row| {
-        let ids = (row.get::<i64>(2)?, row.get::<i64>(3)?, row.get::<Vec<i64>>(5)?);
-        Ok((required::<i64>(row, 1)?, ids))
+    let args = [next.ranges.as_str().into(), run.batch_size.into()];
+    let extent = format!(
+        "SELECT pg_catalog.count(*), pg_catalog.min(c.id)::pg_catalog.int8, pg_catalog.max(c.id)::pg_catalog.int8,
+                pg_catalog.min(c.place) < pg_catalog.max(c.place) FROM {rows}"
+    );
+    let extent = sql::first(&extent, &args, |row| {
+        let scattered = row.get::<bool>(4)? == Some(true);
+        Ok((required::<i64>(row, 1)?, row.get::<i64>(2)?, row.get::<i64>(3)?, scattered))
     })?;
-    let Some((count, (Some(first), Some(last), ids))) = found else { return Ok((None, None)) };
+    let Some((count, Some(first), Some(last), scattered)) = extent else { return Ok((None, None)) };
     let upto = (count >= run.batch_size).then_some(last);
     let after = first.saturating_sub(1);
     let left_out = failures::not_due(&shape.market.raw(), after, last)?;
-    let rows = match ids {
-        Some(ids) => Rows::Ids(ids.into_iter().filter(|id| !left_out.contains(id)).collect()),
-        None => Rows::Range { after, upto: last, count, left_out },
+    let rows = if scattered {
+        let ids = format!("SELECT c.id::pg_catalog.int8 FROM {rows}");
+        let ids: Vec<i64> = sql::rows(&ids, &args, |row| required(row, 1))?;
+        Rows::Ids(ids.into_iter().filter(|id| !left_out.contains(id)).collect())
+    } else {
+        Rows::Range { after, upto: last, count, left_out }
     };
     Ok((Some(rows), upto))
 }

@@ -1,10 +1,10 @@
 //! What a function keeps from one call to the next at the same place of the same statement.
 
 use groundskeeper_core::quality::{Rules, Score};
-use pgrx::PgMemoryContexts;
 use pgrx::callconv::{BoxRet, FcInfo};
 use pgrx::pg_sys::Datum;
 use pgrx::prelude::*;
+use pgrx::{PgMemoryContexts, is_a};
 
 use super::arguments::{Codes, JsonbArgument, Number};
 use super::rules;
@@ -18,6 +18,8 @@ const KEPT_SETS: usize = 16;
 /// more than deciding it.
 pub struct CallSite {
     context: pg_sys::MemoryContext,
+    /// Whether the rules are the same constant in each call, and need not be compared.
+    constant_rules: bool,
     rules: Option<(Box<[u8]>, Rules)>,
     numerics: [Option<(Score, Datum)>; KEPT_NUMERICS],
     sets: Vec<(Vec<&'static str>, Datum)>,
@@ -68,6 +70,7 @@ impl CallSite {
             if place.fn_extra.is_null() {
                 let new = Self {
                     context: place.fn_mcxt,
+                    constant_rules: last_argument_is_constant(place),
                     rules: None,
                     numerics: [None; KEPT_NUMERICS],
                     sets: Vec::new(),
@@ -81,6 +84,9 @@ impl CallSite {
 
     /// The rules to apply: the built-in ones for NULL. Raises an error for what is no set of rules.
     pub fn rules(&mut self, argument: JsonbArgument<'_>) -> &Rules {
+        if self.constant_rules && self.rules.is_some() {
+            return self.current_rules();
+        }
         let image = argument.image();
         if self.rules.as_ref().map(|(kept, _)| &**kept) != image {
             self.statuses.clear();
@@ -141,6 +147,22 @@ impl CallSite {
                 datum
             }
         })
+    }
+}
+
+/// Whether a function's last argument is a constant at this place of the statement. (A parameter is none: an
+/// expression of PL/pgSQL keeps its place from one value of it to the next.)
+pub fn last_argument_is_constant(place: &pg_sys::FmgrInfo) -> bool {
+    let call: *const pg_sys::FuncExpr = place.fn_expr.cast();
+    // SAFETY: the expression, where there is one, is a node that lives as long as the FmgrInfo; one that is a FuncExpr
+    // has a list of nodes as its arguments, and a list that is there has at least one element.
+    unsafe {
+        if call.is_null() || !is_a(place.fn_expr, pg_sys::NodeTag::T_FuncExpr) {
+            return false;
+        }
+        let Some(arguments) = (*call).args.as_ref() else { return false };
+        let last = usize::try_from(arguments.length).unwrap_or(1) - 1;
+        is_a((*arguments.elements.add(last)).ptr_value.cast(), pg_sys::NodeTag::T_Const)
     }
 }
 

@@ -133,6 +133,14 @@ impl Shape {
         conditions
     }
 
+    /// What holds of nearly all records that name their sides, and leaves nothing to look for: two clubs, and the game's.
+    fn agreement(&self) -> Option<String> {
+        let rounds = self.conditions().iter().any(|(code, _)| *code == "line_rounded");
+        (self.raw.tells.sides.is_some() && !rounds).then(|| {
+            "WHEN x.home_code = x.game_home AND x.away_code = x.game_away AND x.home_code <> x.away_code THEN x.found".into()
+        })
+    }
+
     /// What is staged of each raw row in the scope: the staging columns under their own names, the raw row's number
     /// as `raw_row`, its game's id at the source as `external_id`, and its moment as `version`.
     pub(super) fn records(&self, scope: Scope, condition: &str) -> String {
@@ -164,7 +172,8 @@ impl Shape {
             "x.found".to_owned()
         } else {
             format!(
-                "CASE WHEN {} THEN x.found ELSE x.found || pg_catalog.array_remove(ARRAY[{}]::pg_catalog.text[], NULL) END",
+                "CASE {} WHEN {} THEN x.found ELSE x.found || pg_catalog.array_remove(ARRAY[{}]::pg_catalog.text[], NULL) END",
+                self.agreement().unwrap_or_default(),
                 none.join(" AND "),
                 codes.join(", ")
             )
