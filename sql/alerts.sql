@@ -12,7 +12,7 @@ CREATE TABLE groundskeeper.alert_rules (
     min_samples bigint NOT NULL DEFAULT 0,
     enabled boolean NOT NULL DEFAULT true,
     check_every interval NOT NULL DEFAULT '0',
-    CONSTRAINT alert_rules_valid CHECK (groundskeeper.check_alert_rule(
+    CONSTRAINT alert_rules_valid CHECK (groundskeeper_internal.check_alert_rule(
         metric, target, comparison, fire_threshold, clear_threshold, fire_after, clear_after, min_samples, check_every))
 );
 COMMENT ON TABLE groundskeeper.alert_rules IS
@@ -48,15 +48,15 @@ INSERT INTO groundskeeper.alert_rules
     ('heartbeat', 'heartbeat_seconds', '>', 300, 120, '0', '0', '0');
 
 -- A dump is restored into a table that CREATE EXTENSION has just filled with the defaults.
-CREATE FUNCTION groundskeeper.set_alert_rule() RETURNS trigger
+CREATE FUNCTION groundskeeper_internal.set_alert_rule() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     DELETE FROM groundskeeper.alert_rules r WHERE r.rule = NEW.rule;
     RETURN NEW;
 END $$;
-COMMENT ON FUNCTION groundskeeper.set_alert_rule() IS 'Trigger: a rule takes the place of the one of its name';
+COMMENT ON FUNCTION groundskeeper_internal.set_alert_rule() IS 'Trigger: a rule takes the place of the one of its name';
 CREATE TRIGGER set_alert_rule BEFORE INSERT ON groundskeeper.alert_rules
-    FOR EACH ROW EXECUTE FUNCTION groundskeeper.set_alert_rule();
+    FOR EACH ROW EXECUTE FUNCTION groundskeeper_internal.set_alert_rule();
 COMMENT ON TRIGGER set_alert_rule ON groundskeeper.alert_rules IS
     'Has an INSERT take the place of the rule that is there, so that a dump restores over the defaults';
 ALTER TABLE groundskeeper.alert_rules ENABLE ALWAYS TRIGGER set_alert_rule;
@@ -148,12 +148,12 @@ REVOKE ALL ON groundskeeper.alert_rules, groundskeeper.alert_state, groundskeepe
 GRANT SELECT ON groundskeeper.alert_rules, groundskeeper.alert_history, groundskeeper.alert_silences, groundskeeper.alerts
     TO pg_monitor;
 -- It only computes.
-GRANT EXECUTE ON FUNCTION groundskeeper.check_alert_rule(text, text, text, numeric, numeric, interval, interval, bigint, interval)
+GRANT EXECUTE ON FUNCTION groundskeeper_internal.check_alert_rule(text, text, text, numeric, numeric, interval, interval, bigint, interval)
     TO PUBLIC;
 
 COMMENT ON FUNCTION groundskeeper.check_alerts() IS
     'Measures what the rules watch, and tells who listens on groundskeeper_alerts what has begun or ceased to fire; to be called once a minute';
 COMMENT ON FUNCTION groundskeeper.silence_alert(text, timestamptz, text) IS
     'Tells listeners nothing of a rule until then; what still fires then is told then';
-COMMENT ON FUNCTION groundskeeper.check_alert_rule(text, text, text, numeric, numeric, interval, interval, bigint, interval) IS
+COMMENT ON FUNCTION groundskeeper_internal.check_alert_rule(text, text, text, numeric, numeric, interval, interval, bigint, interval) IS
     'True for a rule that makes sense; raises an error that says what is wrong otherwise';

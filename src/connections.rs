@@ -126,7 +126,7 @@ fn load() -> Result<Load> {
     let (usable_slots, _) = usable_slots()?;
     let counted = |count: i32| u32::try_from(count).unwrap_or(0);
     let facts = sql::first(
-        "SELECT groundskeeper.slots_of_other_databases(), groundskeeper.peak_busy()",
+        "SELECT groundskeeper_internal.slots_of_other_databases(), groundskeeper_internal.peak_busy()",
         &[],
         |row| Ok((required::<i32>(row, 1)?, row.get::<i32>(2)?)),
     )?;

@@ -55,7 +55,7 @@ pub fn give_up_users_relations() -> Result<()> {
            JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
           WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
             AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass AND d.deptype = 'e'
-            AND n.nspname NOT IN ('groundskeeper', 'monitoring')
+            AND n.nspname NOT IN ('groundskeeper', 'groundskeeper_internal', 'monitoring')
          UNION ALL
          SELECT pg_catalog.format('ALTER EXTENSION pg_groundskeeper DROP FUNCTION %I.%I()', n.nspname, p.proname)
            FROM pg_catalog.pg_depend d
@@ -64,7 +64,7 @@ pub fn give_up_users_relations() -> Result<()> {
            JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
           WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass
             AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass AND d.deptype = 'e'
-            AND n.nspname NOT IN ('groundskeeper', 'monitoring')",
+            AND n.nspname NOT IN ('groundskeeper', 'groundskeeper_internal', 'monitoring')",
         &[],
     )?;
     detach.iter().try_for_each(|statement| sql::run(statement, &[]))

@@ -60,12 +60,15 @@ extension_sql_file!(
 );
 extension_sql_file!("../sql/managed_tables.sql", name = "managed_tables", requires = ["bootstrap"]);
 extension_sql_file!("../sql/prerequisites.sql", name = "prerequisites", requires = ["bootstrap"]);
-extension_sql_file!("../sql/conversion.sql", name = "conversion", requires = ["bootstrap"]);
 extension_sql_file!("../sql/finalize.sql", name = "finalize", finalize);
 
-/// Lets functions be declared in the schema, which `bootstrap.sql` has made by then.
+/// Lets functions be declared in the schemas, which `bootstrap.sql` has made by then: here what people call.
 #[pg_schema]
 mod groundskeeper {}
+
+/// And here what only the extension itself calls.
+#[pg_schema]
+mod groundskeeper_internal {}
 
 /// Called by PostgreSQL when the library is loaded: by the first call in a session, or at server start.
 #[pg_guard]

@@ -54,7 +54,7 @@ fn silence_alert(
 const LONGEST: i64 = 30 * 86_400 * 1_000_000;
 
 /// True, or an error that says what is wrong: for a CHECK constraint.
-#[pg_extern(schema = "groundskeeper", immutable, parallel_safe)]
+#[pg_extern(schema = "groundskeeper_internal", immutable, parallel_safe)]
 #[expect(clippy::too_many_arguments, reason = "the columns of a rule")]
 fn check_alert_rule(
     metric: Option<&str>,

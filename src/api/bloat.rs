@@ -21,7 +21,7 @@ extension_sql_file!(
 );
 
 /// The share of tables with so many bytes that is dead rows or free space, from statistics alone.
-#[pg_extern(schema = "groundskeeper", stable, parallel_restricted)]
+#[pg_extern(schema = "groundskeeper_internal", stable, parallel_restricted)]
 #[search_path(pg_catalog, pg_temp)]
 #[expect(clippy::type_complexity, reason = "pgrx reads the columns off the signature")]
 fn estimated_bloat(
@@ -39,7 +39,7 @@ fn estimated_bloat(
 }
 
 /// The share of B-trees with so many bytes that building them anew would give back, from statistics alone.
-#[pg_extern(schema = "groundskeeper", stable, parallel_restricted)]
+#[pg_extern(schema = "groundskeeper_internal", stable, parallel_restricted)]
 #[search_path(pg_catalog, pg_temp)]
 #[expect(clippy::type_complexity, reason = "pgrx reads the columns off the signature")]
 fn estimated_index_bloat(

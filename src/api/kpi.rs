@@ -66,7 +66,7 @@ fn row(
 }
 
 /// What the plan wants, as it stands in `groundskeeper.kpi_targets` until it is edited.
-#[pg_extern(schema = "groundskeeper", immutable, parallel_safe)]
+#[pg_extern(schema = "groundskeeper_internal", immutable, parallel_safe)]
 fn default_kpi_targets() -> TableIterator<
     'static,
     (
@@ -84,7 +84,7 @@ fn default_kpi_targets() -> TableIterator<
 }
 
 /// True, or an error that says what is wrong: for a CHECK constraint.
-#[pg_extern(schema = "groundskeeper", immutable, parallel_safe)]
+#[pg_extern(schema = "groundskeeper_internal", immutable, parallel_safe)]
 fn check_kpi_target(
     kpi: Option<&str>,
     target: Option<AnyNumeric>,
@@ -102,7 +102,7 @@ fn check_kpi_target(
     })?;
     let unfit = |detail: String| {
         wrong(format!("no target for KPI \"{name}\""), detail)
-            .hint("SELECT * FROM groundskeeper.default_kpi_targets() has the plan's.")
+            .hint("SELECT * FROM groundskeeper_internal.default_kpi_targets() has the plan's.")
     };
     let sign = given(comparison, "comparison")?;
     let wanted = Target {

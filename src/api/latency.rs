@@ -11,7 +11,11 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use std::collections::HashMap;
 
-extension_sql_file!("../../sql/statement_texts.sql", name = "statement_texts", requires = ["bootstrap"]);
+extension_sql_file!(
+    "../../sql/statement_texts.sql",
+    name = "statement_texts",
+    requires = ["bootstrap", query_latency, statement_latency]
+);
 
 /// The scopes in the order of the result, each with the counters that it sums up.
 const SCOPES: [(&str, &[usize]); 5] = [
@@ -133,9 +137,10 @@ fn start_of(since: Option<Interval>) -> Outcome<TimestampWithTimeZone> {
 
 /// Texts from pg_stat_statements, as far as the caller may see them.
 fn texts() -> Outcome<HashMap<i64, String>> {
-    let rows = sql::rows("SELECT queryid, query FROM groundskeeper.statement_texts()", &[], |row| {
-        Ok((required::<i64>(row, 1)?, required::<String>(row, 2)?))
-    })?;
+    let rows =
+        sql::rows("SELECT queryid, query FROM groundskeeper_internal.statement_texts()", &[], |row| {
+            Ok((required::<i64>(row, 1)?, required::<String>(row, 2)?))
+        })?;
     Ok(rows.into_iter().collect())
 }
 

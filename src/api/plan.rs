@@ -12,6 +12,8 @@ use pgrx::iter::TableIterator;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
+extension_sql_file!("../../sql/plan.sql", name = "plan", requires = [plan_status, apply_plan, rollback_plan]);
+
 /// Each item of the plan and how it stands here.
 #[pg_extern(schema = "groundskeeper", volatile, parallel_unsafe)]
 #[search_path(pg_catalog, pg_temp)]

@@ -7,7 +7,11 @@ use pgrx::iter::TableIterator;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
-extension_sql_file!("../../sql/statistics.sql", name = "statistics", requires = ["bootstrap"]);
+extension_sql_file!(
+    "../../sql/statistics.sql",
+    name = "statistics",
+    requires = ["bootstrap", update_table_statistics, maintain, stop_maintaining]
+);
 
 /// Analyzes what has changed enough and refreshes the views whose sources have; in the schema that the extension
 /// is installed in, so that the plan's call works.
