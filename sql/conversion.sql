@@ -26,7 +26,7 @@ COMMENT ON COLUMN groundskeeper.conversion.item IS 'The item of the plan that it
 COMMENT ON COLUMN groundskeeper.conversion.stage IS 'begun, shadowed, captured, copied, indexed, proven, swapped, converted; then equal and finalized, or equal and restored';
 COMMENT ON COLUMN groundskeeper.conversion.key_columns IS 'The columns of the primary key';
 COMMENT ON COLUMN groundskeeper.conversion.key_table IS 'Whether a key table keeps the primary key unique across partitions';
-COMMENT ON COLUMN groundskeeper.conversion.indexes IS 'The indexes that the twin gets, by the names that they have on the table';
+COMMENT ON COLUMN groundskeeper.conversion.indexes IS 'The indexes that the shadow gets, by the names that they have on the table';
 COMMENT ON COLUMN groundskeeper.conversion.copied_to IS 'The primary key of the last row that was copied';
 COMMENT ON COLUMN groundskeeper.conversion.rows_expected IS 'How many rows there were, by the planner''s estimate';
 COMMENT ON COLUMN groundskeeper.conversion.later IS 'What is still to be done after the exchange: lists of statements, a transaction each';

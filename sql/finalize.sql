@@ -1,3 +1,6 @@
+-- Each table of defaults has been made.
+DROP PROCEDURE groundskeeper_internal.keep_defaults(regclass, name);
+
 -- The rest of the grants, before the plan is applied: what is applied then belongs to the user, not to us.
 
 -- Procedures run with their caller's rights, and so does what they call by name in groundskeeper_internal.

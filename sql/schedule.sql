@@ -13,7 +13,7 @@ CREATE TABLE groundskeeper.schedule (
     CONSTRAINT schedule_valid CHECK (groundskeeper_internal.check_schedule(schedule, timezone))
 );
 COMMENT ON TABLE groundskeeper.schedule IS
-    'What is done when; call schedule_maintenance() after editing it. An entry that is not wanted is not enabled: a deleted one of ours would come back with a restore';
+    'What is done when; call schedule_maintenance() after editing it. One of the plan''s entries that is not wanted is not enabled: deleted, it comes back as the plan states it';
 COMMENT ON COLUMN groundskeeper.schedule.job_name IS 'Its name';
 COMMENT ON COLUMN groundskeeper.schedule.schedule IS 'Five fields of cron, by the wall clock of its time zone';
 COMMENT ON COLUMN groundskeeper.schedule.command IS 'One statement, also a CALL of what commits, run with the rights of run_as: whoever may edit it may do what that role may';
@@ -24,29 +24,7 @@ COMMENT ON COLUMN groundskeeper.schedule.run_as IS 'The role that called schedul
 COMMENT ON COLUMN groundskeeper.schedule.home IS 'The cluster and database that it was scheduled in; a copy does not run it until groundskeeper.resume()';
 COMMENT ON COLUMN groundskeeper.schedule.scheduled_at IS 'When; NULL while it is not scheduled';
 
-INSERT INTO groundskeeper.schedule (job_name, schedule, command) VALUES
-    -- The plan's active hours: hourly from 10:00 to 02:00.
-    ('statistics', '0 10-23,0-2 * * *', 'SELECT @extschema@.update_table_statistics()'),
-    ('partitions', '5 3 * * *', 'SELECT @extschema@.create_monthly_partitions()'),
-    ('retention', '35 3 * * *', 'SELECT groundskeeper.apply_retention()'),
-    ('alerts', '* * * * *', 'SELECT groundskeeper.check_alerts()'),
-    ('metrics', '* * * * *', 'SELECT groundskeeper.record_metrics()'),
-    ('history', '17 4 * * *', 'SELECT groundskeeper.prune_history()');
-
--- A dump is restored into a table that CREATE EXTENSION has just filled with the defaults.
-CREATE FUNCTION groundskeeper_internal.set_schedule() RETURNS trigger
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    DELETE FROM groundskeeper.schedule s WHERE s.job_name = NEW.job_name;
-    RETURN NEW;
-END $$;
-COMMENT ON FUNCTION groundskeeper_internal.set_schedule() IS 'Trigger: an entry takes the place of the one of its name';
-CREATE TRIGGER set_schedule BEFORE INSERT ON groundskeeper.schedule
-    FOR EACH ROW EXECUTE FUNCTION groundskeeper_internal.set_schedule();
-COMMENT ON TRIGGER set_schedule ON groundskeeper.schedule IS
-    'Has an INSERT take the place of the entry that is there, so that a dump restores over the defaults';
-ALTER TABLE groundskeeper.schedule ENABLE ALWAYS TRIGGER set_schedule;
-SELECT pg_catalog.pg_extension_config_dump('groundskeeper.schedule', '');
+CALL groundskeeper_internal.keep_defaults('groundskeeper.schedule', 'job_name');
 
 -- Apart from the entries, as it changes with each run; its pages have room for that. Not dumped.
 CREATE TABLE groundskeeper.schedule_run (

@@ -11,7 +11,7 @@ WITH listed AS MATERIALIZED (
   JOIN pg_catalog.pg_am a ON a.oid = c.relam AND a.amname = 'btree'
   JOIN pg_catalog.pg_class t ON t.oid = i.indrelid AND t.relkind IN ('r', 'm')
   JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-  WHERE n.nspname IN ('raw_data', 'staging', 'curated') AND i.indisvalid
+  WHERE n.nspname = ANY (groundskeeper_internal.watched_schemas()) AND i.indisvalid
 ),
 measure AS MATERIALIZED (
   SELECT s.* FROM groundskeeper_internal.sizes_without_waiting(ARRAY(SELECT oid FROM listed)) s

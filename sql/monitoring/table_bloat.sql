@@ -89,7 +89,7 @@ WITH RECURSIVE listed AS (
        JOIN pg_catalog.pg_namespace pn ON pn.oid = p.relnamespace
       WHERE i.inhrelid = c.oid AND c.relispartition) AS partition_of
   FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-  WHERE n.nspname IN ('raw_data', 'staging', 'curated') AND c.relkind IN ('r', 'p')
+  WHERE n.nspname = ANY (groundskeeper_internal.watched_schemas()) AND c.relkind IN ('r', 'p')
 ),
 -- pg_partition_tree() would lock every partition.
 tree (root, relation, relkind) AS (

@@ -1,7 +1,7 @@
 //! `query_latency`, `statement_latency`.
 
 use super::given;
-use crate::error::{Failure, Result as Outcome};
+use crate::error::{Failure, Result as Fallible};
 use crate::latency;
 use crate::sql::{self, required};
 use groundskeeper_core::histogram::Histogram;
@@ -120,7 +120,7 @@ fn statement_latency(
 }
 
 /// The beginning of a window that reaches back from now.
-fn start_of(since: Option<Interval>) -> Outcome<TimestampWithTimeZone> {
+fn start_of(since: Option<Interval>) -> Fallible<TimestampWithTimeZone> {
     let since = given(since, "since")?;
     let (start, is_past) = sql::first("SELECT now() - $1, now() - $1 < now()", &[since.into()], |row| {
         Ok((required::<TimestampWithTimeZone>(row, 1)?, required::<bool>(row, 2)?))
@@ -136,7 +136,7 @@ fn start_of(since: Option<Interval>) -> Outcome<TimestampWithTimeZone> {
 }
 
 /// Texts from pg_stat_statements, as far as the caller may see them.
-fn texts() -> Outcome<HashMap<i64, String>> {
+fn texts() -> Fallible<HashMap<i64, String>> {
     let rows =
         sql::rows("SELECT queryid, query FROM groundskeeper_internal.statement_texts()", &[], |row| {
             Ok((required::<i64>(row, 1)?, required::<String>(row, 2)?))

@@ -11,6 +11,7 @@ extension_sql_file!(
     name = "schedule",
     requires = [
         "statistics",
+        "defaults",
         schedule_maintenance,
         unschedule_maintenance,
         check_schedule,

@@ -27,7 +27,7 @@ fn update_table_statistics(
     ErrorReport,
 > {
     let outcomes = statistics::update(built_in_plan()?, given(force, "force")?)?;
-    let row = |o: statistics::Outcome| (o.relation, o.action.to_owned(), o.reason, o.duration_ms);
+    let row = |o: statistics::Maintained| (o.relation, o.action.to_owned(), o.reason, o.duration_ms);
     Ok(TableIterator::new(outcomes.into_iter().map(row)))
 }
 

@@ -74,7 +74,9 @@ const MADE: &str = "
 fn looked_for() -> Vec<(&'static str, &'static str)> {
     include_str!("../../../sql/bootstrap.sql")
         .lines()
-        .filter_map(|line| line.strip_prefix("        ('")?.trim_end_matches(',').strip_suffix("')")?.split_once("', '"))
+        .filter_map(|line| {
+            line.strip_prefix("        ('")?.trim_end_matches(',').strip_suffix("')")?.split_once("', '")
+        })
         .collect()
 }
 
@@ -82,7 +84,8 @@ fn looked_for() -> Vec<(&'static str, &'static str)> {
 fn the_names_that_are_looked_for_are_those_that_are_made() {
     let db = TestDb::installed(Template::Empty).unwrap();
     let mut made = texts(&mut db.client().unwrap(), MADE).unwrap();
-    let mut looked_for: Vec<String> = looked_for().iter().map(|(kind, name)| format!("{kind} {name}")).collect();
+    let mut looked_for: Vec<String> =
+        looked_for().iter().map(|(kind, name)| format!("{kind} {name}")).collect();
     made.sort();
     looked_for.sort();
     assert_eq!(made, looked_for);
