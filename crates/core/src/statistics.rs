@@ -14,11 +14,11 @@ pub struct Due {
 }
 
 impl Due {
-    fn due(reason: impl Into<String>) -> Self {
+    fn now(reason: impl Into<String>) -> Self {
         Self { due: true, reason: reason.into() }
     }
 
-    fn not_due(reason: impl Into<String>) -> Self {
+    fn not_yet(reason: impl Into<String>) -> Self {
         Self { due: false, reason: reason.into() }
     }
 }
@@ -51,13 +51,13 @@ impl Table {
         let changes =
             format!("{:.0} rows changed, autovacuum's threshold is {:.0}", self.changes, self.threshold());
         if !self.analyzed {
-            Due::due("never analyzed")
+            Due::now("never analyzed")
         } else if force {
-            Due::due(format!("forced; {changes}"))
+            Due::now(format!("forced; {changes}"))
         } else if self.changes > self.threshold() {
-            Due::due(changes)
+            Due::now(changes)
         } else {
-            Due::not_due(changes)
+            Due::not_yet(changes)
         }
     }
 }
@@ -139,16 +139,16 @@ impl View {
     #[must_use]
     pub fn verdict(&self, force: bool) -> Due {
         if !self.populated {
-            return Due::due("never populated");
+            return Due::now("never populated");
         }
-        let Some(before) = &self.before else { return Due::due("not refreshed from here before") };
+        let Some(before) = &self.before else { return Due::now("not refreshed from here before") };
         if let Some(difference) = self.now.difference(before) {
-            return Due::due(difference);
+            return Due::now(difference);
         }
         if let Some(opaque) = &self.opaque {
-            return Due::due(format!("it reads {opaque}, whose changes cannot be seen"));
+            return Due::now(format!("it reads {opaque}, whose changes cannot be seen"));
         }
-        if force { Due::due("forced") } else { Due::not_due("no source has changed") }
+        if force { Due::now("forced") } else { Due::not_yet("no source has changed") }
     }
 }
 
