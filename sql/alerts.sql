@@ -12,11 +12,11 @@ CREATE TABLE groundskeeper.alert_rules (
     min_samples bigint NOT NULL DEFAULT 0,
     enabled boolean NOT NULL DEFAULT true,
     check_every interval NOT NULL DEFAULT '0',
-    CONSTRAINT alert_rules_valid CHECK (groundskeeper.check_alert_rule(
+    CONSTRAINT alert_rules_valid CHECK (groundskeeper_internal.check_alert_rule(
         metric, target, comparison, fire_threshold, clear_threshold, fire_after, clear_after, min_samples, check_every))
 );
 COMMENT ON TABLE groundskeeper.alert_rules IS
-    'What check_alerts() watches. A rule that is not wanted is not enabled: a deleted one of ours would come back with a restore';
+    'What check_alerts() watches. One of the plan''s rules that is not wanted is not enabled: deleted, it comes back as the plan states it';
 COMMENT ON COLUMN groundskeeper.alert_rules.rule IS 'Its name';
 COMMENT ON COLUMN groundskeeper.alert_rules.metric IS 'One of the six KPIs, or what docs/kpis.md lists';
 COMMENT ON COLUMN groundskeeper.alert_rules.target IS 'The one thing that it watches; NULL for all';
@@ -31,36 +31,7 @@ COMMENT ON COLUMN groundskeeper.alert_rules.enabled IS 'Whether it is watched at
 COMMENT ON COLUMN groundskeeper.alert_rules.check_every IS 'How often it is measured: at each check, or less often where measuring is dear';
 COMMENT ON CONSTRAINT alert_rules_valid ON groundskeeper.alert_rules IS 'The rule makes sense; raises an error that says what is wrong';
 
-INSERT INTO groundskeeper.alert_rules
-    (rule, metric, comparison, fire_threshold, clear_threshold, fire_after, clear_after, check_every) VALUES
-    ('migration_success_rate', 'migration_success_rate', '<', NULL, NULL, '5 minutes', '15 minutes', '0'),
-    ('query_latency_p95_ms', 'query_latency_p95_ms', '>', NULL, NULL, '5 minutes', '15 minutes', '0'),
-    ('connection_pool_utilization', 'connection_pool_utilization', '>', NULL, NULL, '5 minutes', '15 minutes', '0'),
-    ('index_hit_ratio', 'index_hit_ratio', '<', NULL, NULL, '5 minutes', '15 minutes', '0'),
-    ('table_bloat_max', 'table_bloat_max', '>', NULL, NULL, '0', '0', '1 hour'),
-    ('cache_hit_ratio', 'cache_hit_ratio', '<', NULL, NULL, '5 minutes', '15 minutes', '0'),
-    ('partition_health', 'unhealthy_partitions', '>', 0, 0, '5 minutes', '5 minutes', '0'),
-    ('failed_jobs', 'failed_jobs', '>', 0, 0, '0', '0', '0'),
-    ('invalid_indexes', 'invalid_indexes', '>', 0, 0, '10 minutes', '0', '0'),
-    ('wraparound_distance', 'wraparound_distance', '<', 1000000000, 1200000000, '0', '0', '0'),
-    ('idle_in_transaction', 'idle_in_transaction_seconds', '>', 300, 60, '0', '1 minute', '0'),
-    ('maintenance_overdue', 'overdue_maintenance', '>', 0, 0, '5 minutes', '0', '0'),
-    ('heartbeat', 'heartbeat_seconds', '>', 300, 120, '0', '0', '0');
-
--- A dump is restored into a table that CREATE EXTENSION has just filled with the defaults.
-CREATE FUNCTION groundskeeper.set_alert_rule() RETURNS trigger
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    DELETE FROM groundskeeper.alert_rules r WHERE r.rule = NEW.rule;
-    RETURN NEW;
-END $$;
-COMMENT ON FUNCTION groundskeeper.set_alert_rule() IS 'Trigger: a rule takes the place of the one of its name';
-CREATE TRIGGER set_alert_rule BEFORE INSERT ON groundskeeper.alert_rules
-    FOR EACH ROW EXECUTE FUNCTION groundskeeper.set_alert_rule();
-COMMENT ON TRIGGER set_alert_rule ON groundskeeper.alert_rules IS
-    'Has an INSERT take the place of the rule that is there, so that a dump restores over the defaults';
-ALTER TABLE groundskeeper.alert_rules ENABLE ALWAYS TRIGGER set_alert_rule;
-SELECT pg_catalog.pg_extension_config_dump('groundskeeper.alert_rules', '');
+CALL groundskeeper_internal.keep_defaults('groundskeeper.alert_rules', 'rule');
 
 -- What follows tells of this server and is not dumped: a copy begins anew. One row per rule, written only when it
 -- changes, in pages with room for that.
@@ -148,12 +119,12 @@ REVOKE ALL ON groundskeeper.alert_rules, groundskeeper.alert_state, groundskeepe
 GRANT SELECT ON groundskeeper.alert_rules, groundskeeper.alert_history, groundskeeper.alert_silences, groundskeeper.alerts
     TO pg_monitor;
 -- It only computes.
-GRANT EXECUTE ON FUNCTION groundskeeper.check_alert_rule(text, text, text, numeric, numeric, interval, interval, bigint, interval)
+GRANT EXECUTE ON FUNCTION groundskeeper_internal.check_alert_rule(text, text, text, numeric, numeric, interval, interval, bigint, interval)
     TO PUBLIC;
 
 COMMENT ON FUNCTION groundskeeper.check_alerts() IS
     'Measures what the rules watch, and tells who listens on groundskeeper_alerts what has begun or ceased to fire; to be called once a minute';
 COMMENT ON FUNCTION groundskeeper.silence_alert(text, timestamptz, text) IS
     'Tells listeners nothing of a rule until then; what still fires then is told then';
-COMMENT ON FUNCTION groundskeeper.check_alert_rule(text, text, text, numeric, numeric, interval, interval, bigint, interval) IS
+COMMENT ON FUNCTION groundskeeper_internal.check_alert_rule(text, text, text, numeric, numeric, interval, interval, bigint, interval) IS
     'True for a rule that makes sense; raises an error that says what is wrong otherwise';

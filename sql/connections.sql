@@ -2,7 +2,7 @@
 -- hidden, a figure is NULL.
 
 -- The connections that are at work now. Idle ones wait in a pool; the one that asks is no part of the load.
-CREATE FUNCTION groundskeeper.busy_connections() RETURNS integer
+CREATE FUNCTION groundskeeper_internal.busy_connections() RETURNS integer
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
@@ -15,12 +15,12 @@ BEGIN ATOMIC
 END;
 
 -- The most that were busy at once: now, or in a sample. What a standby finds in the history is the primary's.
-CREATE FUNCTION groundskeeper.peak_busy(since interval DEFAULT '24 hours') RETURNS integer
+CREATE FUNCTION groundskeeper_internal.peak_busy(since interval DEFAULT '24 hours') RETURNS integer
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-  busy integer := groundskeeper.busy_connections();
+  busy integer := groundskeeper_internal.busy_connections();
 BEGIN
   IF busy IS NULL OR pg_is_in_recovery() OR NOT has_table_privilege('groundskeeper.metrics', 'SELECT') THEN
     RETURN busy;
@@ -31,7 +31,7 @@ END
 $$;
 
 -- Slots that the pools of other databases may take: as many as they are configured for, or use now.
-CREATE FUNCTION groundskeeper.slots_of_other_databases() RETURNS integer
+CREATE FUNCTION groundskeeper_internal.slots_of_other_databases() RETURNS integer
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
@@ -59,8 +59,8 @@ BEGIN
   capacity := nullif(substring(current_setting('groundskeeper.pool_size', true) FROM '^\d{1,6}$')::integer, 0);
   IF capacity IS NOT NULL THEN
     measured_against := 'pool';
-    used := groundskeeper.busy_connections();
-    peak_used := groundskeeper.peak_busy(since);
+    used := groundskeeper_internal.busy_connections();
+    peak_used := groundskeeper_internal.peak_busy(since);
   ELSE
     measured_against := 'slots';
     capacity := current_setting('max_connections')::integer - current_setting('superuser_reserved_connections')::integer
@@ -80,11 +80,11 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION groundskeeper.busy_connections() IS
+COMMENT ON FUNCTION groundskeeper_internal.busy_connections() IS
   'Connections of clients to this database that are not idle now, the caller''s own left out; NULL without pg_read_all_stats';
-COMMENT ON FUNCTION groundskeeper.peak_busy(interval) IS
+COMMENT ON FUNCTION groundskeeper_internal.peak_busy(interval) IS
   'The most connections to this database that were seen busy at once since then';
-COMMENT ON FUNCTION groundskeeper.slots_of_other_databases() IS
+COMMENT ON FUNCTION groundskeeper_internal.slots_of_other_databases() IS
   'Slots that other databases may take: the groundskeeper.pool_size that ALTER DATABASE gave each, or its connections now if more';
 COMMENT ON FUNCTION groundskeeper.pool_utilization(interval) IS
   'How full the pool is, now and at its peak: busy connections against groundskeeper.pool_size where that is set, else '
@@ -99,7 +99,7 @@ COMMENT ON FUNCTION groundskeeper.apply_server_settings(regrole) IS
   'Gives a role the plan''s server settings in this database, for its new sessions; recorded, and taken back by rollback_plan()';
 
 GRANT EXECUTE ON FUNCTION
-  groundskeeper.busy_connections(), groundskeeper.peak_busy(interval), groundskeeper.slots_of_other_databases(),
+  groundskeeper_internal.busy_connections(), groundskeeper_internal.peak_busy(interval), groundskeeper_internal.slots_of_other_databases(),
   groundskeeper.pool_utilization(interval), groundskeeper.connection_pool_config(text, integer),
   groundskeeper.recommend_pool_size()
 TO pg_monitor;

@@ -26,9 +26,18 @@ COMMENT ON COLUMN groundskeeper.conversion.item IS 'The item of the plan that it
 COMMENT ON COLUMN groundskeeper.conversion.stage IS 'begun, shadowed, captured, copied, indexed, proven, swapped, converted; then equal and finalized, or equal and restored';
 COMMENT ON COLUMN groundskeeper.conversion.key_columns IS 'The columns of the primary key';
 COMMENT ON COLUMN groundskeeper.conversion.key_table IS 'Whether a key table keeps the primary key unique across partitions';
-COMMENT ON COLUMN groundskeeper.conversion.indexes IS 'The indexes that the twin gets, by the names that they have on the table';
+COMMENT ON COLUMN groundskeeper.conversion.indexes IS 'The indexes that the shadow gets, by the names that they have on the table';
 COMMENT ON COLUMN groundskeeper.conversion.copied_to IS 'The primary key of the last row that was copied';
 COMMENT ON COLUMN groundskeeper.conversion.rows_expected IS 'How many rows there were, by the planner''s estimate';
 COMMENT ON COLUMN groundskeeper.conversion.later IS 'What is still to be done after the exchange: lists of statements, a transaction each';
 
 SELECT pg_catalog.pg_extension_config_dump('groundskeeper.conversion', '');
+
+COMMENT ON FUNCTION groundskeeper.partition_preflight(regclass, name) IS 'What stands in the way of partitioning a table by a column, and what changes with it';
+COMMENT ON FUNCTION groundskeeper.partition_table(regclass, name, text, text, integer, text[]) IS 'Queues the partitioning of a table while writers go on, and returns the job''s number; accept names the warnings that are acknowledged';
+COMMENT ON FUNCTION groundskeeper.undo_partitioning(regclass) IS 'Queues the way back to the unpartitioned table, with all that was written since, and returns the job''s number';
+COMMENT ON FUNCTION groundskeeper.finalize_partitioning(regclass) IS 'Queues the dropping of the unpartitioned table after a last proof that nothing is lost, and returns the job''s number';
+COMMENT ON FUNCTION groundskeeper_internal.guard_partitions() IS 'Refuses plain statements that would leave keys of a partition''s rows behind, or miss them';
+COMMENT ON FUNCTION groundskeeper_internal.complete_partitions() IS 'Gives partitions that plain statements made or attached the triggers that they do not get from their table';
+COMMENT ON EVENT TRIGGER groundskeeper_guard_partitions IS 'Keeps the keys of converted tables right when partitions come and go';
+COMMENT ON EVENT TRIGGER groundskeeper_complete_partitions IS 'Keeps the keys of converted tables right when partitions that came by plain statements are truncated';

@@ -7,7 +7,7 @@ CREATE TABLE groundskeeper.kpi_targets (
     min_samples bigint NOT NULL,
     measured_over interval,
     CONSTRAINT kpi_targets_valid
-        CHECK (groundskeeper.check_kpi_target(kpi, target, comparison, min_samples, measured_over))
+        CHECK (groundskeeper_internal.check_kpi_target(kpi, target, comparison, min_samples, measured_over))
 );
 COMMENT ON TABLE groundskeeper.kpi_targets IS
     'What the KPIs are to be; UPDATE one to change it, DELETE it to get the plan''s target back';
@@ -19,38 +19,7 @@ COMMENT ON COLUMN groundskeeper.kpi_targets.measured_over IS 'The time that it i
 COMMENT ON CONSTRAINT kpi_targets_valid ON groundskeeper.kpi_targets IS
     'The KPI exists and can have that target; raises an error that says what is wrong';
 
-INSERT INTO groundskeeper.kpi_targets SELECT * FROM groundskeeper.default_kpi_targets();
-
--- A dump is restored into a table that CREATE EXTENSION has just filled with the defaults.
-CREATE FUNCTION groundskeeper.set_kpi_target() RETURNS trigger
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    UPDATE groundskeeper.kpi_targets t
-       SET target = NEW.target, comparison = NEW.comparison, min_samples = NEW.min_samples, measured_over = NEW.measured_over
-     WHERE t.kpi = NEW.kpi;
-    RETURN CASE WHEN FOUND THEN NULL ELSE NEW END;
-END $$;
-COMMENT ON FUNCTION groundskeeper.set_kpi_target() IS 'Trigger: sets the target that is already there';
-CREATE TRIGGER set_kpi_target BEFORE INSERT ON groundskeeper.kpi_targets
-    FOR EACH ROW EXECUTE FUNCTION groundskeeper.set_kpi_target();
-COMMENT ON TRIGGER set_kpi_target ON groundskeeper.kpi_targets IS
-    'Turns the INSERT of a target that is there into an UPDATE, so that a dump restores over the defaults';
-ALTER TABLE groundskeeper.kpi_targets ENABLE ALWAYS TRIGGER set_kpi_target;
-
-CREATE FUNCTION groundskeeper.reset_kpi_targets() RETURNS trigger
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    INSERT INTO groundskeeper.kpi_targets
-    SELECT * FROM groundskeeper.default_kpi_targets() d
-     WHERE NOT EXISTS (SELECT FROM groundskeeper.kpi_targets t WHERE t.kpi = d.kpi);
-    RETURN NULL;
-END $$;
-COMMENT ON FUNCTION groundskeeper.reset_kpi_targets() IS 'Trigger: puts the plan''s targets back where they were deleted';
-CREATE TRIGGER reset_kpi_targets AFTER DELETE OR TRUNCATE ON groundskeeper.kpi_targets
-    FOR EACH STATEMENT EXECUTE FUNCTION groundskeeper.reset_kpi_targets();
-COMMENT ON TRIGGER reset_kpi_targets ON groundskeeper.kpi_targets IS 'Puts the plan''s target of a deleted row back';
-
-SELECT pg_catalog.pg_extension_config_dump('groundskeeper.kpi_targets', '');
+CALL groundskeeper_internal.keep_defaults('groundskeeper.kpi_targets', 'kpi');
 
 CREATE VIEW monitoring.idle_transactions WITH (security_invoker) AS
 SELECT a.pid,
@@ -78,14 +47,12 @@ COMMENT ON COLUMN monitoring.idle_transactions.xmin_age IS
 COMMENT ON COLUMN monitoring.idle_transactions.locks_held IS 'Locks on relations that it holds, other than to read';
 
 REVOKE ALL ON groundskeeper.kpi_targets FROM PUBLIC;
--- These only compute.
-GRANT EXECUTE ON FUNCTION groundskeeper.default_kpi_targets(),
-    groundskeeper.check_kpi_target(text, numeric, text, bigint, interval) TO PUBLIC;
+-- It only computes.
+GRANT EXECUTE ON FUNCTION groundskeeper_internal.check_kpi_target(text, numeric, text, bigint, interval) TO PUBLIC;
 GRANT SELECT ON groundskeeper.kpi_targets, monitoring.idle_transactions TO pg_monitor;
 GRANT EXECUTE ON FUNCTION groundskeeper.kpi_report() TO pg_monitor;
 
 COMMENT ON FUNCTION groundskeeper.kpi_report() IS
     'The six KPIs against their targets: pass, fail, or unknown with the reason in detail; percentages run from 0 to 100';
-COMMENT ON FUNCTION groundskeeper.default_kpi_targets() IS 'The plan''s targets';
-COMMENT ON FUNCTION groundskeeper.check_kpi_target(text, numeric, text, bigint, interval) IS
+COMMENT ON FUNCTION groundskeeper_internal.check_kpi_target(text, numeric, text, bigint, interval) IS
     'True for a target that a KPI can have; raises an error that says what is wrong otherwise';

@@ -119,7 +119,7 @@ CREATE TABLE groundskeeper.column_names (
     role text NOT NULL,
     column_name text NOT NULL,
     PRIMARY KEY (relation, role),
-    CONSTRAINT column_names_valid CHECK (groundskeeper.check_column_name(relation, role, column_name))
+    CONSTRAINT column_names_valid CHECK (groundskeeper_internal.check_column_name(relation, role, column_name))
 );
 COMMENT ON TABLE groundskeeper.column_names IS 'What a deployment calls the columns that the migration reads and writes, where the plan calls them otherwise';
 COMMENT ON COLUMN groundskeeper.column_names.relation IS 'The table, as schema.name: a raw table, a staging table of a market, or staging.games';
@@ -146,10 +146,10 @@ DECLARE
     outcome pg_catalog.text;
     tries integer;
 BEGIN
-    PERFORM groundskeeper.require_top_level('migrate_to_staging');
+    PERFORM groundskeeper_internal.require_top_level('migrate_to_staging');
     COMMIT;
     SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
-    runs := groundskeeper.start_migration(migrate_to_staging.bet_type, migrate_to_staging.batch_size,
+    runs := groundskeeper_internal.start_migration(migrate_to_staging.bet_type, migrate_to_staging.batch_size,
                                           migrate_to_staging.sweep);
     FOREACH run IN ARRAY runs LOOP
         tries := 0;
@@ -158,34 +158,29 @@ BEGIN
             COMMIT;
             SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
             tries := CASE WHEN outcome OPERATOR(pg_catalog.=) 'again' THEN tries OPERATOR(pg_catalog.+) 1 ELSE 0 END;
-            outcome := groundskeeper.migration_step(run, tries);
+            outcome := groundskeeper_internal.migration_step(run, tries);
         END LOOP;
         EXIT WHEN outcome OPERATOR(pg_catalog.=) 'failed';
     END LOOP;
     COMMIT;
-    PERFORM groundskeeper.fail_migration();
+    PERFORM groundskeeper_internal.fail_migration();
 END
 $$;
 
 REVOKE ALL ON groundskeeper.migration_failures, groundskeeper.migration_runs, groundskeeper.migration_progress,
     groundskeeper.migration_notes, groundskeeper.migration_corrections, groundskeeper.column_names FROM PUBLIC;
 GRANT INSERT ON groundskeeper.migration_notes TO PUBLIC;
-REVOKE ALL ON PROCEDURE groundskeeper.migrate_to_staging(text, integer, boolean) FROM PUBLIC;
-REVOKE ALL ON FUNCTION groundskeeper.start_migration(text, integer, boolean) FROM PUBLIC;
-REVOKE ALL ON FUNCTION groundskeeper.migration_step(bigint, integer) FROM PUBLIC;
-REVOKE ALL ON FUNCTION groundskeeper.fail_migration() FROM PUBLIC;
-REVOKE ALL ON FUNCTION groundskeeper.rescore(regclass) FROM PUBLIC;
 GRANT SELECT ON groundskeeper.migration_failures, groundskeeper.migration_runs, groundskeeper.migration_corrections,
     groundskeeper.column_names TO pg_monitor;
 -- These only compute.
-GRANT EXECUTE ON FUNCTION groundskeeper.moment_of(text), groundskeeper.local_time_of(text),
-    groundskeeper.check_column_name(text, text, text) TO PUBLIC;
+GRANT EXECUTE ON FUNCTION groundskeeper_internal.moment_of(text), groundskeeper_internal.local_time_of(text),
+    groundskeeper_internal.check_column_name(text, text, text) TO PUBLIC;
 
 COMMENT ON PROCEDURE groundskeeper.migrate_to_staging(text, integer, boolean) IS 'Stages the raw rows that are new or have changed, and tries those again that failed and are due: one market, or all of them; commits each batch; sweep looks at everything again';
-COMMENT ON FUNCTION groundskeeper.start_migration(text, integer, boolean) IS 'For migrate_to_staging(): begins a run for each market that nobody is migrating, and returns the numbers of those with something to do';
-COMMENT ON FUNCTION groundskeeper.migration_step(bigint, integer) IS 'For migrate_to_staging(): does the next piece of a run''s work in this transaction, after a pause where it gave way before: more, again (it gave way), done, put_off (locks were not to be had) or failed';
-COMMENT ON FUNCTION groundskeeper.fail_migration() IS 'For migrate_to_staging(): raises the error that a step has written down, and lets requests to stop through again';
+COMMENT ON FUNCTION groundskeeper_internal.start_migration(text, integer, boolean) IS 'For migrate_to_staging(): begins a run for each market that nobody is migrating, and returns the numbers of those with something to do';
+COMMENT ON FUNCTION groundskeeper_internal.migration_step(bigint, integer) IS 'For migrate_to_staging(): does the next piece of a run''s work in this transaction, after a pause where it gave way before: more, again (it gave way), done, put_off (locks were not to be had) or failed';
+COMMENT ON FUNCTION groundskeeper_internal.fail_migration() IS 'For migrate_to_staging(): raises the error that a step has written down, and lets requests to stop through again';
 COMMENT ON FUNCTION groundskeeper.rescore(regclass) IS 'Queues the scoring of a staging table''s rows by the rules as they are now, and returns the job''s number';
-COMMENT ON FUNCTION groundskeeper.moment_of(text) IS 'The moment that a text in ISO 8601 tells with its offset; NULL for any other text';
-COMMENT ON FUNCTION groundskeeper.local_time_of(text) IS 'What clocks show by a text in ISO 8601 without an offset; NULL for any other text';
-COMMENT ON FUNCTION groundskeeper.check_column_name(text, text, text) IS 'True for a role that the migration knows of the relation; raises an error that says what is wrong otherwise';
+COMMENT ON FUNCTION groundskeeper_internal.moment_of(text) IS 'The moment that a text in ISO 8601 tells with its offset; NULL for any other text';
+COMMENT ON FUNCTION groundskeeper_internal.local_time_of(text) IS 'What clocks show by a text in ISO 8601 without an offset; NULL for any other text';
+COMMENT ON FUNCTION groundskeeper_internal.check_column_name(text, text, text) IS 'True for a role that the migration knows of the relation; raises an error that says what is wrong otherwise';

@@ -3,21 +3,21 @@
 CREATE TABLE groundskeeper.club_names (
   name text PRIMARY KEY,
   club text NOT NULL,
-  CONSTRAINT club_names_valid CHECK (groundskeeper.check_naming(
+  CONSTRAINT club_names_valid CHECK (groundskeeper_internal.check_naming(
     pg_catalog.jsonb_build_object('clubs', pg_catalog.jsonb_build_object(name, club))))
 );
 
 CREATE TABLE groundskeeper.club_codes (
   club text PRIMARY KEY,
   code text NOT NULL,
-  CONSTRAINT club_codes_valid CHECK (groundskeeper.check_naming(
+  CONSTRAINT club_codes_valid CHECK (groundskeeper_internal.check_naming(
     pg_catalog.jsonb_build_object('codes', pg_catalog.jsonb_build_object(club, code))))
 );
 
 CREATE TABLE groundskeeper.sportsbook_names (
   name text PRIMARY KEY,
   sportsbook text NOT NULL,
-  CONSTRAINT sportsbook_names_valid CHECK (groundskeeper.check_naming(
+  CONSTRAINT sportsbook_names_valid CHECK (groundskeeper_internal.check_naming(
     pg_catalog.jsonb_build_object('books', pg_catalog.jsonb_build_object(name, sportsbook))))
 );
 
@@ -35,20 +35,20 @@ $$;
 -- Rows that are right one by one may contradict each other. The lock lets one transaction after the other find out,
 -- each with what those before it have committed; whoever only reads does not wait for it. It takes rights that who
 -- may write one of the tables may not have.
-CREATE FUNCTION groundskeeper.check_names() RETURNS trigger
+CREATE FUNCTION groundskeeper_internal.check_names() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
   LOCK TABLE groundskeeper.club_names IN SHARE UPDATE EXCLUSIVE MODE;
-  PERFORM groundskeeper.check_naming(groundskeeper.naming());
+  PERFORM groundskeeper_internal.check_naming(groundskeeper.naming());
   RETURN NULL;
 END $$;
 
 CREATE TRIGGER check_names AFTER INSERT OR UPDATE ON groundskeeper.club_names
-  FOR EACH STATEMENT EXECUTE FUNCTION groundskeeper.check_names();
+  FOR EACH STATEMENT EXECUTE FUNCTION groundskeeper_internal.check_names();
 CREATE TRIGGER check_names AFTER INSERT OR UPDATE ON groundskeeper.club_codes
-  FOR EACH STATEMENT EXECUTE FUNCTION groundskeeper.check_names();
+  FOR EACH STATEMENT EXECUTE FUNCTION groundskeeper_internal.check_names();
 CREATE TRIGGER check_names AFTER INSERT OR UPDATE ON groundskeeper.sportsbook_names
-  FOR EACH STATEMENT EXECUTE FUNCTION groundskeeper.check_names();
+  FOR EACH STATEMENT EXECUTE FUNCTION groundskeeper_internal.check_names();
 
 SELECT pg_catalog.pg_extension_config_dump('groundskeeper.club_names', '');
 SELECT pg_catalog.pg_extension_config_dump('groundskeeper.club_codes', '');
@@ -56,9 +56,8 @@ SELECT pg_catalog.pg_extension_config_dump('groundskeeper.sportsbook_names', '')
 
 REVOKE ALL ON groundskeeper.club_names, groundskeeper.club_codes, groundskeeper.sportsbook_names FROM PUBLIC;
 GRANT SELECT ON groundskeeper.club_names, groundskeeper.club_codes, groundskeeper.sportsbook_names TO pg_monitor;
-REVOKE ALL ON FUNCTION groundskeeper.naming(), groundskeeper.check_names() FROM PUBLIC;
 -- These only compute.
-GRANT EXECUTE ON FUNCTION groundskeeper.club_code, groundskeeper.sportsbook, groundskeeper.check_naming TO PUBLIC;
+GRANT EXECUTE ON FUNCTION groundskeeper.club_code, groundskeeper.sportsbook, groundskeeper_internal.check_naming TO PUBLIC;
 
 COMMENT ON TABLE groundskeeper.club_names IS
   'Names that sources write for clubs, beside and before those that are built in';
@@ -92,10 +91,10 @@ COMMENT ON TRIGGER check_names ON groundskeeper.sportsbook_names IS
 
 COMMENT ON FUNCTION groundskeeper.naming() IS
   'The tables of names as one object with clubs, codes and books: what club_code() and sportsbook() take';
-COMMENT ON FUNCTION groundskeeper.check_names() IS 'Trigger: the tables of names make sense together';
+COMMENT ON FUNCTION groundskeeper_internal.check_names() IS 'Trigger: the tables of names make sense together';
 COMMENT ON FUNCTION groundskeeper.club_code IS
   'Code in use for the club that the name means; NULL where it is no club''s. A NULL naming means the built-in names and codes';
 COMMENT ON FUNCTION groundskeeper.sportsbook IS
   'The one spelling of a sportsbook''s name: its own where it is known, else in lower case; NULL for a blank name. A NULL naming means the built-in names';
-COMMENT ON FUNCTION groundskeeper.check_naming IS
+COMMENT ON FUNCTION groundskeeper_internal.check_naming IS
   'True for a naming that club_code() and sportsbook() would accept; raises an error that says what is wrong otherwise';

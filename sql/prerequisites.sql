@@ -98,7 +98,7 @@ owner AS (
     FROM pg_class c
     JOIN pg_namespace n ON n.oid = c.relnamespace
     JOIN pg_roles r ON r.oid = c.relowner
-   WHERE n.nspname IN ('raw_data', 'staging', 'curated') AND c.relkind IN ('r', 'p', 'm')
+   WHERE n.nspname = ANY (groundskeeper_internal.watched_schemas()) AND c.relkind IN ('r', 'p', 'm')
    GROUP BY r.oid, r.rolname, r.rolcanlogin
 )
 SELECT * FROM (

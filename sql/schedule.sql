@@ -10,10 +10,10 @@ CREATE TABLE groundskeeper.schedule (
     run_as text,
     home text,
     scheduled_at timestamptz,
-    CONSTRAINT schedule_valid CHECK (groundskeeper.check_schedule(schedule, timezone))
+    CONSTRAINT schedule_valid CHECK (groundskeeper_internal.check_schedule(schedule, timezone))
 );
 COMMENT ON TABLE groundskeeper.schedule IS
-    'What is done when; call schedule_maintenance() after editing it. An entry that is not wanted is not enabled: a deleted one of ours would come back with a restore';
+    'What is done when; call schedule_maintenance() after editing it. One of the plan''s entries that is not wanted is not enabled: deleted, it comes back as the plan states it';
 COMMENT ON COLUMN groundskeeper.schedule.job_name IS 'Its name';
 COMMENT ON COLUMN groundskeeper.schedule.schedule IS 'Five fields of cron, by the wall clock of its time zone';
 COMMENT ON COLUMN groundskeeper.schedule.command IS 'One statement, also a CALL of what commits, run with the rights of run_as: whoever may edit it may do what that role may';
@@ -24,29 +24,7 @@ COMMENT ON COLUMN groundskeeper.schedule.run_as IS 'The role that called schedul
 COMMENT ON COLUMN groundskeeper.schedule.home IS 'The cluster and database that it was scheduled in; a copy does not run it until groundskeeper.resume()';
 COMMENT ON COLUMN groundskeeper.schedule.scheduled_at IS 'When; NULL while it is not scheduled';
 
-INSERT INTO groundskeeper.schedule (job_name, schedule, command) VALUES
-    -- The plan's active hours: hourly from 10:00 to 02:00.
-    ('statistics', '0 10-23,0-2 * * *', 'SELECT @extschema@.update_table_statistics()'),
-    ('partitions', '5 3 * * *', 'SELECT @extschema@.create_monthly_partitions()'),
-    ('retention', '35 3 * * *', 'SELECT groundskeeper.apply_retention()'),
-    ('alerts', '* * * * *', 'SELECT groundskeeper.check_alerts()'),
-    ('metrics', '* * * * *', 'SELECT groundskeeper.record_metrics()'),
-    ('history', '17 4 * * *', 'SELECT groundskeeper.prune_history()');
-
--- A dump is restored into a table that CREATE EXTENSION has just filled with the defaults.
-CREATE FUNCTION groundskeeper.set_schedule() RETURNS trigger
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    DELETE FROM groundskeeper.schedule s WHERE s.job_name = NEW.job_name;
-    RETURN NEW;
-END $$;
-COMMENT ON FUNCTION groundskeeper.set_schedule() IS 'Trigger: an entry takes the place of the one of its name';
-CREATE TRIGGER set_schedule BEFORE INSERT ON groundskeeper.schedule
-    FOR EACH ROW EXECUTE FUNCTION groundskeeper.set_schedule();
-COMMENT ON TRIGGER set_schedule ON groundskeeper.schedule IS
-    'Has an INSERT take the place of the entry that is there, so that a dump restores over the defaults';
-ALTER TABLE groundskeeper.schedule ENABLE ALWAYS TRIGGER set_schedule;
-SELECT pg_catalog.pg_extension_config_dump('groundskeeper.schedule', '');
+CALL groundskeeper_internal.keep_defaults('groundskeeper.schedule', 'job_name');
 
 -- Apart from the entries, as it changes with each run; its pages have room for that. Not dumped.
 CREATE TABLE groundskeeper.schedule_run (
@@ -82,7 +60,7 @@ COMMENT ON VIEW groundskeeper.schedule_state IS 'The entries of the schedule wit
 -- What pg_cron, the launcher or a system cron calls. The first transaction writes down that the run begins, so that
 -- a crash counts as a failure; the second does the work and writes down how it ended. A procedure that commits may
 -- not pin its search_path, so every name in it is qualified.
-CREATE PROCEDURE groundskeeper.run_one(job_name text, INOUT problem text)
+CREATE PROCEDURE groundskeeper_internal.run_one(job_name text, INOUT problem text)
     LANGUAGE plpgsql
 AS $$
 DECLARE
@@ -92,19 +70,19 @@ DECLARE
     code pg_catalog.text;
 BEGIN
     COMMIT;
-    command := groundskeeper.run_step('begin', run_one.job_name);
+    command := groundskeeper_internal.run_step('begin', run_one.job_name);
     COMMIT;
     IF command IS NULL THEN
         RETURN;
     END IF;
-    kind := groundskeeper.run_step('hold', run_one.job_name);
+    kind := groundskeeper_internal.run_step('hold', run_one.job_name);
     IF kind IS NULL THEN
         RETURN;
     END IF;
     BEGIN
         IF kind OPERATOR(pg_catalog.=) 'CALL' THEN
             -- It may commit, as nothing can in EXECUTE: a worker runs it as a statement of its own.
-            reason := groundskeeper.run_step('call', run_one.job_name);
+            reason := groundskeeper_internal.run_step('call', run_one.job_name);
         ELSE
             EXECUTE command;
         END IF;
@@ -112,14 +90,14 @@ BEGIN
         GET STACKED DIAGNOSTICS reason = MESSAGE_TEXT, code = RETURNED_SQLSTATE;
         reason := pg_catalog.format('%s (%s)', reason, code);
     END;
-    PERFORM groundskeeper.run_step('end', run_one.job_name, reason);
+    PERFORM groundskeeper_internal.run_step('end', run_one.job_name, reason);
     COMMIT;
     IF reason IS NOT NULL THEN
         run_one.problem := pg_catalog.concat_ws('; ', run_one.problem, pg_catalog.format('%s: %s', run_one.job_name, reason));
     END IF;
 END
 $$;
-COMMENT ON PROCEDURE groundskeeper.run_one(text, text) IS 'One run of an entry of the schedule, if it is due; adds to problem why it failed';
+COMMENT ON PROCEDURE groundskeeper_internal.run_one(text, text) IS 'One run of an entry of the schedule, if it is due; adds to problem why it failed';
 
 CREATE PROCEDURE groundskeeper.run_scheduled(job_name text)
     LANGUAGE plpgsql
@@ -127,8 +105,8 @@ AS $$
 DECLARE
     problem pg_catalog.text;
 BEGIN
-    PERFORM groundskeeper.require_top_level('run_scheduled');
-    CALL groundskeeper.run_one(run_scheduled.job_name, problem);
+    PERFORM groundskeeper_internal.require_top_level('run_scheduled');
+    CALL groundskeeper_internal.run_one(run_scheduled.job_name, problem);
     IF problem OPERATOR(pg_catalog.<>) '' THEN
         RAISE EXCEPTION 'scheduled maintenance failed' USING DETAIL = problem;
     END IF;
@@ -143,10 +121,10 @@ DECLARE
     job_name pg_catalog.text;
     problem pg_catalog.text;
 BEGIN
-    PERFORM groundskeeper.require_top_level('run_overdue');
+    PERFORM groundskeeper_internal.require_top_level('run_overdue');
     COMMIT;
-    FOREACH job_name IN ARRAY groundskeeper.overdue_runs() LOOP
-        CALL groundskeeper.run_one(job_name, problem);
+    FOREACH job_name IN ARRAY groundskeeper_internal.overdue_runs() LOOP
+        CALL groundskeeper_internal.run_one(job_name, problem);
     END LOOP;
     IF problem OPERATOR(pg_catalog.<>) '' THEN
         RAISE EXCEPTION 'scheduled maintenance failed' USING DETAIL = problem;
@@ -159,7 +137,7 @@ COMMENT ON PROCEDURE groundskeeper.run_overdue() IS
 CREATE VIEW monitoring.maintenance_status AS
 SELECT s.job_name AS task, s.scheduler, s.schedule, s.last_run, s.last_success,
        CASE WHEN s.active THEN
-           groundskeeper.next_run(s.schedule, s.timezone, s.scheduled_at, s.last_run, s.failures)
+           groundskeeper_internal.next_run(s.schedule, s.timezone, s.scheduled_at, s.last_run, s.failures)
        END AS next_run,
        s.failures AS consecutive_failures,
        COALESCE(s.last_error,
@@ -181,4 +159,12 @@ COMMENT ON COLUMN monitoring.maintenance_status.last_error IS 'Why the last run 
 
 REVOKE ALL ON groundskeeper.schedule, groundskeeper.schedule_run, groundskeeper.schedule_state FROM PUBLIC;
 GRANT SELECT ON groundskeeper.schedule, monitoring.maintenance_status TO pg_monitor;
-GRANT EXECUTE ON FUNCTION groundskeeper.next_run(text, text, timestamptz, timestamptz, integer) TO pg_monitor;
+GRANT EXECUTE ON FUNCTION groundskeeper_internal.next_run(text, text, timestamptz, timestamptz, integer) TO pg_monitor;
+
+COMMENT ON FUNCTION groundskeeper.schedule_maintenance(text) IS 'Puts the entries of groundskeeper.schedule on pg_cron, else on the launcher; returns what is scheduled where';
+COMMENT ON FUNCTION groundskeeper.unschedule_maintenance() IS 'Takes the entries of groundskeeper.schedule off their scheduler';
+COMMENT ON FUNCTION groundskeeper_internal.run_step(text, text, text) IS 'One step of groundskeeper_internal.run_one()';
+COMMENT ON FUNCTION groundskeeper_internal.overdue_runs() IS 'The entries of the schedule that run as the caller and are overdue';
+COMMENT ON FUNCTION groundskeeper.prune_history() IS 'Deletes what is older than groundskeeper.job_history from the histories; how many rows';
+COMMENT ON FUNCTION groundskeeper_internal.check_schedule(text, text) IS 'True for a schedule and a time zone that can be followed; raises an error that says what is wrong otherwise';
+COMMENT ON FUNCTION groundskeeper_internal.next_run(text, text, timestamptz, timestamptz, integer) IS 'When an entry of the schedule is due next, given when it was scheduled, when it last ran, and how many runs have failed in a row';

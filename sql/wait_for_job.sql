@@ -6,14 +6,14 @@ AS $$
 DECLARE
     give_up timestamptz;
 BEGIN
-    PERFORM groundskeeper.require_top_level('wait_for_job');
+    PERFORM groundskeeper_internal.require_top_level('wait_for_job');
     COMMIT;
     IF wait_for_job.job_id IS NULL OR wait_for_job.timeout IS NULL THEN
         RAISE EXCEPTION 'job_id and timeout must not be null' USING ERRCODE = 'null_value_not_allowed';
     END IF;
     give_up := pg_catalog.clock_timestamp() OPERATOR(pg_catalog.+) wait_for_job.timeout;
-    IF pg_catalog.has_function_privilege('groundskeeper.look_after_jobs()', 'EXECUTE') THEN
-        PERFORM groundskeeper.look_after_jobs();
+    IF pg_catalog.has_function_privilege('groundskeeper_internal.look_after_jobs()', 'EXECUTE') THEN
+        PERFORM groundskeeper_internal.look_after_jobs();
     END IF;
     LOOP
         SELECT j.state INTO wait_for_job.state
@@ -31,5 +31,11 @@ BEGIN
 END
 $$;
 
-GRANT EXECUTE ON FUNCTION groundskeeper.look_after_jobs() TO pg_monitor;
+GRANT EXECUTE ON FUNCTION groundskeeper_internal.look_after_jobs() TO pg_monitor;
 GRANT EXECUTE ON PROCEDURE groundskeeper.wait_for_job(bigint, interval, text) TO pg_monitor;
+
+COMMENT ON PROCEDURE groundskeeper.wait_for_job(bigint, interval, text) IS 'Waits until a job has ended, committing between looks; not in a transaction block';
+COMMENT ON FUNCTION groundskeeper.cancel_job(bigint) IS 'Cancels a job, queued or running, and returns its new state';
+COMMENT ON FUNCTION groundskeeper.retry_job(bigint) IS 'Queues a failed or cancelled job again';
+COMMENT ON FUNCTION groundskeeper.resume() IS 'Lets a restored copy of a database run the jobs that came with it';
+COMMENT ON FUNCTION groundskeeper_internal.look_after_jobs() IS 'Starts a worker for jobs that have none, as after a crash where the library is not preloaded';

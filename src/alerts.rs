@@ -11,6 +11,7 @@ use crate::sql::{self, required};
 use crate::worker::locks;
 use groundskeeper_core::alert::{Phase, Rule, State, announce, step, thresholds};
 use groundskeeper_core::kpi::Target;
+use groundskeeper_core::plan::Plan;
 use observe::{Seen, observe};
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::prelude::*;
@@ -28,7 +29,7 @@ pub type Alert = (
 );
 
 /// Looks at everything that is watched, unless another session is at it; how all of it stands.
-pub fn check() -> Result<Vec<Alert>> {
+pub fn check(plan: &Plan) -> Result<Vec<Alert>> {
     if backend::is_in_recovery() {
         let code = PgSqlErrorCode::ERRCODE_READ_ONLY_SQL_TRANSACTION;
         return Err(Failure::new(code, "cannot check alerts during recovery")
@@ -37,7 +38,7 @@ pub fn check() -> Result<Vec<Alert>> {
     }
     may_see()?;
     if locks::take_for_transaction(locks::ALERTS) {
-        check_all()?;
+        check_all(plan)?;
     } else {
         notice!("alerts are being checked by another session");
     }
@@ -78,7 +79,7 @@ fn may_see() -> Result<()> {
     }
 }
 
-fn check_all() -> Result<()> {
+fn check_all(plan: &Plan) -> Result<()> {
     let now = now()?;
     let last_check = store::last_check()?;
     store::begin(now)?;
@@ -91,8 +92,8 @@ fn check_all() -> Result<()> {
                 }
             }
             Some(watched) => {
-                let (rule, mut seen) = match rule(watched)? {
-                    Some(rule) => (rule, observe(watched, last_check.map(|last| now - last))?),
+                let (rule, mut seen) = match rule(plan, watched)? {
+                    Some(rule) => (rule, observe(plan, watched, last_check.map(|last| now - last))?),
                     None => continue,
                 };
                 let before = row.state.unwrap_or_else(|| State::new(now));
@@ -114,9 +115,9 @@ fn is_due(row: &Row, check_every: i64, now: i64) -> bool {
 }
 
 /// The rule with the thresholds that are in force.
-fn rule(watched: &store::Watched) -> Result<Option<Rule>> {
+fn rule(plan: &Plan, watched: &store::Watched) -> Result<Option<Rule>> {
     let target: Option<Target> = match groundskeeper_core::kpi::named(&watched.metric) {
-        Some(kpi) => Some(kpi::target_of(kpi)?),
+        Some(kpi) => Some(kpi::target_of(plan, kpi)?),
         None => None,
     };
     let found = thresholds(&watched.metric, target.as_ref(), watched.comparison, watched.fire, watched.clear);

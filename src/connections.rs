@@ -4,22 +4,21 @@ use crate::error::{Failure, Result};
 use crate::settings;
 use crate::sql::{self, required};
 use groundskeeper_core::connections::{
-    Address, Format, Load, PLANNED_POOL_SIZE, PoolSettings, Recommendation, ServerSettings, cache_size_for,
-    recommend, render,
+    Address, Format, Load, PoolSettings, Recommendation, ServerSettings, cache_size_for, recommend, render,
 };
 use groundskeeper_core::plan::role::Pair;
 use pgrx::PgSqlErrorCode;
 use sysinfo::{MemoryRefreshKind, RefreshKind, System};
 
 /// The plan's server settings, in the plan's time zone and, where asked, for this machine.
-fn server_settings() -> ServerSettings {
+fn server_settings(planned: &PoolSettings) -> ServerSettings {
     let cache = settings::scale_to_machine().then(|| cache_size_for(memory_bytes()));
-    ServerSettings::planned(&settings::timezone(), cache)
+    planned.server_settings.of(&settings::timezone(), cache.as_deref())
 }
 
 /// The same as pairs.
-pub fn server_setting_pairs() -> Vec<Pair> {
-    server_settings().iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+pub fn server_setting_pairs(planned: &PoolSettings) -> Vec<Pair> {
+    server_settings(planned).iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
 /// Memory that the server may use: the machine's, or its container's share of it.
@@ -51,12 +50,12 @@ fn usable_slots() -> Result<(u32, String)> {
 }
 
 /// The settings of a pool of that size, for who is to read them.
-pub fn pool_config(format: &str, pool_size: Option<i32>) -> Result<String> {
+pub fn pool_config(planned: &PoolSettings, format: &str, pool_size: Option<i32>) -> Result<String> {
     let wrong = |message: String| Failure::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, message);
     let format: Format =
         format.parse().map_err(|known| wrong(format!("unknown format \"{format}\"")).detail(known))?;
     let size = match pool_size {
-        None => settings::pool_size().unwrap_or(PLANNED_POOL_SIZE),
+        None => settings::pool_size().unwrap_or(planned.max_connections),
         Some(size) => u32::try_from(size).unwrap_or(0),
     };
     if size == 0 {
@@ -69,7 +68,7 @@ pub fn pool_config(format: &str, pool_size: Option<i32>) -> Result<String> {
             .detail(arithmetic)
             .hint("Pass a smaller pool_size, or raise max_connections."));
     }
-    let pool = PoolSettings::planned(size, server_settings());
+    let pool = planned.of(size, server_settings(planned));
     render(format, &pool, &address()?).map_err(|unfit| wrong(unfit.to_string()))
 }
 
@@ -103,9 +102,9 @@ pub struct Sizing {
 }
 
 /// How large the pools of this database should be together; an error where the server cannot serve that.
-pub fn recommend_pool_size() -> Result<Sizing> {
+pub fn recommend_pool_size(planned: &PoolSettings) -> Result<Sizing> {
     let load = load()?;
-    let recommendation = recommend(&load).map_err(|too_large| {
+    let recommendation = recommend(&load, planned).map_err(|too_large| {
         Failure::new(
             PgSqlErrorCode::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
             format!(
@@ -126,7 +125,7 @@ fn load() -> Result<Load> {
     let (usable_slots, _) = usable_slots()?;
     let counted = |count: i32| u32::try_from(count).unwrap_or(0);
     let facts = sql::first(
-        "SELECT groundskeeper.slots_of_other_databases(), groundskeeper.peak_busy()",
+        "SELECT groundskeeper_internal.slots_of_other_databases(), groundskeeper_internal.peak_busy()",
         &[],
         |row| Ok((required::<i32>(row, 1)?, row.get::<i32>(2)?)),
     )?;

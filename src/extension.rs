@@ -34,6 +34,16 @@ fn owner() -> Result<pg_sys::Oid> {
     .ok_or_else(|| Failure::internal("extension pg_groundskeeper is not installed in this database"))
 }
 
+/// The schema that it is installed in, quoted.
+pub fn schema() -> Result<String> {
+    sql::first(
+        "SELECT extnamespace::pg_catalog.regnamespace::text FROM pg_catalog.pg_extension WHERE extname = 'pg_groundskeeper'",
+        &[],
+        |row| required(row, 1),
+    )?
+    .ok_or_else(|| Failure::internal("extension pg_groundskeeper is not installed in this database"))
+}
+
 /// Which cluster and database this is. A restored or copied database differs in one of them.
 pub fn home() -> String {
     format!("{}/{}", backend::cluster(), u32::from(backend::database()))
@@ -55,7 +65,7 @@ pub fn give_up_users_relations() -> Result<()> {
            JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
           WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
             AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass AND d.deptype = 'e'
-            AND n.nspname NOT IN ('groundskeeper', 'monitoring')
+            AND n.nspname NOT IN ('groundskeeper', 'groundskeeper_internal', 'monitoring')
          UNION ALL
          SELECT pg_catalog.format('ALTER EXTENSION pg_groundskeeper DROP FUNCTION %I.%I()', n.nspname, p.proname)
            FROM pg_catalog.pg_depend d
@@ -64,7 +74,7 @@ pub fn give_up_users_relations() -> Result<()> {
            JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
           WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass
             AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass AND d.deptype = 'e'
-            AND n.nspname NOT IN ('groundskeeper', 'monitoring')",
+            AND n.nspname NOT IN ('groundskeeper', 'groundskeeper_internal', 'monitoring')",
         &[],
     )?;
     detach.iter().try_for_each(|statement| sql::run(statement, &[]))

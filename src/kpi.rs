@@ -5,7 +5,9 @@ use crate::guc::pinned;
 use crate::sql::{self, required};
 use crate::subtransaction::isolated;
 use crate::waiting::with_lock_timeout;
-use groundskeeper_core::kpi::{Comparison, KPIS, Kpi, Measure, Measured, Target, Verdict, judge};
+use groundskeeper_core::kpi::{Comparison, Judgement, KPIS, Kpi, Measure, Measured, Target, judge};
+use groundskeeper_core::migration::PIPELINE_LOG;
+use groundskeeper_core::plan::Plan;
 use pgrx::datum::Interval;
 use pgrx::prelude::*;
 use rust_decimal::Decimal;
@@ -17,7 +19,7 @@ pub struct Row {
     /// What is wanted of it.
     pub target: Target,
     /// What follows.
-    pub verdict: Verdict,
+    pub judgement: Judgement,
     /// Out of how many samples.
     pub samples: i64,
     /// Over how long.
@@ -38,27 +40,27 @@ pub struct Wanted {
 }
 
 /// All six.
-pub fn report() -> Result<Vec<Row>> {
-    KPIS.iter().map(|kpi| Ok(row(kpi, &wanted(kpi)?))).collect()
+pub fn report(plan: &Plan) -> Result<Vec<Row>> {
+    KPIS.iter().map(|kpi| of(plan, kpi)).collect()
 }
 
 /// What is wanted of one.
-pub fn target_of(kpi: &Kpi) -> Result<Target> {
-    Ok(wanted(kpi)?.target)
+pub fn target_of(plan: &Plan, kpi: &Kpi) -> Result<Target> {
+    Ok(wanted(plan, kpi)?.target)
 }
 
 /// One of them.
-pub fn of(kpi: &'static Kpi) -> Result<Row> {
-    Ok(row(kpi, &wanted(kpi)?))
+pub fn of(plan: &Plan, kpi: &'static Kpi) -> Result<Row> {
+    Ok(row(kpi, &wanted(plan, kpi)?))
 }
 
 fn row(kpi: &'static Kpi, wanted: &Wanted) -> Row {
     let found = isolated(|| with_lock_timeout(100, || measure(kpi, wanted)));
-    let found = found.unwrap_or_else(|failure| Found::unmeasured(failure.one_line()));
+    let found = found.unwrap_or_else(|failure| Reading::unmeasured(failure.one_line()));
     Row {
         kpi,
         target: wanted.target,
-        verdict: judge(&found.measured, &wanted.target),
+        judgement: judge(&found.measured, &wanted.target),
         samples: found.measured.samples,
         measured_over: found.measured_over,
         method: found.method,
@@ -77,11 +79,7 @@ pub fn numeric(value: Decimal) -> Result<AnyNumeric> {
 }
 
 /// What the table says. It can hold what it likes, the caller may not read it: the plan's target holds then.
-fn wanted(kpi: &Kpi) -> Result<Wanted> {
-    let planned = || Wanted {
-        target: kpi.planned(),
-        measured_over: kpi.hours.map(|hours| Interval::from_micros(hours * 3_600_000_000)),
-    };
+fn wanted(plan: &Plan, kpi: &Kpi) -> Result<Wanted> {
     let edited = crate::extension::as_owner(|| {
         sql::first(
             "SELECT target, comparison, min_samples, measured_over FROM groundskeeper.kpi_targets WHERE kpi = $1",
@@ -99,21 +97,27 @@ fn wanted(kpi: &Kpi) -> Result<Wanted> {
             },
         )
     })?;
-    Ok(match edited {
-        Some((Some(target), measured_over)) => Wanted { target, measured_over },
-        _ => planned(),
+    if let Some((Some(target), measured_over)) = edited {
+        return Ok(Wanted { target, measured_over });
+    }
+    let planned = plan.target_of(kpi);
+    let planned =
+        planned.ok_or_else(|| Failure::internal(format!("the plan has no target for {}", kpi.name)))?;
+    Ok(Wanted {
+        target: planned.target(),
+        measured_over: planned.hours.map(|hours| Interval::from_micros(hours * 3_600_000_000)),
     })
 }
 
 /// What was found out.
-struct Found {
+struct Reading {
     measured: Measured,
     measured_over: Option<Interval>,
     method: Option<String>,
     detail: Option<String>,
 }
 
-impl Found {
+impl Reading {
     fn unmeasured(reason: String) -> Self {
         Self {
             measured: Measured { figure: Err(reason), samples: 0 },
@@ -124,7 +128,7 @@ impl Found {
     }
 }
 
-fn measure(kpi: &Kpi, wanted: &Wanted) -> Result<Found> {
+fn measure(kpi: &Kpi, wanted: &Wanted) -> Result<Reading> {
     let over = &wanted.measured_over;
     match kpi.measure {
         Measure::MigrationRuns => migration(over),
@@ -137,7 +141,7 @@ fn measure(kpi: &Kpi, wanted: &Wanted) -> Result<Found> {
 }
 
 /// Runs a query for figure, samples, window, method, detail, and the reason why there is no figure.
-fn ask(query: &str, over: &Option<Interval>) -> Result<Found> {
+fn ask(query: &str, over: &Option<Interval>) -> Result<Reading> {
     let args: Vec<_> = over.iter().map(|over| (*over).into()).collect();
     let found = sql::first(query, &args, |row| {
         let figure: Option<Decimal> = row.get::<String>(1)?.and_then(|figure| figure.parse().ok());
@@ -145,7 +149,7 @@ fn ask(query: &str, over: &Option<Interval>) -> Result<Found> {
             (None, Some(figure)) => Ok(figure),
             (reason, _) => Err(reason.unwrap_or_else(|| "no figure".to_owned())),
         };
-        Ok(Found {
+        Ok(Reading {
             measured: Measured { figure, samples: required(row, 2)? },
             measured_over: row.get(3)?,
             method: row.get(4)?,
@@ -156,13 +160,16 @@ fn ask(query: &str, over: &Option<Interval>) -> Result<Found> {
 }
 
 /// From the pipeline's own log where it tells of finished runs, else from what migrate_to_staging() has written down.
-fn migration(over: &Option<Interval>) -> Result<Found> {
+fn migration(over: &Option<Interval>) -> Result<Reading> {
     let ours = || ask(include_str!("kpi/migration_runs.sql"), over);
     let why_not = match unreadable_log()? {
         None => {
             // The log is the user's: a policy is refused, not run with the caller's rights.
-            let log =
-                || pinned(&[(c"row_security", c"off")], || ask(include_str!("kpi/migration_log.sql"), over));
+            let log = || {
+                pinned(&[(c"row_security", c"off")], || {
+                    ask(&of_log(include_str!("kpi/migration_log.sql")), over)
+                })
+            };
             match isolated(log) {
                 Ok(found) if found.measured.samples > 0 => return Ok(found),
                 Ok(found) => found.measured.figure.err(),
@@ -173,16 +180,21 @@ fn migration(over: &Option<Interval>) -> Result<Found> {
     };
     let mut found = ours()?;
     if let (Err(reason), Some(other)) = (&mut found.measured.figure, &why_not) {
-        *reason = format!("{reason}; public.pipeline_execution_log: {other}");
+        *reason = format!("{reason}; {PIPELINE_LOG}: {other}");
     } else if let (Some(detail), Some(other)) = (&mut found.detail, &why_not) {
-        *detail = format!("{detail}; public.pipeline_execution_log: {other}");
+        *detail = format!("{detail}; {PIPELINE_LOG}: {other}");
     }
     Ok(found)
+}
+
+/// A query of the pipeline's log.
+fn of_log(query: &str) -> String {
+    query.replace("{log}", PIPELINE_LOG)
 }
 
 /// Why the log cannot be used, if so: reading anything but a plain table with columns of PostgreSQL's own types might
 /// run its owner's code.
 fn unreadable_log() -> Result<Option<String>> {
-    let reason = sql::first(include_str!("kpi/log.sql"), &[], |row| Ok(row.get::<String>(1)?))?;
+    let reason = sql::first(&of_log(include_str!("kpi/log.sql")), &[], |row| Ok(row.get::<String>(1)?))?;
     Ok(reason.unwrap_or_else(|| Some("does not exist".to_owned())))
 }

@@ -59,13 +59,16 @@ extension_sql_file!(
         ["connection_stats", "slow_queries", "table_bloat", "index_bloat", "index_health", "unused_indexes"]
 );
 extension_sql_file!("../sql/managed_tables.sql", name = "managed_tables", requires = ["bootstrap"]);
-extension_sql_file!("../sql/prerequisites.sql", name = "prerequisites", requires = ["bootstrap"]);
-extension_sql_file!("../sql/conversion.sql", name = "conversion", requires = ["bootstrap"]);
+extension_sql_file!("../sql/prerequisites.sql", name = "prerequisites", requires = ["defaults"]);
 extension_sql_file!("../sql/finalize.sql", name = "finalize", finalize);
 
-/// Lets functions be declared in the schema, which `bootstrap.sql` has made by then.
+/// Lets functions be declared in the schemas, which `bootstrap.sql` has made by then: here what people call.
 #[pg_schema]
 mod groundskeeper {}
+
+/// And here what only the extension itself calls.
+#[pg_schema]
+mod groundskeeper_internal {}
 
 /// Called by PostgreSQL when the library is loaded: by the first call in a session, or at server start.
 #[pg_guard]

@@ -109,7 +109,7 @@ fn carry_out(between: &mut Between, job: &Job) -> Result<()> {
             toplevel::run(between, &format!("ANALYZE {quoted}"))
         }
         Task::Analyze { table, column } => toplevel::run(between, &plan::analyze(table, column)),
-        Task::Rescore { table } => migration::rescore(table),
+        Task::Rescore { table } => migration::rescore(between, table),
         Task::AlterTable { item } => between.transaction(|| plan::apply_item(built_in()?, item)),
         Task::PartitionTable { table } => convert::run(between, table, Goal::Partition),
         Task::UndoPartitioning { table } => convert::run(between, table, Goal::Undo),

@@ -7,7 +7,7 @@ use std::panic::AssertUnwindSafe;
 
 /// What becomes of the work after it succeeded.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Outcome {
+enum Ending {
     Keep,
     Undo,
 }
@@ -16,7 +16,7 @@ enum Outcome {
 ///
 /// A request to cancel or shut down is passed on, never turned into a value.
 pub fn isolated<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
-    run(Outcome::Keep, work)
+    run(Ending::Keep, work)
 }
 
 /// Runs `work` for each item; what fails for one leaves nothing behind, and the others are done. As long as nothing
@@ -30,15 +30,15 @@ pub fn isolated_each<T, R>(items: &[T], mut work: impl FnMut(&T) -> Result<R>) -
 
 /// The same, requests to stop included: for whoever writes them down before they go on.
 pub fn caught<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
-    attempt(Outcome::Keep, work)
+    attempt(Ending::Keep, work)
 }
 
 /// Runs `work` in a subtransaction that is rolled back in any case, with the locks that it took.
 pub fn looked_at<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
-    run(Outcome::Undo, work)
+    run(Ending::Undo, work)
 }
 
-fn run<T>(on_success: Outcome, work: impl FnOnce() -> Result<T>) -> Result<T> {
+fn run<T>(on_success: Ending, work: impl FnOnce() -> Result<T>) -> Result<T> {
     match attempt(on_success, work) {
         Err(failure) if failure.is_stop_request() => {
             pgrx::pg_sys::panic::ErrorReport::from(failure.clone()).report(pgrx::PgLogLevel::ERROR);
@@ -48,7 +48,7 @@ fn run<T>(on_success: Outcome, work: impl FnOnce() -> Result<T>) -> Result<T> {
     }
 }
 
-fn attempt<T>(on_success: Outcome, work: impl FnOnce() -> Result<T>) -> Result<T> {
+fn attempt<T>(on_success: Ending, work: impl FnOnce() -> Result<T>) -> Result<T> {
     // SAFETY: plain reads of the backend's own globals, restored below as the documented protocol of an
     // internal subtransaction demands.
     let (context, owner) = unsafe { (pg_sys::CurrentMemoryContext, pg_sys::CurrentResourceOwner) };
@@ -64,7 +64,7 @@ fn attempt<T>(on_success: Outcome, work: impl FnOnce() -> Result<T>) -> Result<T
     // SAFETY: the subtransaction begun above is the innermost one: whatever was begun inside has ended, by
     // itself or with the error. Context and owner are those of the enclosing transaction.
     unsafe {
-        if result.is_ok() && on_success == Outcome::Keep {
+        if result.is_ok() && on_success == Ending::Keep {
             pg_sys::ReleaseCurrentSubTransaction();
         } else {
             pg_sys::RollbackAndReleaseCurrentSubTransaction();

@@ -80,7 +80,7 @@ SELECT count(m.sampled_at) AS samples,
        round(max(m.cost_ms)::numeric, 3) AS max_cost_ms,
        round(avg(pg_catalog.pg_column_size(m))::numeric) AS mean_row_bytes,
        (SELECT sum(s.bytes)::bigint
-          FROM groundskeeper.sizes_without_waiting(ARRAY(
+          FROM groundskeeper_internal.sizes_without_waiting(ARRAY(
                    SELECT i.inhrelid FROM pg_catalog.pg_inherits i
                     WHERE i.inhparent = 'groundskeeper.metrics'::pg_catalog.regclass
                    UNION ALL SELECT 'groundskeeper.latency_mark'::pg_catalog.regclass)) s) AS bytes
@@ -91,3 +91,5 @@ COMMENT ON COLUMN groundskeeper.metrics_cost.bytes IS 'Size of all partitions an
 
 GRANT SELECT ON groundskeeper.metrics, groundskeeper.latency_mark, groundskeeper.metrics_cost TO pg_monitor;
 GRANT EXECUTE ON FUNCTION groundskeeper.metrics_over(interval) TO pg_monitor;
+
+COMMENT ON FUNCTION groundskeeper.record_metrics() IS 'Takes one sample for groundskeeper.metrics and returns its time; to be called once a minute';

@@ -1,16 +1,16 @@
 -- Members of pg_monitor read the views, with the functions behind them; nobody else does.
 GRANT EXECUTE ON FUNCTION
-  groundskeeper.statement_statistics(name, boolean, interval),
+  groundskeeper_internal.statement_statistics(name, boolean, interval),
   groundskeeper.slow_queries(text, name, boolean, interval, integer),
-  groundskeeper.relations_locked_by_others(),
-  groundskeeper.counting_since(),
-  groundskeeper.index_usage(),
-  groundskeeper.index_findings(),
-  groundskeeper.definitions_without_waiting(oid[]),
-  groundskeeper.sizes_without_waiting(oid[]),
-  groundskeeper.measured_bloat(oid[], bigint[]),
-  groundskeeper.estimated_bloat(oid[], bigint[]),
-  groundskeeper.estimated_index_bloat(oid[], bigint[])
+  groundskeeper_internal.relations_locked_by_others(),
+  groundskeeper_internal.counting_since(),
+  groundskeeper_internal.index_usage(),
+  groundskeeper_internal.index_findings(),
+  groundskeeper_internal.definitions_without_waiting(oid[]),
+  groundskeeper_internal.sizes_without_waiting(oid[]),
+  groundskeeper_internal.measured_bloat(oid[], bigint[]),
+  groundskeeper_internal.estimated_bloat(oid[], bigint[]),
+  groundskeeper_internal.estimated_index_bloat(oid[], bigint[])
 TO pg_monitor;
 
 GRANT SELECT ON

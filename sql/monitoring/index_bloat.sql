@@ -1,5 +1,5 @@
 -- How much smaller each B-tree would be if it were built anew.
-COMMENT ON FUNCTION groundskeeper.estimated_index_bloat(oid[], bigint[]) IS
+COMMENT ON FUNCTION groundskeeper_internal.estimated_index_bloat(oid[], bigint[]) IS
   'What building B-trees with so many bytes anew would give back, from statistics alone; what cannot be trusted is '
   'NULL with the reason';
 
@@ -11,10 +11,10 @@ WITH listed AS MATERIALIZED (
   JOIN pg_catalog.pg_am a ON a.oid = c.relam AND a.amname = 'btree'
   JOIN pg_catalog.pg_class t ON t.oid = i.indrelid AND t.relkind IN ('r', 'm')
   JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-  WHERE n.nspname IN ('raw_data', 'staging', 'curated') AND i.indisvalid
+  WHERE n.nspname = ANY (groundskeeper_internal.watched_schemas()) AND i.indisvalid
 ),
 measure AS MATERIALIZED (
-  SELECT s.* FROM groundskeeper.sizes_without_waiting(ARRAY(SELECT oid FROM listed)) s
+  SELECT s.* FROM groundskeeper_internal.sizes_without_waiting(ARRAY(SELECT oid FROM listed)) s
 ),
 judgeable AS MATERIALIZED (
   SELECT array_agg(s.relation) AS relations, array_agg(s.main_bytes) AS bytes
@@ -22,7 +22,7 @@ judgeable AS MATERIALIZED (
   WHERE s.main_bytes >= 20 * current_setting('block_size')::integer
 ),
 estimated AS MATERIALIZED (
-  SELECT e.* FROM judgeable j, groundskeeper.estimated_index_bloat(j.relations, j.bytes) e
+  SELECT e.* FROM judgeable j, groundskeeper_internal.estimated_index_bloat(j.relations, j.bytes) e
   WHERE j.relations IS NOT NULL
 )
 SELECT

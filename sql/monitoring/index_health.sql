@@ -1,6 +1,6 @@
 -- Indexes that are in each other's way, that do not work, or that are missing. Read from catalogs alone: nothing waits for
 -- a lock. A function, as compiling such a query takes longer than running it.
-CREATE FUNCTION groundskeeper.index_findings()
+CREATE FUNCTION groundskeeper_internal.index_findings()
 RETURNS TABLE (kind text, schemaname name, tablename name, indexname name, detail text, fix_sql text)
 LANGUAGE sql STABLE
 SET jit = off
@@ -128,11 +128,11 @@ SELECT * FROM missing
 ORDER BY 1, 2, 3, 4
 $query$;
 
-COMMENT ON FUNCTION groundskeeper.index_findings() IS 'The rows of monitoring.index_health';
+COMMENT ON FUNCTION groundskeeper_internal.index_findings() IS 'The rows of monitoring.index_health';
 
 
 CREATE VIEW monitoring.index_health WITH (security_invoker) AS
-SELECT kind, schemaname, tablename, indexname, detail, fix_sql FROM groundskeeper.index_findings();
+SELECT kind, schemaname, tablename, indexname, detail, fix_sql FROM groundskeeper_internal.index_findings();
 
 COMMENT ON VIEW monitoring.index_health IS
   'Indexes that repeat others, that are INVALID, or that foreign keys lack; look at a fix before running it';

@@ -3,7 +3,7 @@
 CREATE VIEW monitoring.partition_health WITH (security_invoker = true) AS
 SELECT h.parent, h.partition_key, h.partitions, h.next_missing_month::date AS next_missing_month, h.default_rows,
        h.gap_count, h.newest_bound, h.status, h.detail, h.capture_backlog
-  FROM groundskeeper.partition_health() h;
+  FROM groundskeeper_internal.partition_health() h;
 
 COMMENT ON VIEW monitoring.partition_health IS 'How each managed table stands with its partitions';
 COMMENT ON COLUMN monitoring.partition_health.parent IS 'The partitioned table';
@@ -20,7 +20,7 @@ COMMENT ON COLUMN monitoring.partition_health.status IS
 COMMENT ON COLUMN monitoring.partition_health.capture_backlog IS
   'Changed rows that the former, unpartitioned table of a converted one still lacks; NULL where there is none';
 COMMENT ON COLUMN monitoring.partition_health.detail IS 'The same in words, with what helps';
-COMMENT ON FUNCTION groundskeeper.partition_health() IS 'The rows of monitoring.partition_health';
+COMMENT ON FUNCTION groundskeeper_internal.partition_health() IS 'The rows of monitoring.partition_health';
 
-GRANT EXECUTE ON FUNCTION groundskeeper.partition_health() TO pg_monitor;
+GRANT EXECUTE ON FUNCTION groundskeeper_internal.partition_health() TO pg_monitor;
 GRANT SELECT ON monitoring.partition_health TO pg_monitor;

@@ -1,5 +1,5 @@
 -- Sizes on disk that nothing waits for: a relation locked away gets the figure in the catalog.
-CREATE FUNCTION groundskeeper.relations_locked_by_others() RETURNS SETOF oid
+CREATE FUNCTION groundskeeper_internal.relations_locked_by_others() RETURNS SETOF oid
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -11,18 +11,18 @@ AS $$
      AND l.pid IS DISTINCT FROM pg_backend_pid()  -- a prepared transaction has no pid
 $$;
 
-COMMENT ON FUNCTION groundskeeper.relations_locked_by_others() IS
+COMMENT ON FUNCTION groundskeeper_internal.relations_locked_by_others() IS
   'The relations that cannot be read now, because another session holds or awaits ACCESS EXCLUSIVE';
 
 
-CREATE FUNCTION groundskeeper.sizes_without_waiting(relations oid[])
+CREATE FUNCTION groundskeeper_internal.sizes_without_waiting(relations oid[])
 RETURNS TABLE (relation oid, bytes bigint, reason text, main_bytes bigint)
 LANGUAGE plpgsql STABLE
 SET lock_timeout = '100ms'  -- for a lock that is taken between our look and our use
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-  locked oid[] := ARRAY(SELECT groundskeeper.relations_locked_by_others());
+  locked oid[] := ARRAY(SELECT groundskeeper_internal.relations_locked_by_others());
 BEGIN
   FOREACH relation IN ARRAY relations LOOP
     bytes := NULL;
@@ -56,7 +56,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION groundskeeper.sizes_without_waiting(oid[]) IS
+COMMENT ON FUNCTION groundskeeper_internal.sizes_without_waiting(oid[]) IS
   'Size on disk of tables (with TOAST) or indexes, without queueing behind ACCESS EXCLUSIVE: of a relation that '
   'cannot be read now, the figure in the catalog and the reason; reason is NULL for an exact size. main_bytes is what rows or entries '
   'are in, without maps and TOAST; NULL for a relation that cannot be read now';

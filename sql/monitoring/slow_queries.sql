@@ -1,5 +1,5 @@
 -- Statements from pg_stat_statements, whatever its version and schema; nothing where it is absent.
-CREATE FUNCTION groundskeeper.statement_statistics(
+CREATE FUNCTION groundskeeper_internal.statement_statistics(
   database name DEFAULT current_database(),
   nested boolean DEFAULT false,
   since interval DEFAULT '1 hour'
@@ -69,7 +69,7 @@ EXCEPTION
 END
 $$;
 
-COMMENT ON FUNCTION groundskeeper.statement_statistics(name, boolean, interval) IS
+COMMENT ON FUNCTION groundskeeper_internal.statement_statistics(name, boolean, interval) IS
   'The statements that pg_stat_statements has counted in a database (in all, for NULL), nested ones only if asked for, '
   'whatever its version and schema, with the 95th percentile that we have counted since; no rows where it is not to be had (see groundskeeper.prerequisites())';
 
@@ -78,7 +78,7 @@ CREATE VIEW monitoring.slow_queries WITH (security_invoker) AS
 SELECT
   query, calls, total_time, mean_time, rows, hit_percent,
   queryid, role_name, min_time, max_time, stddev_time, toplevel, stats_since, p95_ms
-FROM groundskeeper.statement_statistics()
+FROM groundskeeper_internal.statement_statistics()
 WHERE mean_time > 1000
 ORDER BY mean_time DESC
 LIMIT 20;
@@ -147,7 +147,7 @@ BEGIN
   RETURN QUERY
     SELECT rank() OVER (ORDER BY r.figure DESC), s.query, s.calls, s.total_time, s.mean_time, s.p95_ms, s.rows,
            s.hit_percent, s.queryid, s.role_name, s.database_name, s.toplevel
-      FROM groundskeeper.statement_statistics(slow_queries.database, slow_queries.nested, slow_queries.since) s
+      FROM groundskeeper_internal.statement_statistics(slow_queries.database, slow_queries.nested, slow_queries.since) s
      CROSS JOIN LATERAL (SELECT CASE rank_by WHEN 'total' THEN s.total_time WHEN 'mean' THEN s.mean_time
                                              ELSE s.p95_ms END AS figure) r
      WHERE r.figure IS NOT NULL

@@ -1,6 +1,6 @@
 -- Bloat of tables: measured by pgstattuple_approx within a budget, else estimated from statistics, else NULL with the
 -- reason.
-CREATE FUNCTION groundskeeper.measured_bloat(relations oid[], bytes bigint[])
+CREATE FUNCTION groundskeeper_internal.measured_bloat(relations oid[], bytes bigint[])
 RETURNS TABLE (relation oid, bloat_percent double precision, reason text)
 LANGUAGE plpgsql STABLE
 SET lock_timeout = '100ms'
@@ -11,7 +11,7 @@ DECLARE
   budget CONSTANT bigint := 128 * 1024 * 1024;
   deadline CONSTANT timestamptz := clock_timestamp() + interval '300 ms';
   spent bigint := 0;
-  locked oid[] := ARRAY(SELECT groundskeeper.relations_locked_by_others());
+  locked oid[] := ARRAY(SELECT groundskeeper_internal.relations_locked_by_others());
   measure text;
   unmeasurable text;
   candidate record;
@@ -72,10 +72,10 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION groundskeeper.measured_bloat(oid[], bigint[]) IS
+COMMENT ON FUNCTION groundskeeper_internal.measured_bloat(oid[], bigint[]) IS
   'Dead rows and free space of tables with so many bytes (TOAST not included), as pgstattuple_approx finds them within '
   'a budget of 128 MB and 300 ms; what fillfactor keeps free is left out. What is not measured is NULL with the reason';
-COMMENT ON FUNCTION groundskeeper.estimated_bloat(oid[], bigint[]) IS
+COMMENT ON FUNCTION groundskeeper_internal.estimated_bloat(oid[], bigint[]) IS
   'The same from statistics alone: what rows of the average width, padded as alignment has it, would not need. What '
   'cannot be trusted is NULL with the reason';
 
@@ -89,7 +89,7 @@ WITH RECURSIVE listed AS (
        JOIN pg_catalog.pg_namespace pn ON pn.oid = p.relnamespace
       WHERE i.inhrelid = c.oid AND c.relispartition) AS partition_of
   FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-  WHERE n.nspname IN ('raw_data', 'staging', 'curated') AND c.relkind IN ('r', 'p')
+  WHERE n.nspname = ANY (groundskeeper_internal.watched_schemas()) AND c.relkind IN ('r', 'p')
 ),
 -- pg_partition_tree() would lock every partition.
 tree (root, relation, relkind) AS (
@@ -108,7 +108,7 @@ part (root, relation, is_index) AS (
   SELECT h.root, x.indexrelid, true FROM heap h JOIN pg_catalog.pg_index x ON x.indrelid = h.relation
 ),
 measure AS MATERIALIZED (
-  SELECT s.* FROM groundskeeper.sizes_without_waiting(ARRAY(SELECT DISTINCT relation FROM part)) s
+  SELECT s.* FROM groundskeeper_internal.sizes_without_waiting(ARRAY(SELECT DISTINCT relation FROM part)) s
 ),
 size AS (
   SELECT p.root,
@@ -129,7 +129,7 @@ judgeable AS MATERIALIZED (
     AND s.main_bytes >= 20 * current_setting('block_size')::integer
 ),
 measured AS MATERIALIZED (
-  SELECT m.* FROM judgeable j, groundskeeper.measured_bloat(j.relations, j.bytes) m
+  SELECT m.* FROM judgeable j, groundskeeper_internal.measured_bloat(j.relations, j.bytes) m
   WHERE j.relations IS NOT NULL
 ),
 unmeasured AS MATERIALIZED (
@@ -138,7 +138,7 @@ unmeasured AS MATERIALIZED (
   WHERE m.reason IS NOT NULL
 ),
 estimated AS MATERIALIZED (
-  SELECT e.* FROM unmeasured u, groundskeeper.estimated_bloat(u.relations, u.bytes) e
+  SELECT e.* FROM unmeasured u, groundskeeper_internal.estimated_bloat(u.relations, u.bytes) e
   WHERE u.relations IS NOT NULL
 ),
 judged AS (

@@ -1,7 +1,7 @@
 -- Since when PostgreSQL counts. stats_reset of the database is NULL until somebody resets it; but a crash drops every
 -- counter and sets the shared ones' stats_reset (the start time of the server stays). A reset of one of those alone
 -- moves only that one, hence the oldest.
-CREATE FUNCTION groundskeeper.counting_since() RETURNS timestamptz
+CREATE FUNCTION groundskeeper_internal.counting_since() RETURNS timestamptz
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
@@ -10,7 +10,7 @@ BEGIN ATOMIC
    WHERE d.datname = current_database();
 END;
 
-COMMENT ON FUNCTION groundskeeper.counting_since() IS
+COMMENT ON FUNCTION groundskeeper_internal.counting_since() IS
   'When the counters of this database last began anew, by a reset or a crash; NULL where that is not known';
 
 
@@ -34,13 +34,13 @@ COMMENT ON COLUMN groundskeeper.index_observation.last_scan IS
   'When it was last seen to have been scanned, or first_seen for scans before; NULL where it never was';
 
 
-CREATE FUNCTION groundskeeper.definitions_without_waiting(indexes oid[]) RETURNS TABLE (relation oid, definition text)
+CREATE FUNCTION groundskeeper_internal.definitions_without_waiting(indexes oid[]) RETURNS TABLE (relation oid, definition text)
 LANGUAGE plpgsql STABLE
 SET lock_timeout = '100ms'
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-  locked oid[] := ARRAY(SELECT groundskeeper.relations_locked_by_others());
+  locked oid[] := ARRAY(SELECT groundskeeper_internal.relations_locked_by_others());
 BEGIN
   -- PostgreSQL opens the table to put its columns' names into words.
   FOR relation IN
@@ -57,7 +57,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION groundskeeper.definitions_without_waiting(oid[]) IS
+COMMENT ON FUNCTION groundskeeper_internal.definitions_without_waiting(oid[]) IS
   'CREATE INDEX of indexes, those left out whose table cannot be read now';
 
 
@@ -66,7 +66,7 @@ COMMENT ON FUNCTION groundskeeper.definitions_without_waiting(oid[]) IS
 
 -- A verdict on each index from its scans over the observed time, with the evidence. A function, as compiling such a
 -- query takes longer than running it.
-CREATE FUNCTION groundskeeper.index_usage()
+CREATE FUNCTION groundskeeper_internal.index_usage()
 RETURNS TABLE (
   schemaname name,
   tablename name,
@@ -158,7 +158,7 @@ usage AS (
              ELSE o.last_scan END) AS last_scan,
     coalesce(max(p.purpose) FILTER (WHERE p.relation = p.root), min(p.purpose)) AS purpose
   FROM part p
-  JOIN groundskeeper.sizes_without_waiting(ARRAY(SELECT relation FROM tree)) s USING (relation)
+  JOIN groundskeeper_internal.sizes_without_waiting(ARRAY(SELECT relation FROM tree)) s USING (relation)
   LEFT JOIN pg_catalog.pg_stat_all_indexes u ON u.indexrelid = p.relation
   LEFT JOIN groundskeeper.index_observation o ON o.indexrelid = p.relation
   CROSS JOIN LATERAL (SELECT coalesce(u.idx_scan, 0) AS scans) n
@@ -170,7 +170,7 @@ counting AS (
     greatest(r.required, interval '31 days') AS remembered,
     -- What was counted between the last look and a reset is lost: a short while is not much.
     c.since > l.last_look + interval '15 minutes' OR l.last_look IS NULL AS gap
-  FROM (SELECT groundskeeper.counting_since() AS since) c,
+  FROM (SELECT groundskeeper_internal.counting_since() AS since) c,
     (SELECT max(m.sampled_at) AS last_look FROM groundskeeper.metrics m
       WHERE m.sampled_at > now() - interval '2 days') l,
     -- A bare number is minutes, as for any setting with this unit.
@@ -203,7 +203,7 @@ judged AS (
                  CASE WHEN u.created_at IS NOT NULL THEN greatest(c.since, u.created_at) END) AS observed_since) w
 ),
 defined AS MATERIALIZED (
-  SELECT d.* FROM groundskeeper.definitions_without_waiting(
+  SELECT d.* FROM groundskeeper_internal.definitions_without_waiting(
     ARRAY(SELECT j.root FROM judged j WHERE j.verdict = 'unused')) d
 )
 SELECT
@@ -234,14 +234,14 @@ FROM listed l JOIN judged j ON j.root = l.oid LEFT JOIN defined d ON d.relation 
 ORDER BY j.verdict = 'unused' DESC, j.index_bytes DESC NULLS LAST, schemaname, indexname
 $query$;
 
-COMMENT ON FUNCTION groundskeeper.index_usage() IS 'The rows of monitoring.unused_indexes';
+COMMENT ON FUNCTION groundskeeper_internal.index_usage() IS 'The rows of monitoring.unused_indexes';
 
 
 CREATE VIEW monitoring.unused_indexes WITH (security_invoker) AS
 SELECT schemaname, tablename, indexname, idx_tup_read, idx_tup_fetch, index_size,
   verdict, evidence, drop_sql, idx_scan, observed_since, index_bytes,
   size_reason, create_sql, last_scan
-FROM groundskeeper.index_usage();
+FROM groundskeeper_internal.index_usage();
 
 COMMENT ON VIEW monitoring.unused_indexes IS
   'The indexes of the current database and whether each is needed; a partitioned index with all its partitions '

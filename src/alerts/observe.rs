@@ -7,7 +7,8 @@ use crate::sql::{self, required};
 use crate::subtransaction::isolated;
 use crate::waiting::with_lock_timeout;
 use groundskeeper_core::alert::{Observation, Watch, watch_named};
-use groundskeeper_core::kpi::{Verdict, named};
+use groundskeeper_core::kpi::{Judgement, named};
+use groundskeeper_core::plan::Plan;
 
 /// What was seen.
 #[derive(Debug, Clone)]
@@ -22,9 +23,9 @@ pub struct Seen {
 const WORDS: usize = 600;
 
 /// Measures what a rule watches; that it cannot be measured is no data, and no error.
-pub fn observe(watched: &Watched, since_last_check: Option<i64>) -> Result<Seen> {
+pub fn observe(plan: &Plan, watched: &Watched, since_last_check: Option<i64>) -> Result<Seen> {
     let seen = match (named(&watched.metric), watch_named(&watched.metric)) {
-        (Some(kpi), _) => kpi::of(kpi).map(of_kpi),
+        (Some(kpi), _) => kpi::of(plan, kpi).map(of_kpi),
         (None, Some(Watch::Heartbeat)) => Ok(heartbeat(watched, since_last_check)),
         (None, Some(watch)) => isolated(|| with_lock_timeout(100, || ask(watched, watch))),
         (None, None) => Err(Failure::internal(format!("there is no metric {}", watched.metric))),
@@ -38,9 +39,9 @@ pub fn observe(watched: &Watched, since_last_check: Option<i64>) -> Result<Seen>
 }
 
 fn of_kpi(row: kpi::Row) -> Seen {
-    let (value, words) = match row.verdict {
-        Verdict::Pass(value) | Verdict::Fail(value) => (Some(value), row.detail.unwrap_or_default()),
-        Verdict::Unknown(reason) => (None, reason),
+    let (value, words) = match row.judgement {
+        Judgement::Pass(value) | Judgement::Fail(value) => (Some(value), row.detail.unwrap_or_default()),
+        Judgement::Unknown(reason) => (None, reason),
     };
     Seen { observation: Observation { value, samples: row.samples }, detail: words }
 }

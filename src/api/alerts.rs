@@ -1,6 +1,6 @@
 //! `check_alerts`, `silence_alert`, and what the table of rules asks.
 
-use super::given;
+use super::{built_in_plan, given};
 use crate::alerts;
 use crate::error::Failure;
 use crate::kpi::decimal;
@@ -14,7 +14,7 @@ use pgrx::prelude::*;
 extension_sql_file!(
     "../../sql/alerts.sql",
     name = "alerts",
-    requires = ["bootstrap", "kpis", check_alert_rule, check_alerts, silence_alert]
+    requires = ["bootstrap", "defaults", "kpis", check_alert_rule, check_alerts, silence_alert]
 );
 
 /// Looks at everything that is watched; how all of it stands.
@@ -36,7 +36,7 @@ fn check_alerts() -> Result<
     >,
     ErrorReport,
 > {
-    Ok(TableIterator::new(alerts::check()?))
+    Ok(TableIterator::new(alerts::check(built_in_plan()?)?))
 }
 
 /// Tells listeners nothing of a rule until then.
@@ -54,7 +54,7 @@ fn silence_alert(
 const LONGEST: i64 = 30 * 86_400 * 1_000_000;
 
 /// True, or an error that says what is wrong: for a CHECK constraint.
-#[pg_extern(schema = "groundskeeper", immutable, parallel_safe)]
+#[pg_extern(schema = "groundskeeper_internal", immutable, parallel_safe)]
 #[expect(clippy::too_many_arguments, reason = "the columns of a rule")]
 fn check_alert_rule(
     metric: Option<&str>,

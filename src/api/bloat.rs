@@ -3,7 +3,7 @@
 
 use super::given;
 use crate::bloat::{self, Estimate};
-use crate::error::{Failure, Result as Outcome};
+use crate::error::{Failure, Result as Fallible};
 use pgrx::iter::TableIterator;
 use pgrx::pg_sys::Oid;
 use pgrx::pg_sys::panic::ErrorReport;
@@ -12,16 +12,16 @@ use pgrx::prelude::*;
 extension_sql_file!(
     "../../sql/monitoring/table_bloat.sql",
     name = "table_bloat",
-    requires = ["sizes", estimated_bloat]
+    requires = ["defaults", "sizes", estimated_bloat]
 );
 extension_sql_file!(
     "../../sql/monitoring/index_bloat.sql",
     name = "index_bloat",
-    requires = ["sizes", estimated_index_bloat]
+    requires = ["defaults", "sizes", estimated_index_bloat]
 );
 
 /// The share of tables with so many bytes that is dead rows or free space, from statistics alone.
-#[pg_extern(schema = "groundskeeper", stable, parallel_restricted)]
+#[pg_extern(schema = "groundskeeper_internal", stable, parallel_restricted)]
 #[search_path(pg_catalog, pg_temp)]
 #[expect(clippy::type_complexity, reason = "pgrx reads the columns off the signature")]
 fn estimated_bloat(
@@ -39,7 +39,7 @@ fn estimated_bloat(
 }
 
 /// The share of B-trees with so many bytes that building them anew would give back, from statistics alone.
-#[pg_extern(schema = "groundskeeper", stable, parallel_restricted)]
+#[pg_extern(schema = "groundskeeper_internal", stable, parallel_restricted)]
 #[search_path(pg_catalog, pg_temp)]
 #[expect(clippy::type_complexity, reason = "pgrx reads the columns off the signature")]
 fn estimated_index_bloat(
@@ -60,7 +60,7 @@ fn columns(estimate: Estimate) -> (Oid, Option<f64>, Option<String>) {
     (estimate.relation, estimate.percent, estimate.reason)
 }
 
-fn paired(relations: Option<Vec<Oid>>, bytes: Option<Vec<i64>>) -> Outcome<(Vec<Oid>, Vec<i64>)> {
+fn paired(relations: Option<Vec<Oid>>, bytes: Option<Vec<i64>>) -> Fallible<(Vec<Oid>, Vec<i64>)> {
     let (relations, bytes) = (given(relations, "relations")?, given(bytes, "bytes")?);
     if relations.len() != bytes.len() {
         let code = PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE;

@@ -24,7 +24,7 @@ fn connection_pool_config(
     format: default!(Option<&str>, "'json'"),
     pool_size: default!(Option<i32>, "NULL"),
 ) -> Result<String, ErrorReport> {
-    Ok(connections::pool_config(given(format, "format")?, pool_size)?)
+    Ok(connections::pool_config(&built_in_plan()?.pool, given(format, "format")?, pool_size)?)
 }
 
 /// How large the pools of this database should be together.
@@ -44,7 +44,7 @@ fn recommend_pool_size() -> Result<
     >,
     ErrorReport,
 > {
-    let Sizing { load, recommendation } = connections::recommend_pool_size()?;
+    let Sizing { load, recommendation } = connections::recommend_pool_size(&built_in_plan()?.pool)?;
     let whole = |count: u32| i32::try_from(count).unwrap_or(i32::MAX);
     Ok(TableIterator::once((
         whole(recommendation.pool_size),
@@ -75,11 +75,9 @@ fn apply_server_settings(
     ErrorReport,
 > {
     let RegRole(role) = given(role, "role")?;
-    Ok(TableIterator::once(row(role_setting::apply(
-        built_in_plan()?,
-        role,
-        &connections::server_setting_pairs(),
-    )?)))
+    let plan = built_in_plan()?;
+    let settings = connections::server_setting_pairs(&plan.pool);
+    Ok(TableIterator::once(row(role_setting::apply(plan, role, &settings)?)))
 }
 
 /// A `regrole`.

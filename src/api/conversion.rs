@@ -10,6 +10,20 @@ use groundskeeper_core::partition::convert::Goal;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
+extension_sql_file!(
+    "../../sql/conversion.sql",
+    name = "conversion",
+    requires = [
+        "bootstrap",
+        partition_preflight,
+        partition_table,
+        undo_partitioning,
+        finalize_partitioning,
+        guard_partitions,
+        complete_partitions
+    ]
+);
+
 // A value of type `name` reaches a function as one of type `cstring` does: as a pointer to a NUL-terminated text. So the
 // functions are declared by hand, which pgrx has no type for.
 
@@ -91,10 +105,10 @@ fn finalize_partitioning(relation: Option<Regclass>) -> Result<i64, ErrorReport>
 /// Refuses plain statements that would leave keys of a partition's rows behind, or miss them. The event trigger calls it
 /// before each `ALTER TABLE` and `DROP TABLE`.
 #[pg_extern(
-    sql = "CREATE FUNCTION groundskeeper.guard_partitions() RETURNS event_trigger
+    sql = "CREATE FUNCTION groundskeeper_internal.guard_partitions() RETURNS event_trigger
     LANGUAGE c AS '@MODULE_PATHNAME@', '@FUNCTION_NAME@';
 CREATE EVENT TRIGGER groundskeeper_guard_partitions ON ddl_command_start WHEN TAG IN ('ALTER TABLE', 'DROP TABLE')
-    EXECUTE FUNCTION groundskeeper.guard_partitions();",
+    EXECUTE FUNCTION groundskeeper_internal.guard_partitions();",
     requires = ["managed_tables"]
 )]
 fn guard_partitions(fcinfo: pg_sys::FunctionCallInfo) -> Result<(), ErrorReport> {
@@ -107,10 +121,10 @@ fn guard_partitions(fcinfo: pg_sys::FunctionCallInfo) -> Result<(), ErrorReport>
 /// Gives partitions that came by plain statements the triggers that they do not get from their table. The event trigger
 /// calls it after each `CREATE TABLE` and `ALTER TABLE`.
 #[pg_extern(
-    sql = "CREATE FUNCTION groundskeeper.complete_partitions() RETURNS event_trigger
+    sql = "CREATE FUNCTION groundskeeper_internal.complete_partitions() RETURNS event_trigger
     LANGUAGE c AS '@MODULE_PATHNAME@', '@FUNCTION_NAME@';
 CREATE EVENT TRIGGER groundskeeper_complete_partitions ON ddl_command_end WHEN TAG IN ('CREATE TABLE', 'ALTER TABLE')
-    EXECUTE FUNCTION groundskeeper.complete_partitions();",
+    EXECUTE FUNCTION groundskeeper_internal.complete_partitions();",
     requires = ["managed_tables"]
 )]
 fn complete_partitions(fcinfo: pg_sys::FunctionCallInfo) -> Result<(), ErrorReport> {

@@ -1,10 +1,20 @@
-//! `drop_unused_indexes`; which are unused is told by `monitoring.unused_indexes`.
+//! `reindex`, `drop_unused_indexes`; which are unused is told by `monitoring.unused_indexes`.
 
+use super::regclass::{Regclass, existing};
 use super::{built_in_plan, given};
-use crate::index::unused;
+use crate::index::{rebuild, unused};
 use pgrx::iter::TableIterator;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
+
+extension_sql_file!("../../sql/indexes.sql", name = "indexes", requires = [reindex, drop_unused_indexes]);
+
+/// Builds an index anew without blocking writers; the number of the job that does it.
+#[pg_extern(schema = "groundskeeper", volatile, parallel_unsafe)]
+#[search_path(pg_catalog, pg_temp)]
+fn reindex(index: Option<Regclass>) -> Result<i64, ErrorReport> {
+    Ok(rebuild::ask(existing(index, "index")?)?)
+}
 
 /// Queues the dropping of each unused index; a dry run only says which.
 #[pg_extern(schema = "groundskeeper", volatile, parallel_unsafe)]

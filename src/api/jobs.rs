@@ -1,10 +1,7 @@
 //! `cancel_job`, `retry_job`, `resume`; `wait_for_job` is a procedure and lives in `sql/`.
 
 use super::given;
-use super::regclass::{Regclass, existing};
-use crate::index::rebuild;
 use crate::jobs;
-use crate::partition::leave;
 use crate::schedule;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
@@ -12,7 +9,7 @@ use pgrx::prelude::*;
 extension_sql_file!(
     "../../sql/wait_for_job.sql",
     name = "wait_for_job",
-    requires = ["journal", look_after_jobs]
+    requires = ["journal", look_after_jobs, cancel_job, retry_job, resume]
 );
 
 /// Cancels a job and returns its new state; `running` for one that has been told and has not stopped yet.
@@ -29,20 +26,6 @@ fn retry_job(job_id: Option<i64>) -> Result<String, ErrorReport> {
     Ok(jobs::retry(given(job_id, "job_id")?)?)
 }
 
-/// Builds an index anew without blocking writers; the number of the job that does it.
-#[pg_extern(schema = "groundskeeper", volatile, parallel_unsafe)]
-#[search_path(pg_catalog, pg_temp)]
-fn reindex(index: Option<Regclass>) -> Result<i64, ErrorReport> {
-    Ok(rebuild::ask(existing(index, "index")?)?)
-}
-
-/// Makes a partition a table of its own again; the number of the job that does it.
-#[pg_extern(schema = "groundskeeper", volatile, parallel_unsafe)]
-#[search_path(pg_catalog, pg_temp)]
-fn detach_partition(partition: Option<Regclass>) -> Result<i64, ErrorReport> {
-    Ok(leave::ask_to_detach(existing(partition, "partition")?)?)
-}
-
 /// Lets a restored copy run the jobs that came with it; how many there are.
 #[pg_extern(schema = "groundskeeper", volatile, parallel_unsafe)]
 #[search_path(pg_catalog, pg_temp)]
@@ -53,7 +36,7 @@ fn resume() -> Result<i64, ErrorReport> {
 }
 
 /// Starts a worker for jobs that have none, as after a crash without preloading.
-#[pg_extern(schema = "groundskeeper", volatile, parallel_unsafe)]
+#[pg_extern(schema = "groundskeeper_internal", volatile, parallel_unsafe)]
 #[search_path(pg_catalog, pg_temp)]
 fn look_after_jobs() {
     jobs::look_after();

@@ -1,9 +1,9 @@
 //! `kpi_report`, and what the table of its targets asks.
 
-use super::given;
-use crate::error::{Failure, Result as Outcome};
+use super::{built_in_plan, given};
+use crate::error::{Failure, Result as Fallible};
 use crate::kpi::{self, Row};
-use groundskeeper_core::kpi::{Comparison, KPIS, Target, Verdict, named};
+use groundskeeper_core::kpi::{Comparison, Judgement, KPIS, Target, named};
 use pgrx::datum::Interval;
 use pgrx::iter::TableIterator;
 use pgrx::pg_sys::panic::ErrorReport;
@@ -12,7 +12,7 @@ use pgrx::prelude::*;
 extension_sql_file!(
     "../../sql/kpis.sql",
     name = "kpis",
-    requires = ["bootstrap", "connections", default_kpi_targets, check_kpi_target, kpi_report]
+    requires = ["bootstrap", "connections", "defaults", check_kpi_target, kpi_report]
 );
 
 /// The six KPIs against their targets.
@@ -35,14 +35,14 @@ fn kpi_report() -> Result<
     >,
     ErrorReport,
 > {
-    let rows = kpi::report()?.into_iter().map(row).collect::<Outcome<Vec<_>>>()?;
+    let rows = kpi::report(built_in_plan()?)?.into_iter().map(row).collect::<Fallible<Vec<_>>>()?;
     Ok(TableIterator::new(rows))
 }
 
 #[expect(clippy::type_complexity, reason = "the columns of the report")]
 fn row(
     row: Row,
-) -> Outcome<(
+) -> Fallible<(
     String,
     Option<AnyNumeric>,
     String,
@@ -53,11 +53,11 @@ fn row(
     Option<String>,
 )> {
     let target = format!("{} {}", row.target.comparison.sign(), row.target.target.normalize());
-    let status = row.verdict.status().to_owned();
-    let (value, detail) = match row.verdict {
-        Verdict::Pass(value) | Verdict::Fail(value) => (Some(kpi::numeric(value)?), row.detail),
+    let status = row.judgement.status().to_owned();
+    let (value, detail) = match row.judgement {
+        Judgement::Pass(value) | Judgement::Fail(value) => (Some(kpi::numeric(value)?), row.detail),
         // What was seen is shown beside the reason why nothing follows from it.
-        Verdict::Unknown(reason) => {
+        Judgement::Unknown(reason) => {
             let seen = row.detail.filter(|_| row.samples > 0).map(|seen| format!(": {seen}"));
             (None, Some(format!("{reason}{}", seen.unwrap_or_default())))
         }
@@ -65,26 +65,8 @@ fn row(
     Ok((row.kpi.name.to_owned(), value, target, status, row.samples, row.measured_over, row.method, detail))
 }
 
-/// What the plan wants, as it stands in `groundskeeper.kpi_targets` until it is edited.
-#[pg_extern(schema = "groundskeeper", immutable, parallel_safe)]
-fn default_kpi_targets() -> TableIterator<
-    'static,
-    (
-        name!(kpi, &'static str),
-        name!(target, AnyNumeric),
-        name!(comparison, &'static str),
-        name!(min_samples, i64),
-        name!(measured_over, Option<Interval>),
-    ),
-> {
-    TableIterator::new(KPIS.iter().map(|kpi| {
-        let window = kpi.hours.map(|hours| Interval::from_micros(hours * 3_600_000_000));
-        (kpi.name, kpi.target.into(), kpi.comparison.sign(), kpi.min_samples, window)
-    }))
-}
-
 /// True, or an error that says what is wrong: for a CHECK constraint.
-#[pg_extern(schema = "groundskeeper", immutable, parallel_safe)]
+#[pg_extern(schema = "groundskeeper_internal", immutable, parallel_safe)]
 fn check_kpi_target(
     kpi: Option<&str>,
     target: Option<AnyNumeric>,
@@ -102,7 +84,7 @@ fn check_kpi_target(
     })?;
     let unfit = |detail: String| {
         wrong(format!("no target for KPI \"{name}\""), detail)
-            .hint("SELECT * FROM groundskeeper.default_kpi_targets() has the plan's.")
+            .hint("DELETE a row of groundskeeper.kpi_targets to get the plan's target back.")
     };
     let sign = given(comparison, "comparison")?;
     let wanted = Target {
@@ -112,9 +94,9 @@ fn check_kpi_target(
         min_samples: given(min_samples, "min_samples")?,
     };
     kpi.check(&wanted).map_err(|error| unfit(error.to_string()))?;
-    match (kpi.hours, measured_over) {
-        (None, Some(_)) => Err(unfit("It is measured now: measured_over must be NULL.".to_owned()))?,
-        (Some(_), window) if window.is_none_or(|window| window.as_micros() <= 0) => {
+    match (kpi.has_window, measured_over) {
+        (false, Some(_)) => Err(unfit("It is measured now: measured_over must be NULL.".to_owned()))?,
+        (true, window) if window.is_none_or(|window| window.as_micros() <= 0) => {
             Err(unfit("measured_over must be positive.".to_owned()))?
         }
         _ => Ok(true),

@@ -1,7 +1,7 @@
 //! `query_latency`, `statement_latency`.
 
 use super::given;
-use crate::error::{Failure, Result as Outcome};
+use crate::error::{Failure, Result as Fallible};
 use crate::latency;
 use crate::sql::{self, required};
 use groundskeeper_core::histogram::Histogram;
@@ -11,7 +11,11 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use std::collections::HashMap;
 
-extension_sql_file!("../../sql/statement_texts.sql", name = "statement_texts", requires = ["bootstrap"]);
+extension_sql_file!(
+    "../../sql/statement_texts.sql",
+    name = "statement_texts",
+    requires = ["bootstrap", query_latency, statement_latency]
+);
 
 /// The scopes in the order of the result, each with the counters that it sums up.
 const SCOPES: [(&str, &[usize]); 5] = [
@@ -116,7 +120,7 @@ fn statement_latency(
 }
 
 /// The beginning of a window that reaches back from now.
-fn start_of(since: Option<Interval>) -> Outcome<TimestampWithTimeZone> {
+fn start_of(since: Option<Interval>) -> Fallible<TimestampWithTimeZone> {
     let since = given(since, "since")?;
     let (start, is_past) = sql::first("SELECT now() - $1, now() - $1 < now()", &[since.into()], |row| {
         Ok((required::<TimestampWithTimeZone>(row, 1)?, required::<bool>(row, 2)?))
@@ -132,10 +136,11 @@ fn start_of(since: Option<Interval>) -> Outcome<TimestampWithTimeZone> {
 }
 
 /// Texts from pg_stat_statements, as far as the caller may see them.
-fn texts() -> Outcome<HashMap<i64, String>> {
-    let rows = sql::rows("SELECT queryid, query FROM groundskeeper.statement_texts()", &[], |row| {
-        Ok((required::<i64>(row, 1)?, required::<String>(row, 2)?))
-    })?;
+fn texts() -> Fallible<HashMap<i64, String>> {
+    let rows =
+        sql::rows("SELECT queryid, query FROM groundskeeper_internal.statement_texts()", &[], |row| {
+            Ok((required::<i64>(row, 1)?, required::<String>(row, 2)?))
+        })?;
     Ok(rows.into_iter().collect())
 }
 

@@ -9,7 +9,7 @@ extension_sql_file!("../../sql/metrics/tables.sql", name = "metrics_tables", req
 extension_sql_file!(
     "../../sql/metrics/reports.sql",
     name = "metrics_reports",
-    requires = ["metrics_tables", "sizes"]
+    requires = ["metrics_tables", "sizes", record_metrics]
 );
 
 /// Takes one sample of all metrics, and returns its time; NULL where another session is at it.

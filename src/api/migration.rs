@@ -27,7 +27,7 @@ extension_sql_file!(
 );
 
 /// Begins a run for each market that nobody is migrating; the numbers of those with something to do.
-#[pg_extern(schema = "groundskeeper", volatile, parallel_unsafe)]
+#[pg_extern(schema = "groundskeeper_internal", volatile, parallel_unsafe)]
 #[search_path(pg_catalog, pg_temp)]
 fn start_migration(
     bet_type: Option<&str>,
@@ -44,7 +44,7 @@ fn start_migration(
 
 /// Does the next piece of a run's work in this transaction, and says what became of it. A request to stop is heeded
 /// here, and written down.
-#[pg_extern(schema = "groundskeeper", volatile, parallel_unsafe)]
+#[pg_extern(schema = "groundskeeper_internal", volatile, parallel_unsafe)]
 #[search_path(pg_catalog, pg_temp)]
 fn migration_step(run: Option<i64>, tries: Option<i32>) -> Result<&'static str, ErrorReport> {
     let in_procedure = backend::is_in_procedure();
@@ -52,7 +52,7 @@ fn migration_step(run: Option<i64>, tries: Option<i32>) -> Result<&'static str, 
 }
 
 /// Raises what a step has failed with, and lets requests to stop through again.
-#[pg_extern(schema = "groundskeeper", volatile, parallel_unsafe)]
+#[pg_extern(schema = "groundskeeper_internal", volatile, parallel_unsafe)]
 #[search_path(pg_catalog, pg_temp)]
 fn fail_migration() -> Result<(), ErrorReport> {
     let failed = migration::failed();
@@ -68,7 +68,7 @@ fn rescore(relation: Option<Regclass>) -> Result<i64, ErrorReport> {
 }
 
 /// The moment that a text in ISO 8601 tells with its offset.
-#[pg_extern(schema = "groundskeeper", immutable, parallel_safe, strict)]
+#[pg_extern(schema = "groundskeeper_internal", immutable, parallel_safe, strict)]
 fn moment_of(text: Text<'_>) -> Option<TimestampWithTimeZone> {
     match read(text)? {
         Iso::Moment(at) => TimestampWithTimeZone::try_from(at).ok(),
@@ -77,7 +77,7 @@ fn moment_of(text: Text<'_>) -> Option<TimestampWithTimeZone> {
 }
 
 /// What clocks show by a text in ISO 8601 without an offset.
-#[pg_extern(schema = "groundskeeper", immutable, parallel_safe, strict)]
+#[pg_extern(schema = "groundskeeper_internal", immutable, parallel_safe, strict)]
 fn local_time_of(text: Text<'_>) -> Option<Timestamp> {
     match read(text)? {
         Iso::Local(at) => Timestamp::try_from(at).ok(),
@@ -91,7 +91,7 @@ fn read(text: Text<'_>) -> Option<Iso> {
 }
 
 /// True for a role that the migration knows of the relation.
-#[pg_extern(schema = "groundskeeper", immutable, parallel_safe)]
+#[pg_extern(schema = "groundskeeper_internal", immutable, parallel_safe)]
 fn check_column_name(
     relation: Option<&str>,
     role: Option<&str>,

@@ -4,6 +4,7 @@ mod alerts;
 mod bloat;
 mod connections;
 mod conversion;
+mod defaults;
 mod indexes;
 mod jobs;
 mod kpi;

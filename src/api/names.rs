@@ -40,7 +40,7 @@ fn sportsbook(
 }
 
 /// True, or an error that says what is wrong with it: for CHECK constraints and triggers.
-#[pg_extern(schema = "groundskeeper", immutable, parallel_safe)]
+#[pg_extern(schema = "groundskeeper_internal", immutable, parallel_safe)]
 fn check_naming(naming: Option<JsonbArgument<'_>>) -> bool {
     if let Some(image) = naming.and_then(JsonbArgument::image) {
         read_or_raise(image);

@@ -11,6 +11,20 @@ use pgrx::iter::TableIterator;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
+extension_sql_file!(
+    "../../sql/partitions.sql",
+    name = "partitions",
+    requires = [
+        create_monthly_partitions,
+        adopt_partitioned_table,
+        set_retention,
+        apply_retention,
+        detach_partition,
+        drop_partition,
+        drain_default
+    ]
+);
+
 /// Makes the partitions that managed tables lack, so many months ahead, the current one counted.
 #[pg_extern(volatile, parallel_unsafe, requires = ["managed_tables"])]
 #[search_path(pg_catalog, pg_temp)]
@@ -91,6 +105,13 @@ fn apply_retention(
     Ok(TableIterator::new(outcomes.into_iter().map(|o| (o.parent, o.partition, o.action, o.detail))))
 }
 
+/// Makes a partition a table of its own again; the number of the job that does it.
+#[pg_extern(schema = "groundskeeper", volatile, parallel_unsafe)]
+#[search_path(pg_catalog, pg_temp)]
+fn detach_partition(partition: Option<Regclass>) -> Result<i64, ErrorReport> {
+    Ok(leave::ask_to_detach(existing(partition, "partition")?)?)
+}
+
 /// Drops a partition with its rows; the number of the job that does it.
 #[pg_extern(schema = "groundskeeper", volatile, parallel_unsafe)]
 #[search_path(pg_catalog, pg_temp)]
@@ -125,7 +146,7 @@ extension_sql_file!(
 );
 
 /// How all managed tables stand.
-#[pg_extern(schema = "groundskeeper", stable, parallel_unsafe, requires = ["managed_tables"])]
+#[pg_extern(schema = "groundskeeper_internal", stable, parallel_unsafe, requires = ["managed_tables"])]
 #[search_path(pg_catalog, pg_temp)]
 #[expect(clippy::type_complexity, reason = "pgrx reads the columns off the signature")]
 fn partition_health() -> Result<

@@ -7,10 +7,12 @@ use crate::journal;
 use crate::plan::{self, Context, Outcome, assess};
 use crate::sql::{qualified, quote_identifier, script};
 use groundskeeper_core::plan::decide::State;
-use groundskeeper_core::plan::{Action, Item, SECTIONS, is_section};
+use groundskeeper_core::plan::{Action, Item};
 use pgrx::iter::TableIterator;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
+
+extension_sql_file!("../../sql/plan.sql", name = "plan", requires = [plan_status, apply_plan, rollback_plan]);
 
 /// Each item of the plan and how it stands here.
 #[pg_extern(schema = "groundskeeper", volatile, parallel_unsafe)]
@@ -77,15 +79,16 @@ fn apply_plan(
 > {
     let dry_run = given(dry_run, "dry_run")?;
     let sections = sections.map(|s| elements(s, "sections")).transpose()?;
-    if let Some(unknown) = sections.iter().flatten().find(|s| !is_section(s)) {
+    let stated = built_in_plan()?;
+    if let Some(unknown) = sections.iter().flatten().find(|section| !stated.has_section(section)) {
         return Err(Failure::new(
             PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
             format!("the plan has no section \"{unknown}\""),
         )
-        .detail(format!("Its sections are {}; \"4\" stands for 4.1 and 4.2.", SECTIONS.join(", ")))
+        .detail(format!("Its sections are {}; \"4\" stands for 4.1 and 4.2.", stated.sections.join(", ")))
         .into());
     }
-    let outcomes = plan::apply_plan(built_in_plan()?, dry_run, sections.as_deref())?;
+    let outcomes = plan::apply_plan(stated, dry_run, sections.as_deref())?;
     if backend::is_creating_extension() {
         say_what_was_done(&outcomes);
     }

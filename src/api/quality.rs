@@ -22,6 +22,7 @@ extension_sql_file!(
     "../../sql/quality_rules.sql",
     name = "quality_rules",
     requires = [
+        "defaults",
         moneyline_quality_score,
         spread_quality_score,
         total_quality_score,

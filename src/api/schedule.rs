@@ -9,7 +9,17 @@ use pgrx::prelude::*;
 extension_sql_file!(
     "../../sql/schedule.sql",
     name = "schedule",
-    requires = ["statistics", check_schedule, next_run, run_step, overdue_runs]
+    requires = [
+        "statistics",
+        "defaults",
+        schedule_maintenance,
+        unschedule_maintenance,
+        check_schedule,
+        next_run,
+        run_step,
+        overdue_runs,
+        prune_history
+    ]
 );
 
 /// Puts the entries of the schedule on the best scheduler that there is.
@@ -45,7 +55,7 @@ fn row(scheduled: Scheduled) -> (String, String, String, String) {
 }
 
 /// One step of a run.
-#[pg_extern(schema = "groundskeeper", volatile, parallel_unsafe)]
+#[pg_extern(schema = "groundskeeper_internal", volatile, parallel_unsafe)]
 #[search_path(pg_catalog, pg_temp)]
 fn run_step(
     step: Option<String>,
@@ -56,7 +66,7 @@ fn run_step(
 }
 
 /// The entries that are overdue.
-#[pg_extern(schema = "groundskeeper", stable, parallel_unsafe)]
+#[pg_extern(schema = "groundskeeper_internal", stable, parallel_unsafe)]
 #[search_path(pg_catalog, pg_temp)]
 fn overdue_runs() -> Result<Vec<String>, ErrorReport> {
     Ok(schedule::overdue()?)
@@ -70,13 +80,13 @@ fn prune_history() -> Result<i64, ErrorReport> {
 }
 
 /// True, or an error that says what is wrong: for a CHECK constraint.
-#[pg_extern(schema = "groundskeeper", immutable, parallel_safe)]
+#[pg_extern(schema = "groundskeeper_internal", immutable, parallel_safe)]
 fn check_schedule(schedule: Option<&str>, timezone: Option<&str>) -> Result<bool, ErrorReport> {
     Ok(schedule::check(given(schedule, "schedule")?, timezone)?)
 }
 
 /// When an entry is due next.
-#[pg_extern(schema = "groundskeeper", stable, parallel_safe)]
+#[pg_extern(schema = "groundskeeper_internal", stable, parallel_safe)]
 fn next_run(
     schedule: Option<&str>,
     timezone: Option<&str>,

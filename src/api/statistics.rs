@@ -7,7 +7,11 @@ use pgrx::iter::TableIterator;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
-extension_sql_file!("../../sql/statistics.sql", name = "statistics", requires = ["bootstrap"]);
+extension_sql_file!(
+    "../../sql/statistics.sql",
+    name = "statistics",
+    requires = ["bootstrap", update_table_statistics, maintain, stop_maintaining]
+);
 
 /// Analyzes what has changed enough and refreshes the views whose sources have; in the schema that the extension
 /// is installed in, so that the plan's call works.
@@ -23,7 +27,7 @@ fn update_table_statistics(
     ErrorReport,
 > {
     let outcomes = statistics::update(built_in_plan()?, given(force, "force")?)?;
-    let row = |o: statistics::Outcome| (o.relation, o.action.to_owned(), o.reason, o.duration_ms);
+    let row = |o: statistics::Maintained| (o.relation, o.action.to_owned(), o.reason, o.duration_ms);
     Ok(TableIterator::new(outcomes.into_iter().map(row)))
 }
 

@@ -5,8 +5,10 @@ use crate::error::Failure;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
+extension_sql_file!("../../sql/toplevel.sql", name = "toplevel", requires = [require_top_level]);
+
 /// Raises an error unless the procedure that calls it may commit.
-#[pg_extern(schema = "groundskeeper", stable, parallel_unsafe)]
+#[pg_extern(schema = "groundskeeper_internal", stable, parallel_unsafe)]
 fn require_top_level(routine: Option<&str>) -> Result<(), ErrorReport> {
     let routine = given(routine, "routine")?;
     // SAFETY: both read the backend's own state. Nothing here has connected to SPI, so the connection asked about

@@ -9,7 +9,7 @@ use pgrx::pg_sys::Oid;
 
 /// An index as it is wanted, its keys looked up.
 #[derive(Debug, Clone)]
-pub struct Index<'a> {
+pub struct WantedIndex<'a> {
     /// Its name.
     pub name: &'a str,
     /// The relation, quoted.
@@ -34,7 +34,7 @@ pub enum Build {
 }
 
 /// The statement that builds an index.
-pub fn statement(index: &Index, build: Build) -> String {
+pub fn statement(index: &WantedIndex, build: Build) -> String {
     let unique = if index.unique { "UNIQUE " } else { "" };
     let concurrently = if build == Build::Concurrent { "CONCURRENTLY " } else { "" };
     let only = if build == Build::OnlyParent { "ONLY " } else { "" };
@@ -48,7 +48,7 @@ pub fn statement(index: &Index, build: Build) -> String {
 }
 
 /// The indexes of a relation, each compared with the wanted one.
-pub fn indexes(oid: Oid, wanted: &Index) -> Result<Vec<IndexFact>> {
+pub fn indexes(oid: Oid, wanted: &WantedIndex) -> Result<Vec<IndexFact>> {
     let (keys, directions) = split_directions(wanted.keys);
     let wanted_shape = shape(wanted.relation, &keys, wanted.predicate)?;
     let wanted_keys = shape(wanted.relation, &keys, None)?;
@@ -73,7 +73,7 @@ pub fn indexes(oid: Oid, wanted: &Index) -> Result<Vec<IndexFact>> {
           ORDER BY c.relname",
         &[oid.into()],
         |row| {
-            let found = Found {
+            let found = Row {
                 unique: required(row, 3)?,
                 keys: required(row, 4)?,
                 directions: required(row, 5)?,
@@ -91,7 +91,7 @@ pub fn indexes(oid: Oid, wanted: &Index) -> Result<Vec<IndexFact>> {
 }
 
 /// An index as the catalog has it.
-struct Found {
+struct Row {
     unique: bool,
     keys: Vec<String>,
     directions: Vec<i32>,
@@ -99,8 +99,8 @@ struct Found {
     ordinary: bool,
 }
 
-impl Found {
-    fn is(&self, wanted: &Index, directions: &[i32], wanted_shape: &str) -> bool {
+impl Row {
+    fn is(&self, wanted: &WantedIndex, directions: &[i32], wanted_shape: &str) -> bool {
         self.ordinary
             && self.unique == wanted.unique
             && self.directions == directions

@@ -12,7 +12,7 @@ mod zone;
 pub use constraint::{Check, check_named, checks, checks_on_column, rows_violating};
 pub use dependents::{Dependents, definition, dependents_of_column};
 pub use index::{
-    Build, Index, index_named, indexes, name_taken_by, partitions_without, reindex_leftovers,
+    Build, WantedIndex, index_named, indexes, name_taken_by, partitions_without, reindex_leftovers,
     statement as index_statement,
 };
 pub use relation::{

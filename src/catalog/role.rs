@@ -111,8 +111,8 @@ pub fn login_members(role: Oid) -> Result<Vec<String>> {
     )
 }
 
-/// What maintenance runs as this role, if anything does: jobs connect as the owner of what they work on.
-pub fn maintenance_as(role: &Role) -> Result<Vec<String>> {
+/// What maintenance runs as this role, if anything does: jobs connect as the owner of what they work on in these schemas.
+pub fn maintenance_as(role: &Role, schemas: &[String]) -> Result<Vec<String>> {
     let mut out = sql::texts(
         "SELECT 'it owns the extension' FROM pg_catalog.pg_extension
           WHERE extname = 'pg_groundskeeper' AND extowner = $1
@@ -121,9 +121,9 @@ pub fn maintenance_as(role: &Role) -> Result<Vec<String>> {
                                   pg_catalog.min(c.oid::pg_catalog.regclass::text), pg_catalog.count(*) - 1)
            FROM pg_catalog.pg_class c
            JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-          WHERE n.nspname IN ('raw_data', 'staging', 'curated') AND c.relkind IN ('r', 'p', 'm') AND c.relowner = $1
+          WHERE n.nspname = ANY ($2) AND c.relkind IN ('r', 'p', 'm') AND c.relowner = $1
          HAVING pg_catalog.count(*) > 0",
-        &[role.oid.into()],
+        &[role.oid.into(), schemas.to_vec().into()],
     )?;
     out.extend(scheduled_as(role)?);
     Ok(out)

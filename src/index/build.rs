@@ -15,7 +15,7 @@ use groundskeeper_core::plan::Qualified;
 pub fn statement(task: &Task, build: Build) -> Option<String> {
     let Task::CreateIndex { index, table, keys, predicate, unique } = task else { return None };
     let relation = qualified(&table.schema, &table.name);
-    let wanted = catalog::Index {
+    let wanted = catalog::WantedIndex {
         name: &index.name,
         relation: &relation,
         keys,

@@ -11,7 +11,7 @@ use groundskeeper_core::plan::{Item, Plan, Qualified};
 use pgrx::pg_sys::Oid;
 
 /// What became of an index, or would.
-pub struct Outcome {
+pub struct Candidate {
     /// The item that the change log will have.
     pub item: String,
     /// `queue` or `skip`.
@@ -33,7 +33,7 @@ struct Unused {
 }
 
 /// Queues the dropping of each unused index; a dry run only says which.
-pub fn drop_all(plan: &Plan, dry_run: bool) -> Result<Vec<Outcome>> {
+pub fn drop_all(plan: &Plan, dry_run: bool) -> Result<Vec<Candidate>> {
     let found = sql::rows(include_str!("unused/found.sql"), &[], |row| {
         let schema: String = required(row, 1)?;
         let table = Qualified { schema: schema.clone(), name: required(row, 3)? };
@@ -56,10 +56,10 @@ pub fn drop_all(plan: &Plan, dry_run: bool) -> Result<Vec<Outcome>> {
     found.into_iter().map(|unused| drop_one(plan, &standing, unused, dry_run)).collect()
 }
 
-fn drop_one(plan: &Plan, standing: &[Change], unused: Unused, dry_run: bool) -> Result<Outcome> {
+fn drop_one(plan: &Plan, standing: &[Change], unused: Unused, dry_run: bool) -> Result<Candidate> {
     let Unused { index, evidence, drop, definition } = unused;
     let outcome =
-        |item: String, action, state, detail| Outcome { item, action, state, detail, sql: drop.clone() };
+        |item: String, action, state, detail| Candidate { item, action, state, detail, sql: drop.clone() };
     let Some(definition) = definition else {
         let item = format!("{index}");
         return Ok(outcome(item, "skip", "blocked", "its table is locked by another session".to_owned()));

@@ -7,7 +7,7 @@ SELECT max(b.bloat_percent)::text,
               CASE WHEN count(*) = count(b.bloat_percent) THEN format('all %s tables have a figure', count(*))
                    ELSE format('%s of %s tables have no figure that can be trusted', count(*) - count(b.bloat_percent),
                                count(*)) END),
-       CASE WHEN count(*) = 0 THEN 'the schemas raw_data, staging and curated have no tables'
+       CASE WHEN count(*) = 0 THEN format('the schemas %s have no tables', array_to_string(groundskeeper_internal.watched_schemas(), ', '))
             WHEN count(b.bloat_percent) = 0 THEN
                 format('none of %s tables has a figure that can be trusted: %s', count(*), min(b.bloat_reason)) END
   FROM monitoring.table_bloat b

@@ -9,4 +9,4 @@ SELECT CASE WHEN c.relkind NOT IN ('r', 'p') THEN 'is no table'
         WHERE a.attrelid = c.oid AND NOT a.attisdropped
           AND a.attname IN ('pipeline_stage', 'status', 'records_processed', 'records_successful', 'records_failed',
                             'start_time', 'end_time')) a
- WHERE c.oid = pg_catalog.to_regclass('public.pipeline_execution_log')
+ WHERE c.oid = pg_catalog.to_regclass('{log}')

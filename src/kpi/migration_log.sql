@@ -3,7 +3,7 @@
 SELECT round(100.0 * sum(r.successful) / nullif(sum(r.processed), 0), 2)::text,
        coalesce(sum(r.processed), 0)::bigint,
        $1::interval,
-       'records of finished runs in public.pipeline_execution_log',
+       'records of finished runs in {log}',
        format('%s of %s records migrated in %s runs, %s of which failed', coalesce(sum(r.successful), 0),
               coalesce(sum(r.processed), 0), count(*), count(*) FILTER (WHERE r.status = 'failed')),
        CASE WHEN count(*) = 0 THEN 'no run of the pipeline has finished'
@@ -18,6 +18,6 @@ SELECT round(100.0 * sum(r.successful) / nullif(sum(r.processed), 0), 2)::text,
                           THEN least(greatest((to_jsonb(l) #>> '{metadata,failed_again}')::numeric, 0),
                                      greatest(l.records_failed, 0))::bigint
                           ELSE 0 END AS processed
-          FROM public.pipeline_execution_log l
+          FROM {log} l
          WHERE l.pipeline_stage IN ('staging', 'curated') AND l.status IN ('completed', 'failed')
            AND coalesce(l.end_time, l.start_time) >= now() - $1) r

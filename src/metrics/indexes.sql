@@ -2,7 +2,7 @@
 -- was has been reset. What was counted before a reset and after the last look is lost: where that is more than a
 -- short while, observation begins anew.
 WITH look AS (
-  SELECT groundskeeper.counting_since() AS since,
+  SELECT groundskeeper_internal.counting_since() AS since,
          (SELECT max(sampled_at) FROM groundskeeper.metrics WHERE sampled_at > now() - interval '2 days') AS last
 ),
 current AS (

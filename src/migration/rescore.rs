@@ -8,7 +8,7 @@ use crate::catalog;
 use crate::error::{Failure, Result};
 use crate::jobs;
 use crate::sql::{self, Text, required};
-use crate::worker::checked_transaction as transaction;
+use crate::worker::Between;
 use groundskeeper_core::job::{JobRequest, Task};
 use groundskeeper_core::migration::{GAMES, Market, Scope};
 use groundskeeper_core::plan::Qualified;
@@ -47,17 +47,17 @@ fn target(name: &Qualified) -> Option<Target> {
 }
 
 /// Scores all of its rows, a batch at a time. After a crash it begins anew, and finds most rows right.
-pub fn rescore(table: &Qualified) -> Result<()> {
+pub fn rescore(between: &mut Between, table: &Qualified) -> Result<()> {
     match target(table) {
         Some(Target::Records(market)) => {
             let mut after = i64::MIN;
-            while let Some(last) = transaction(|| records(market, after))? {
+            while let Some(last) = between.transaction(|| records(market, after))? {
                 after = last;
             }
         }
         Some(Target::Games) => {
             let mut after = Text::default();
-            while let Some(last) = transaction(|| all_games(&after))? {
+            while let Some(last) = between.transaction(|| all_games(&after))? {
                 after = last;
             }
         }

@@ -16,7 +16,7 @@ use pgrx::pg_sys::Oid;
 use std::time::{Duration, Instant};
 
 /// What became of a period, or of a table whose periods were not looked at.
-pub struct Outcome {
+pub struct Premade {
     /// The managed table.
     pub parent: String,
     /// The partition, where it is about one.
@@ -29,7 +29,7 @@ pub struct Outcome {
     pub action: String,
 }
 
-impl Outcome {
+impl Premade {
     fn failed(parent: &str, reason: &str) -> Self {
         let action = format!("failed: {reason}");
         Self { parent: parent.to_owned(), partition: None, range_start: None, range_end: None, action }
@@ -75,13 +75,13 @@ struct Work {
 /// Makes what is missing. Tables come one by one, each partition on its own: what fails is reported, the rest is
 /// served. All are made apart first, and attached together at the end, so that no lock that others wait for is
 /// held while another table's partitions are built.
-pub fn create_ahead(months: u32) -> Result<Vec<Outcome>> {
+pub fn create_ahead(months: u32) -> Result<Vec<Premade>> {
     let tables = managed::all()?;
     let mut outcomes = Vec::new();
     let mut lacking = Vec::new();
     for (table, found) in tables.iter().zip(look_up(&tables)?) {
         match found.and_then(|parent| assess(table, parent, months)) {
-            Err(failure) => outcomes.push(Outcome::failed(&table.parent, &failure.one_line())),
+            Err(failure) => outcomes.push(Premade::failed(&table.parent, &failure.one_line())),
             Ok(work) if work.report.first_missing().is_none() => outcomes.extend(present(&work)),
             Ok(work) => lacking.push((table, work)),
         }
@@ -91,7 +91,7 @@ pub fn create_ahead(months: u32) -> Result<Vec<Outcome>> {
     for ((table, work), lock) in lacking.into_iter().zip(locks) {
         match lock {
             Ok(()) => locked.push((table, work)),
-            Err(failure) => outcomes.push(Outcome::failed(&table.parent, &failure.one_line())),
+            Err(failure) => outcomes.push(Premade::failed(&table.parent, &failure.one_line())),
         }
     }
     // What another session made before we had the lock is seen only now.
@@ -106,7 +106,7 @@ pub fn create_ahead(months: u32) -> Result<Vec<Outcome>> {
             assess(table, found.ok_or_else(|| no_such_table(table))?, months)
         };
         match if same { Ok(work) } else { isolated(again) } {
-            Err(failure) => outcomes.push(Outcome::failed(&table.parent, &failure.one_line())),
+            Err(failure) => outcomes.push(Premade::failed(&table.parent, &failure.one_line())),
             Ok(work) => works.push(work),
         }
     }
@@ -209,11 +209,11 @@ fn missing(work: &Work) -> Vec<NaiveDate> {
 }
 
 /// The partitions asked for that are there; one that has several periods is named once.
-fn present(work: &Work) -> Vec<Outcome> {
+fn present(work: &Work) -> Vec<Premade> {
     let mut held: Vec<usize> = work.report.wanted.iter().filter_map(|(_, partition)| *partition).collect();
     held.dedup();
     let named = |at: usize| work.parent.partitions.get(at);
-    held.into_iter().filter_map(named).map(|p| Outcome::existing(&work.parent.quoted, p, "exists")).collect()
+    held.into_iter().filter_map(named).map(|p| Premade::existing(&work.parent.quoted, p, "exists")).collect()
 }
 
 /// Keeps others from making partitions of the table meanwhile. Blocks no reader and no writer.
@@ -222,7 +222,7 @@ fn lock(parent: &str) -> Result<()> {
     run_before_deadline(settings::lock_timeout_ms(), &[lock])
 }
 
-fn make(works: &[Work]) -> Result<Vec<Outcome>> {
+fn make(works: &[Work]) -> Result<Vec<Premade>> {
     let parents: Vec<&Parent> = works.iter().map(|work| &work.parent).collect();
     let templates = if parents.is_empty() { Vec::new() } else { create::templates(&parents)? };
     let plan = |work: &Work| create::plan(&work.parent, work.interval, &missing(work));
@@ -230,7 +230,7 @@ fn make(works: &[Work]) -> Result<Vec<Outcome>> {
     let mut planned = Vec::new();
     for ((work, template), plan) in works.iter().zip(&templates).zip(isolated_each(works, plan)) {
         match plan {
-            Err(failure) => outcomes.push(Outcome::failed(&work.parent.quoted, &failure.one_line())),
+            Err(failure) => outcomes.push(Premade::failed(&work.parent.quoted, &failure.one_line())),
             Ok(all) => planned.extend(all.into_iter().map(|one| (&work.parent, template, one))),
         }
     }
@@ -239,7 +239,7 @@ fn make(works: &[Work]) -> Result<Vec<Outcome>> {
     for ((parent, _, one), built) in planned.into_iter().zip(built) {
         match built {
             Ok(()) => apart.push((parent, one)),
-            failed => outcomes.push(Outcome::planned(&parent.quoted, &one, &failed)),
+            failed => outcomes.push(Premade::planned(&parent.quoted, &one, &failed)),
         }
     }
     let attached = isolated_each(&apart, |(parent, one)| patience.run(&create::attach(parent, one)));
@@ -247,7 +247,7 @@ fn make(works: &[Work]) -> Result<Vec<Outcome>> {
         if attached.is_err() {
             sql::run(&format!("DROP TABLE {}", one.quoted), &[])?;
         }
-        outcomes.push(Outcome::planned(&parent.quoted, one, &attached));
+        outcomes.push(Premade::planned(&parent.quoted, one, &attached));
     }
     Ok(outcomes)
 }

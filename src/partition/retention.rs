@@ -85,7 +85,7 @@ pub fn set(relation: Oid, keep: Option<Interval>, action: Action) -> Result<()> 
 }
 
 /// What became of a partition whose time is over, or of a table that could not be looked at.
-pub struct Outcome {
+pub struct Retired {
     /// The managed table.
     pub parent: String,
     /// The partition.
@@ -97,7 +97,7 @@ pub struct Outcome {
 }
 
 /// Retires what is due, each partition on its own; a dry run does the same and takes it back.
-pub fn apply(dry_run: bool) -> Result<Vec<Outcome>> {
+pub fn apply(dry_run: bool) -> Result<Vec<Retired>> {
     let tables: Vec<Managed> = managed::all()?.into_iter().filter(|table| table.has_retention).collect();
     let mut outcomes = Vec::new();
     let mut due = Vec::new();
@@ -127,7 +127,7 @@ pub fn apply(dry_run: bool) -> Result<Vec<Outcome>> {
         });
         outcomes.push(match retired {
             Err(failure) => kept(table, Some(&partition), &failure),
-            Ok((action, detail)) => Outcome {
+            Ok((action, detail)) => Retired {
                 parent: table.parent.clone(),
                 partition: Some(partition.quoted),
                 action: if dry_run { format!("would {}", action.as_str()) } else { action.done().to_owned() },
@@ -138,8 +138,8 @@ pub fn apply(dry_run: bool) -> Result<Vec<Outcome>> {
     Ok(outcomes)
 }
 
-fn kept(table: &Managed, partition: Option<&Partition>, why: &Failure) -> Outcome {
-    Outcome {
+fn kept(table: &Managed, partition: Option<&Partition>, why: &Failure) -> Retired {
+    Retired {
         parent: table.parent.clone(),
         partition: partition.map(|p| p.quoted.clone()),
         action: "kept".to_owned(),

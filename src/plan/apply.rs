@@ -134,7 +134,7 @@ fn skip(item: &Rc<Item>, state: State, detail: Option<String>) -> Outcome {
 /// What would be done, in the words that would do it.
 fn rehearse(item: &Rc<Item>, work: &Work, detail: Option<String>, budget: &mut Allowance) -> Outcome {
     let (action, mut statements) = match &work.job {
-        Some(job) if !budget.take_at_leisure(work.bytes) => ("queue", statements(job, &work.inline)),
+        Some(job) if !budget.take_at_leisure(work.bytes) => ("queue", statements(job, work)),
         _ => ("apply", work.inline.clone()),
     };
     let mut action = action;
@@ -205,7 +205,7 @@ impl Progress {
     fn outcome(self, item: &Rc<Item>, work: &Work, context: &mut Context) -> Result<Outcome> {
         let action = if self.done.is_empty() { "queue" } else { "apply" };
         let sql = if self.done.is_empty() {
-            work.job.as_ref().map(|request| script(&statements(request, &work.inline)))
+            work.job.as_ref().map(|request| script(&statements(request, work)))
         } else {
             Some(script(&self.done))
         };

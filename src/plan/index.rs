@@ -37,7 +37,7 @@ pub fn look_at(item: &Item, index: &Index, context: &Context) -> Result<(Verdict
     };
     let place = context.locate(&item.relation);
     let quoted = qualified(&place.schema, &place.name);
-    let wanted = catalog::Index {
+    let wanted = catalog::WantedIndex {
         name: &index.name,
         relation: &quoted,
         keys: &keys,
@@ -79,7 +79,7 @@ fn begins_with<'a>(other: &'a Item, item: &Item, keys: &[String]) -> Option<&'a 
     }
 }
 
-fn work(item: &Item, place: &Qualified, wanted: &catalog::Index, leftover: bool) -> Work {
+fn work(item: &Item, place: &Qualified, wanted: &catalog::WantedIndex, leftover: bool) -> Work {
     let name = Qualified { schema: place.schema.clone(), name: wanted.name.to_owned() };
     let drop = format!("DROP INDEX {}", qualified(&name.schema, &name.name));
     let build = catalog::index_statement(wanted, Build::Plain);
@@ -97,6 +97,7 @@ fn work(item: &Item, place: &Qualified, wanted: &catalog::Index, leftover: bool)
     };
     let entry = Some(work.entry(item, std::slice::from_ref(&build)));
     work.job = Some(JobRequest { entry, ..job(item, place, task) });
+    work.clears = leftover;
     work.inline = if leftover { vec![drop, build] } else { vec![build] };
     work
 }

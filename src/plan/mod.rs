@@ -45,6 +45,8 @@ pub struct Assessment {
 pub struct Work {
     /// Statements for one transaction, under locks that block writers.
     pub inline: Vec<String>,
+    /// Whether the first of them clears away what an earlier attempt left: an invalid index.
+    pub clears: bool,
     /// Bytes of relations that these read.
     pub bytes: u64,
     /// The same as a job, for when that is too much or a lock is not to be had.

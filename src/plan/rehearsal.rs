@@ -11,7 +11,7 @@ use groundskeeper_core::plan::Qualified;
 /// What would apply an item now: as a job's statements where it is too big for one transaction.
 pub fn apply_sql(work: &Work) -> String {
     let mut statements = match &work.job {
-        Some(job) if work.bytes > settings::inline_build_limit_bytes() => statements(job, &work.inline),
+        Some(job) if work.bytes > settings::inline_build_limit_bytes() => statements(job, work),
         _ => work.inline.clone(),
     };
     statements.extend(work.after.iter().map(|after| after.statement.clone()));
@@ -19,12 +19,11 @@ pub fn apply_sql(work: &Work) -> String {
 }
 
 /// The statements that a job would run, to be rehearsed elsewhere.
-pub fn statements(request: &JobRequest, inline: &[String]) -> Vec<String> {
+pub fn statements(request: &JobRequest, work: &Work) -> Vec<String> {
     match &request.task {
         Task::CreateIndex { index, .. } => {
-            let leftover = inline.iter().any(|s| s.starts_with("DROP INDEX"));
             let build = statement(&request.task, Build::Concurrent);
-            leftover.then(|| drop_statement(index)).into_iter().chain(build).collect()
+            work.clears.then(|| drop_statement(index)).into_iter().chain(build).collect()
         }
         Task::DropIndex { index, .. } => vec![drop_statement(index)],
         Task::RestoreIndex { definition, .. } => {
@@ -61,7 +60,7 @@ pub fn statements(request: &JobRequest, inline: &[String]) -> Vec<String> {
         | Task::PartitionTable { .. }
         | Task::UndoPartitioning { .. }
         | Task::FinalizePartitioning { .. }
-        | Task::CatchUp { .. } => inline.to_vec(),
+        | Task::CatchUp { .. } => work.inline.clone(),
     }
 }
 

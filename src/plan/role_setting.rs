@@ -55,7 +55,7 @@ fn given(item: &Item) -> Result<Vec<Given>> {
 pub fn apply(plan: &Plan, role: Oid, wanted: &[Pair]) -> Result<Outcome> {
     let role = catalog::role_by_oid(role)?
         .ok_or_else(|| Failure::new(PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT, "the role does not exist"))?;
-    refuse_unfit(&role)?;
+    refuse_unfit(plan, &role)?;
     let item = plan.item_for_role(&role.name).ok_or_else(|| Failure::internal("the plan sets no role"))?;
     let item = Rc::new(item);
     let first = given(&item)?.is_empty();
@@ -88,7 +88,7 @@ pub fn apply(plan: &Plan, role: Oid, wanted: &[Pair]) -> Result<Outcome> {
 }
 
 /// Refuses roles for which the settings would do harm, or nothing.
-fn refuse_unfit(role: &Role) -> Result<()> {
+fn refuse_unfit(plan: &Plan, role: &Role) -> Result<()> {
     let refused = |message: String| Failure::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, message);
     let quoted = &role.quoted;
     if role.superuser {
@@ -110,7 +110,7 @@ fn refuse_unfit(role: &Role) -> Result<()> {
             },
         ));
     }
-    let mut reasons = catalog::maintenance_as(role)?;
+    let mut reasons = catalog::maintenance_as(role, &plan.schemas)?;
     reasons.extend(jobs::open_as(&role.name)?);
     if reasons.is_empty() {
         return Ok(());

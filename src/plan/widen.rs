@@ -28,7 +28,7 @@ pub fn look_at(item: &Item, column: &str, precision: i32, scale: i32) -> Result<
     if verdict.state != State::Pending {
         return Ok((verdict, None));
     }
-    let change = Change::new(item, &table, column, attnum)?;
+    let change = Retype::new(item, &table, column, attnum)?;
     if let Some(reason) = change.obstacle()? {
         return blocked(reason);
     }
@@ -40,6 +40,7 @@ pub fn look_at(item: &Item, column: &str, precision: i32, scale: i32) -> Result<
     );
     let work = Work {
         inline: change.statements(&wanted),
+        clears: false,
         bytes: change.bytes()?,
         job: Some(change.job(Task::AlterTable { item: item.id() })),
         after: change.after()?,
@@ -78,7 +79,7 @@ pub fn reversal(item: &Item, table: &Relation, column: &str, change: &journal::C
             item.relation,
         )));
     }
-    let narrowing = Change::new(item, table, column, attnum)?;
+    let narrowing = Retype::new(item, table, column, attnum)?;
     if let Some(reason) = narrowing.obstacle()? {
         return Ok(Reversal::Refused(reason));
     }
@@ -87,7 +88,7 @@ pub fn reversal(item: &Item, table: &Relation, column: &str, change: &journal::C
 }
 
 /// A change of a column's type, and all that it drags along.
-struct Change<'a> {
+struct Retype<'a> {
     item: &'a Item,
     table: &'a Relation,
     column: &'a str,
@@ -95,7 +96,7 @@ struct Change<'a> {
     checks: Vec<Check>,
 }
 
-impl<'a> Change<'a> {
+impl<'a> Retype<'a> {
     /// Looks up what stands on the column.
     fn new(item: &'a Item, table: &'a Relation, column: &'a str, attnum: i16) -> Result<Self> {
         let dependents = catalog::dependents_of_column(table.oid, attnum)?;

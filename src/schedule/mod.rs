@@ -193,7 +193,7 @@ fn role_that_runs() -> Result<String> {
     let missing = sql::texts(
         "SELECT p.oid::pg_catalog.regprocedure::text
            FROM pg_catalog.pg_proc p
-          WHERE p.pronamespace = 'groundskeeper'::pg_catalog.regnamespace
+          WHERE p.pronamespace IN ('groundskeeper'::pg_catalog.regnamespace, 'groundskeeper_internal'::pg_catalog.regnamespace)
             AND p.proname IN ('run_one', 'run_scheduled', 'run_overdue', 'run_step', 'overdue_runs')
             AND NOT pg_catalog.has_function_privilege(p.oid, 'EXECUTE')",
         &[],

@@ -1,4 +1,4 @@
-//! The steps of one run, each called by `groundskeeper.run_one()` in a transaction of its own.
+//! The steps of one run, each called by `groundskeeper_internal.run_one()` in a transaction of its own.
 
 use super::entry::{Active, active};
 use super::worker;

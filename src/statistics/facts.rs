@@ -13,11 +13,11 @@ pub struct Relation {
     /// `schema.name`, quoted.
     pub name: String,
     /// What is there by that name.
-    pub found: Option<Found>,
+    pub found: Option<Facts>,
 }
 
 /// A relation that is there.
-pub struct Found {
+pub struct Facts {
     /// Its OID.
     pub oid: Oid,
     /// `pg_class.relkind`.
@@ -65,7 +65,7 @@ fn relation(row: &pgrx::spi::SpiHeapTupleData) -> Result<Relation> {
     let Some(oid) = row.get::<Oid>(2)? else { return Ok(Relation { name, found: None }) };
     let seen = row.get::<String>(14)?;
     let before = seen.map(|s| serde_json::from_str(&s)).transpose();
-    let found = Found {
+    let found = Facts {
         oid,
         kind: required::<String>(row, 3)?.chars().next().unwrap_or(' '),
         populated: required(row, 4)?,

@@ -10,16 +10,16 @@ use crate::subtransaction::isolated;
 use crate::waiting::run_before_deadline;
 use crate::worker::locks;
 use crate::{settings, sql};
-use facts::{Below, Found, Relation};
+use facts::{Below, Facts, Relation};
 use groundskeeper_core::plan::Plan;
-use groundskeeper_core::statistics::{Seen, Verdict, View, Window, dependencies_first};
+use groundskeeper_core::statistics::{Due, Seen, View, Window, dependencies_first};
 use pgrx::pg_sys::Oid;
 use pgrx::prelude::*;
 use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
 
 /// What became of one relation.
-pub struct Outcome {
+pub struct Maintained {
     /// `schema.name`, quoted.
     pub relation: String,
     /// `analyzed`, `refreshed`, `skipped` or `failed`.
@@ -30,7 +30,7 @@ pub struct Outcome {
     pub duration_ms: f64,
 }
 
-impl Outcome {
+impl Maintained {
     fn skipped(relation: &str, reason: impl Into<String>) -> Self {
         Self { relation: relation.to_owned(), action: "skipped", reason: reason.into(), duration_ms: 0.0 }
     }
@@ -38,7 +38,7 @@ impl Outcome {
 
 /// Looks after everything, tables first, then the views in the order in which they read each other. A failure
 /// stays with its relation.
-pub fn update(plan: &Plan, force: bool) -> Result<Vec<Outcome>> {
+pub fn update(plan: &Plan, force: bool) -> Result<Vec<Maintained>> {
     if backend::is_in_recovery() {
         return Err(Failure::new(
             PgSqlErrorCode::ERRCODE_READ_ONLY_SQL_TRANSACTION,
@@ -50,7 +50,7 @@ pub fn update(plan: &Plan, force: bool) -> Result<Vec<Outcome>> {
     sql::texts("SELECT pg_catalog.pg_stat_clear_snapshot()::text", &[])?;
     let caller = sql::texts("SELECT CURRENT_USER::text", &[])?.remove(0);
     if !locks::take_for_transaction(locks::STATISTICS) {
-        let skip = |r: &Relation| Outcome::skipped(&r.name, "another run is under way");
+        let skip = |r: &Relation| Maintained::skipped(&r.name, "another run is under way");
         return Ok(facts::relations(plan, &caller)?.iter().map(skip).collect());
     }
     in_the_plans_zone(|| Run::new(plan, &caller, force)?.carry_out())
@@ -91,12 +91,12 @@ impl Run {
         Ok(Self { force, relations, below, refreshes, reset, day, hour })
     }
 
-    fn carry_out(mut self) -> Result<Vec<Outcome>> {
+    fn carry_out(mut self) -> Result<Vec<Maintained>> {
         let mut out = Vec::new();
         for at in self.order() {
             let relation = &self.relations[at];
             let Some(found) = &relation.found else {
-                out.push(Outcome::skipped(&relation.name, "it does not exist"));
+                out.push(Maintained::skipped(&relation.name, "it does not exist"));
                 continue;
             };
             match found.kind {
@@ -110,8 +110,10 @@ impl Run {
                 }
                 'r' => out.push(self.table(&relation.name, found, &found.table, None)?),
                 'p' => out.extend(self.partitioned(&relation.name, found)?),
-                _ => out
-                    .push(Outcome::skipped(&relation.name, "it is neither a table nor a materialized view")),
+                _ => out.push(Maintained::skipped(
+                    &relation.name,
+                    "it is neither a table nor a materialized view",
+                )),
             }
         }
         Ok(out)
@@ -154,14 +156,14 @@ impl Run {
         Seen { reset: self.reset.clone(), window, sources: sources.collect::<BTreeMap<_, _>>() }
     }
 
-    fn view(&self, name: &str, found: &Found) -> Result<(Outcome, bool)> {
+    fn view(&self, name: &str, found: &Facts) -> Result<(Maintained, bool)> {
         let now = self.seen(found.oid);
         let opaque = self.below.get(&found.oid).and_then(|b| b.opaque.clone());
         let view = View { populated: found.populated, before: found.before.clone(), now, opaque };
         let verdict = view.verdict(self.force);
         if verdict.due && !found.owned {
             return Ok((
-                Outcome::skipped(name, format!("only its owner {} may refresh it", found.owner)),
+                Maintained::skipped(name, format!("only its owner {} may refresh it", found.owner)),
                 false,
             ));
         }
@@ -175,7 +177,7 @@ impl Run {
         if plainly {
             statements.push(format!("ANALYZE {name}"));
         }
-        let outcome = attempt(name, "refreshed", Verdict { reason, ..verdict }, || {
+        let outcome = attempt(name, "refreshed", Due { reason, ..verdict }, || {
             run_before_deadline(settings::lock_timeout_ms(), &statements)?;
             remember(found.oid, found.refreshes + 1, &view.now)
         })?;
@@ -186,14 +188,14 @@ impl Run {
     fn table(
         &self,
         name: &str,
-        found: &Found,
+        found: &Facts,
         table: &groundskeeper_core::statistics::Table,
         seen: Option<&Seen>,
-    ) -> Result<Outcome> {
+    ) -> Result<Maintained> {
         let verdict = table.verdict(self.force);
         if verdict.due && !found.may_analyze {
             let reason = format!("only its owner {} or the database's may analyze it", found.owner);
-            return Ok(Outcome::skipped(name, reason));
+            return Ok(Maintained::skipped(name, reason));
         }
         attempt(name, "analyzed", verdict, || {
             run_before_deadline(settings::lock_timeout_ms(), &[format!("ANALYZE {name}")])?;
@@ -203,7 +205,7 @@ impl Run {
 
     /// Autovacuum never analyzes a partitioned table itself. Its partitions' counters begin again whenever one of
     /// them is analyzed, so what has changed since the whole was is found by comparing.
-    fn partitioned(&self, name: &str, found: &Found) -> Result<Vec<Outcome>> {
+    fn partitioned(&self, name: &str, found: &Facts) -> Result<Vec<Maintained>> {
         let now = self.seen(found.oid);
         let rows = self.below.get(&found.oid).map_or(0.0, |b| b.rows);
         let mut table = groundskeeper_core::statistics::Table { rows, ..found.table.clone() };
@@ -215,7 +217,7 @@ impl Run {
             _ => table.changes = now.changes_since(&Seen::default()).max(1) as f64 + table.threshold(),
         }
         if now.sources.is_empty() {
-            return Ok(vec![Outcome::skipped(name, "it has no partitions")]);
+            return Ok(vec![Maintained::skipped(name, "it has no partitions")]);
         }
         Ok(vec![self.table(name, found, &table, Some(&now))?])
     }
@@ -225,21 +227,21 @@ impl Run {
 fn attempt(
     name: &str,
     action: &'static str,
-    verdict: Verdict,
+    verdict: Due,
     work: impl FnOnce() -> Result<()>,
-) -> Result<Outcome> {
+) -> Result<Maintained> {
     if !verdict.due {
-        return Ok(Outcome::skipped(name, verdict.reason));
+        return Ok(Maintained::skipped(name, verdict.reason));
     }
     let started = Instant::now();
     let result = isolated(work);
     let duration_ms = started.elapsed().as_secs_f64() * 1000.0;
     let outcome = match result {
-        Ok(()) => Outcome { relation: name.to_owned(), action, reason: verdict.reason, duration_ms },
+        Ok(()) => Maintained { relation: name.to_owned(), action, reason: verdict.reason, duration_ms },
         Err(failure) if failure.code == PgSqlErrorCode::ERRCODE_UNDEFINED_TABLE && gone(name)? => {
-            Outcome { duration_ms, ..Outcome::skipped(name, "it does not exist any more") }
+            Maintained { duration_ms, ..Maintained::skipped(name, "it does not exist any more") }
         }
-        Err(failure) => Outcome {
+        Err(failure) => Maintained {
             relation: name.to_owned(),
             action: "failed",
             reason: format!("{} ({})", failure.one_line(), sqlstate(failure.code)),
@@ -275,7 +277,7 @@ fn remember(oid: Oid, refreshes: i64, seen: &Seen) -> Result<()> {
     })
 }
 
-fn log(outcome: &Outcome) -> Result<()> {
+fn log(outcome: &Maintained) -> Result<()> {
     as_owner(|| {
         sql::run(
             "INSERT INTO groundskeeper.maintenance_log (relation, action, reason, started_at, duration_ms)

@@ -9,7 +9,7 @@ pub mod writeback;
 
 pub use mailbox::Mailbox;
 pub use session::write_at_once;
-pub use transaction::{Between, checked_transaction};
+pub use transaction::Between;
 
 use crate::backend;
 use pgrx::bgworkers::{

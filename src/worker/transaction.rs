@@ -32,15 +32,6 @@ impl Between {
     }
 }
 
-/// Runs one transaction for whoever was not given [`Between`]; refused inside of another.
-pub fn checked_transaction<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
-    // SAFETY: a plain read of the process's own state.
-    if unsafe { pg_sys::IsTransactionState() } {
-        return Err(Failure::internal("a worker's transaction inside of another"));
-    }
-    run(work)
-}
-
 fn run<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     let attempt = pg_sys::PgTryBuilder::new(AssertUnwindSafe(|| {
         BackgroundWorker::transaction(AssertUnwindSafe(|| isolated(work)))

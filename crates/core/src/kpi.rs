@@ -1,14 +1,17 @@
 //! The six KPIs: what each must be, and whether it is.
 
 use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// On which side of a threshold a value lies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 pub enum Comparison {
     /// `>`
+    #[serde(rename = ">")]
     Above,
     /// `<`
+    #[serde(rename = "<")]
     Below,
 }
 
@@ -68,7 +71,7 @@ pub enum Measure {
     Bloat,
 }
 
-/// A KPI, and what the plan wants of it.
+/// A KPI. What the plan wants of it stands in the plan.
 #[derive(Debug, Clone, Copy)]
 pub struct Kpi {
     /// Its name.
@@ -77,70 +80,54 @@ pub struct Kpi {
     pub measure: Measure,
     /// On which side of the target it should be.
     pub comparison: Comparison,
-    /// The plan's target.
-    pub target: i64,
-    /// How many samples a figure needs.
-    pub min_samples: i64,
-    /// The time that it is measured over, in hours; none for what is measured now.
-    pub hours: Option<i64>,
+    /// Whether it is measured over a time, and not now.
+    pub has_window: bool,
     /// Whether it runs from 0 to 100.
     pub is_percentage: bool,
 }
 
-/// The plan's six, in the order of the report.
+/// The plan's six, in the order of the report; [`crate::plan::KpiTarget`] has what the plan wants of each.
 pub const KPIS: [Kpi; 6] = [
     Kpi {
         name: "migration_success_rate",
         measure: Measure::MigrationRuns,
         comparison: Comparison::Above,
-        target: 98,
-        min_samples: 100,
-        hours: Some(24),
+        has_window: true,
         is_percentage: true,
     },
     Kpi {
         name: "query_latency_p95_ms",
         measure: Measure::Latency,
         comparison: Comparison::Below,
-        target: 500,
-        min_samples: 100,
-        hours: Some(1),
+        has_window: true,
         is_percentage: false,
     },
     Kpi {
         name: "connection_pool_utilization",
         measure: Measure::Connections,
         comparison: Comparison::Below,
-        target: 60,
-        min_samples: 5,
-        hours: Some(24),
+        has_window: true,
         is_percentage: true,
     },
     Kpi {
         name: "index_hit_ratio",
         measure: Measure::IndexBlocks,
         comparison: Comparison::Above,
-        target: 99,
-        min_samples: 1000,
-        hours: Some(1),
+        has_window: true,
         is_percentage: true,
     },
     Kpi {
         name: "table_bloat_max",
         measure: Measure::Bloat,
         comparison: Comparison::Below,
-        target: 20,
-        min_samples: 1,
-        hours: None,
+        has_window: false,
         is_percentage: true,
     },
     Kpi {
         name: "cache_hit_ratio",
         measure: Measure::TableBlocks,
         comparison: Comparison::Above,
-        target: 95,
-        min_samples: 1000,
-        hours: Some(1),
+        has_window: true,
         is_percentage: true,
     },
 ];
@@ -163,12 +150,6 @@ pub struct Target {
 }
 
 impl Kpi {
-    /// What the plan wants.
-    #[must_use]
-    pub fn planned(&self) -> Target {
-        Target { target: self.target.into(), comparison: self.comparison, min_samples: self.min_samples }
-    }
-
     /// Whether an operator may want that.
     pub fn check(&self, wanted: &Target) -> Result<(), Unfit> {
         if wanted.comparison != self.comparison {
@@ -221,7 +202,7 @@ pub struct Measured {
 
 /// What follows.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Judgement {
     /// On the right side of its target.
     Pass(Decimal),
     /// Not on the right side.
@@ -230,7 +211,7 @@ pub enum Verdict {
     Unknown(String),
 }
 
-impl Verdict {
+impl Judgement {
     /// `pass`, `fail` or `unknown`.
     #[must_use]
     pub fn status(&self) -> &'static str {
@@ -244,21 +225,26 @@ impl Verdict {
 
 /// Whether a KPI is what it should be.
 #[must_use]
-pub fn judge(measured: &Measured, target: &Target) -> Verdict {
+pub fn judge(measured: &Measured, target: &Target) -> Judgement {
     match &measured.figure {
-        Err(reason) => Verdict::Unknown(reason.clone()),
+        Err(reason) => Judgement::Unknown(reason.clone()),
         Ok(_) if measured.samples < target.min_samples => {
-            Verdict::Unknown(format!("{} of the {} samples needed", measured.samples, target.min_samples))
+            Judgement::Unknown(format!("{} of the {} samples needed", measured.samples, target.min_samples))
         }
-        Ok(value) if target.comparison.holds(*value, target.target) => Verdict::Pass(*value),
-        Ok(value) => Verdict::Fail(*value),
+        Ok(value) if target.comparison.holds(*value, target.target) => Judgement::Pass(*value),
+        Ok(value) => Judgement::Fail(*value),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::Plan;
     use proptest::prelude::*;
+
+    fn planned(kpi: &Kpi) -> Target {
+        Plan::built_in().unwrap().target_of(kpi).unwrap().target()
+    }
 
     fn measured(value: i64, samples: i64) -> Measured {
         Measured { figure: Ok(value.into()), samples }
@@ -267,9 +253,9 @@ mod tests {
     #[test]
     fn a_value_on_its_target_has_not_reached_it() {
         for kpi in KPIS {
-            let on = measured(kpi.target, i64::MAX);
-            assert_eq!(judge(&on, &kpi.planned()).status(), "fail", "{}", kpi.name);
-            assert_eq!(kpi.check(&kpi.planned()), Ok(()), "{}", kpi.name);
+            let target = planned(&kpi);
+            let on = Measured { figure: Ok(target.target), samples: i64::MAX };
+            assert_eq!(judge(&on, &target).status(), "fail", "{}", kpi.name);
         }
     }
 
@@ -284,23 +270,23 @@ mod tests {
     fn what_makes_no_sense_is_named() {
         let rate = named("migration_success_rate").unwrap();
         let latency = named("query_latency_p95_ms").unwrap();
-        let with = |target: i64| Target { target: target.into(), ..rate.planned() };
+        let with = |target: i64| Target { target: target.into(), ..planned(rate) };
         assert_eq!(rate.check(&with(101)), Err(Unfit::Target { is_percentage: true }));
         assert_eq!(rate.check(&with(-1)), Err(Unfit::Target { is_percentage: true }));
         assert_eq!(
-            latency.check(&Target { target: 5000.into(), ..latency.planned() }),
+            latency.check(&Target { target: 5000.into(), ..planned(latency) }),
             Ok(()),
             "milliseconds have no end"
         );
-        assert_eq!(latency.check(&rate.planned()), Err(Unfit::Comparison(Comparison::Below)));
-        assert_eq!(rate.check(&Target { min_samples: 0, ..rate.planned() }), Err(Unfit::MinSamples));
+        assert_eq!(latency.check(&planned(rate)), Err(Unfit::Comparison(Comparison::Below)));
+        assert_eq!(rate.check(&Target { min_samples: 0, ..planned(rate) }), Err(Unfit::MinSamples));
         assert!(named("happiness").is_none());
     }
 
     proptest! {
         #[test]
         fn nothing_passes_or_fails_below_the_floor(value: i64, samples in 0_i64..200, kpi in 0_usize..6) {
-            let target = KPIS[kpi].planned();
+            let target = planned(&KPIS[kpi]);
             let verdict = judge(&measured(value, samples), &target);
             prop_assert_eq!(verdict.status() == "unknown", samples < target.min_samples);
             let missing = Measured { figure: Err("no data".into()), samples };

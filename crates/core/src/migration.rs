@@ -25,3 +25,6 @@ pub use roles::roles;
 pub use scope::Scope;
 pub use shape::{GAMES, Games, Raw, Shape, Source, Staging, Start, fit, fit_games, raw_keys, source};
 pub use statement::BLANKS;
+
+/// Where the pipeline writes down its runs.
+pub const PIPELINE_LOG: &str = "public.pipeline_execution_log";

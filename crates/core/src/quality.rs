@@ -13,7 +13,7 @@ mod status;
 pub use game::{Game, GameQuality};
 pub use issues::{Issue, Issues, OF_THE_MIGRATION};
 pub use record::{Bet, Record, base_factor, is_blank};
-pub use rules::{DEFINITIONS, Definition, Rule, RuleError, Rules};
+pub use rules::{DEFINITIONS, Definition, Rule, RuleError, Rules, default_rows};
 pub use status::{Status, status};
 
 /// A quality score in hundredths: 0 to 9999.

@@ -6,19 +6,19 @@ use std::collections::{BTreeMap, HashSet};
 
 /// Whether a relation is due, and why or why not.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Verdict {
+pub struct Due {
     /// Whether there is something to do.
     pub due: bool,
     /// What it rests on, for the user.
     pub reason: String,
 }
 
-impl Verdict {
-    fn due(reason: impl Into<String>) -> Self {
+impl Due {
+    fn now(reason: impl Into<String>) -> Self {
         Self { due: true, reason: reason.into() }
     }
 
-    fn not_due(reason: impl Into<String>) -> Self {
+    fn not_yet(reason: impl Into<String>) -> Self {
         Self { due: false, reason: reason.into() }
     }
 }
@@ -47,17 +47,17 @@ impl Table {
 
     /// Whether it is to be analyzed.
     #[must_use]
-    pub fn verdict(&self, force: bool) -> Verdict {
+    pub fn verdict(&self, force: bool) -> Due {
         let changes =
             format!("{:.0} rows changed, autovacuum's threshold is {:.0}", self.changes, self.threshold());
         if !self.analyzed {
-            Verdict::due("never analyzed")
+            Due::now("never analyzed")
         } else if force {
-            Verdict::due(format!("forced; {changes}"))
+            Due::now(format!("forced; {changes}"))
         } else if self.changes > self.threshold() {
-            Verdict::due(changes)
+            Due::now(changes)
         } else {
-            Verdict::not_due(changes)
+            Due::not_yet(changes)
         }
     }
 }
@@ -137,18 +137,18 @@ pub struct View {
 impl View {
     /// Whether it is to be refreshed.
     #[must_use]
-    pub fn verdict(&self, force: bool) -> Verdict {
+    pub fn verdict(&self, force: bool) -> Due {
         if !self.populated {
-            return Verdict::due("never populated");
+            return Due::now("never populated");
         }
-        let Some(before) = &self.before else { return Verdict::due("not refreshed from here before") };
+        let Some(before) = &self.before else { return Due::now("not refreshed from here before") };
         if let Some(difference) = self.now.difference(before) {
-            return Verdict::due(difference);
+            return Due::now(difference);
         }
         if let Some(opaque) = &self.opaque {
-            return Verdict::due(format!("it reads {opaque}, whose changes cannot be seen"));
+            return Due::now(format!("it reads {opaque}, whose changes cannot be seen"));
         }
-        if force { Verdict::due("forced") } else { Verdict::not_due("no source has changed") }
+        if force { Due::now("forced") } else { Due::not_yet("no source has changed") }
     }
 }
 

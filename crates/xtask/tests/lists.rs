@@ -2,6 +2,7 @@
 #![allow(missing_docs, reason = "a test")]
 
 use groundskeeper_core::partition::preflight::{CHECKS, Severity, check_named};
+use groundskeeper_core::plan::Plan;
 
 /// What the extension finds out by itself, and not in the catalogs.
 const OUTSIDE_OF_SQL: [&str; 2] = ["rows", "free_space"];
@@ -26,4 +27,12 @@ fn the_preflight_finds_what_is_known() {
         let made = OUTSIDE_OF_SQL.contains(&check) || findings.iter().any(|(found, _)| *found == check);
         assert!(made, "nothing looks for {check}, which would always be said to be ok");
     }
+}
+
+#[test]
+fn the_plans_time_zone_is_the_settings_default() {
+    let settings = include_str!("../../../src/settings.rs");
+    let plan = Plan::built_in().unwrap();
+    let zone = plan.pool.server_settings.get("timezone");
+    assert!(settings.contains(&format!("GucSetting::<Option<CString>>::new(Some(c\"{zone}\"))")), "{zone}");
 }

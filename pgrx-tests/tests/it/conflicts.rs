@@ -60,6 +60,66 @@ fn taken_names_are_refused_at_once_and_the_hint_frees_them() {
     assert_eq!(text(&mut client, kept).unwrap(), "5", "nothing of the user's is gone");
 }
 
+/// What an installation makes outside of schemas of its own. It uses a schema `monitoring` that is there.
+const MADE: &str = "
+    SELECT format('%s %s', a.type, a.object_names[cardinality(a.object_names)])
+      FROM pg_depend d
+      JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid
+     CROSS JOIN pg_identify_object_as_address(d.classid, d.objid, 0) a
+     WHERE e.extname = 'pg_groundskeeper' AND d.deptype = 'e'
+       AND (cardinality(a.object_names) = 1 OR a.object_names[1] NOT IN ('groundskeeper', 'groundskeeper_internal'))
+       AND (a.type, a.object_names) <> ('schema', '{monitoring}')";
+
+/// What it looks for before that: kind and name.
+fn looked_for() -> Vec<(&'static str, &'static str)> {
+    include_str!("../../../sql/bootstrap.sql")
+        .lines()
+        .filter_map(|line| {
+            line.strip_prefix("        ('")?.trim_end_matches(',').strip_suffix("')")?.split_once("', '")
+        })
+        .collect()
+}
+
+#[test]
+fn the_names_that_are_looked_for_are_those_that_are_made() {
+    let db = TestDb::installed(Template::Empty).unwrap();
+    let mut made = texts(&mut db.client().unwrap(), MADE).unwrap();
+    let mut looked_for: Vec<String> =
+        looked_for().iter().map(|(kind, name)| format!("{kind} {name}")).collect();
+    made.sort();
+    looked_for.sort();
+    assert_eq!(made, looked_for);
+}
+
+#[test]
+fn each_name_that_is_looked_for_is_found_and_freed() {
+    let db = TestDb::new(Template::Empty).unwrap();
+    let mut client = db.client().unwrap();
+    let before = "CREATE SCHEMA monitoring;
+                CREATE FUNCTION look_on() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END'";
+    client.batch_execute(before).unwrap();
+    for (kind, name) in looked_for() {
+        let statement = match kind {
+            "schema" => format!("CREATE SCHEMA {name}"),
+            "event trigger" => {
+                format!("CREATE EVENT TRIGGER {name} ON ddl_command_end EXECUTE FUNCTION look_on()")
+            }
+            "view" => format!("CREATE VIEW monitoring.{name} AS SELECT 1"),
+            "function" => format!("CREATE FUNCTION {name}() RETURNS void LANGUAGE sql RETURN NULL"),
+            other => panic!("{other}"),
+        };
+        client.batch_execute(&statement).unwrap();
+    }
+    let refused = refusal(&mut client, "CREATE EXTENSION pg_groundskeeper").unwrap();
+    for (kind, name) in looked_for() {
+        let schema = if kind == "view" { "monitoring." } else { "" };
+        assert!(refused.detail.contains(&format!("{kind} {schema}{name}")), "{name}: {}", refused.detail);
+    }
+    let renames = &refused.hint[refused.hint.find("ALTER ").unwrap()..];
+    client.batch_execute(renames).unwrap_or_else(|error| panic!("{error:?}: {renames}"));
+    create_extension(&mut client);
+}
+
 #[test]
 fn entry_points_are_in_the_way_only_where_ours_would_be() {
     let db = TestDb::new(Template::Empty).unwrap();

@@ -85,7 +85,7 @@ fn a_dump_carries_what_the_installation_made_and_the_drop_leaves_it() {
     let before = facts(&mut client).unwrap();
     client.batch_execute("DROP EXTENSION pg_groundskeeper").unwrap();
     assert_same(&before, &facts(&mut client).unwrap());
-    let ours = "SELECT nspname FROM pg_namespace WHERE nspname IN ('groundskeeper', 'monitoring')";
+    let ours = "SELECT nspname FROM pg_namespace WHERE nspname IN ('groundskeeper', 'groundskeeper_internal', 'monitoring')";
     assert_eq!(texts(&mut client, ours).unwrap(), [""; 0]);
 }
 
@@ -170,7 +170,7 @@ fn a_copys_jobs_wait_until_it_is_resumed() {
     assert!(open.iter().any(|job| job.contains("create_index staging.totals")), "{open:?}");
     // Looking does not start them, nor does work of the copy's own.
     plan_states(&mut there).unwrap();
-    there.batch_execute("SELECT groundskeeper.look_after_jobs()").unwrap();
+    there.batch_execute("SELECT groundskeeper_internal.look_after_jobs()").unwrap();
     sleep(Duration::from_secs(1));
     assert_eq!(texts(&mut there, JOBS).unwrap(), open);
 

@@ -38,8 +38,8 @@ const PURE: &[&str] = &[
     "check_quality_rules",
     "club_code",
     "decimal_to_american",
-    "default_kpi_targets",
     "default_quality_rules",
+    "defaults",
     "game_quality_score",
     "game_validation_status",
     "is_known_team",
@@ -58,6 +58,7 @@ const PURE: &[&str] = &[
     "total_quality_issues",
     "total_quality_score",
     "validation_status",
+    "watched_schemas",
 ];
 
 /// What changes something.

@@ -27,7 +27,7 @@ fn default_quality_rules() -> TableIterator<
 }
 
 /// True, or an error that says which rule is wrong: for a CHECK constraint.
-#[pg_extern(schema = "groundskeeper", immutable, parallel_safe)]
+#[pg_extern(schema = "groundskeeper_internal", immutable, parallel_safe)]
 fn check_quality_rules(rules: Option<JsonbArgument<'_>>) -> bool {
     if let Some(image) = rules.and_then(JsonbArgument::image) {
         read_or_raise(image);

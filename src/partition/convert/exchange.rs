@@ -1,5 +1,5 @@
 //! The exchange: a table and its twin swap names, and all that hangs on the one goes over to the other, in one short
-//! transaction. The way there and the way back are the same work.
+//! transaction. The way there and the way back are the same work: the twin is the shadow there, and the former table back.
 
 use super::record::{self, Carried, Conversion, FORMER, KEYS, LOG, SHADOW};
 use super::sync::{self, Pair, Taken};

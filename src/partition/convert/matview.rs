@@ -67,14 +67,14 @@ fn of_view(view: Oid) -> Result<[Vec<String>; 2]> {
     Ok([fill, exchange])
 }
 
-struct Index {
+struct ViewIndex {
     name: String,
     unique: bool,
     /// What its definition begins with, up to `USING`.
     head: String,
 }
 
-fn indexes(view: Oid) -> Result<Vec<Index>> {
+fn indexes(view: Oid) -> Result<Vec<ViewIndex>> {
     sql::rows(
         "SELECT i.relname::text, x.indisunique,
                 pg_catalog.format('CREATE %sINDEX %I ON %I.%I USING ', CASE WHEN x.indisunique THEN 'UNIQUE ' ELSE '' END,
@@ -85,6 +85,6 @@ fn indexes(view: Oid) -> Result<Vec<Index>> {
            JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
           WHERE x.indrelid = $1 ORDER BY i.oid",
         &[view.into()],
-        |row| Ok(Index { name: required(row, 1)?, unique: required(row, 2)?, head: required(row, 3)? }),
+        |row| Ok(ViewIndex { name: required(row, 1)?, unique: required(row, 2)?, head: required(row, 3)? }),
     )
 }

@@ -1,4 +1,4 @@
-//! A live table becomes a partitioned one while writers go on, and can go back: a twin is filled beside it, kept equal
+//! A live table becomes a partitioned one while writers go on, and can go back: a shadow is filled beside it, kept equal
 //! by a log of changed keys, proven, and takes its name in one short transaction.
 
 mod exchange;

@@ -71,9 +71,9 @@ impl Conversion {
     }
 }
 
-/// The suffix of the partitioned twin, until it has the table's name and after it has lost it.
+/// The suffix of the shadow, until it has the table's name and after it has lost it.
 pub const SHADOW: &str = "partitioned";
-/// The suffix of the unpartitioned table, while the twin has its name.
+/// The suffix of the unpartitioned table, while the shadow has its name.
 pub const FORMER: &str = "unpartitioned";
 /// The suffix of the key table.
 pub const KEYS: &str = "key";
@@ -191,7 +191,7 @@ pub fn forget(conversion: &Conversion) -> Result<()> {
     })
 }
 
-/// An index of the table that its twin has, by both names.
+/// An index of the table that its shadow has, by both names.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Carried {
     /// As it is called on the table, whichever has the table's name.

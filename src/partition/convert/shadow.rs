@@ -1,4 +1,4 @@
-//! The partitioned twin of a table: made empty, filled, indexed.
+//! The shadow of a table: made empty, filled, indexed.
 
 use super::record::{self, CAPTURE, Carried, Conversion, KEYS, LOG, SHADOW};
 use super::sync::{self, quoted};
@@ -17,7 +17,7 @@ pub const CAPTURE_TRUNCATE: &str = "groundskeeper_capture_truncate";
 /// The most rows that one transaction copies.
 const BATCH: i64 = 50_000;
 
-/// The statements that make the twin and its partitions, empty and without indexes.
+/// The statements that make the shadow and its partitions, empty and without indexes.
 pub fn make(conversion: &Conversion, key_type: KeyType, starts: &[NaiveDate]) -> Result<Vec<String>> {
     let (table, shadow) = (conversion.quoted(), conversion.beside_quoted(SHADOW));
     let mut statements = vec![format!(
@@ -56,10 +56,10 @@ pub fn make(conversion: &Conversion, key_type: KeyType, starts: &[NaiveDate]) ->
     Ok(statements)
 }
 
-/// The statements that give the twin and its partitions the table's replica identity.
+/// The statements that give the shadow and its partitions the table's replica identity.
 pub fn replica_identity(conversion: &Conversion) -> Result<Vec<String>> {
-    let twin = conversion.beside_quoted(SHADOW);
-    sql::texts(include_str!("identity.sql"), &[conversion.quoted().into(), twin.into()])
+    let shadow = conversion.beside_quoted(SHADOW);
+    sql::texts(include_str!("identity.sql"), &[conversion.quoted().into(), shadow.into()])
 }
 
 /// The first days of the partitions that the rows need and the coming months: none beyond the horizon, and no more
@@ -223,7 +223,7 @@ pub fn copy(conversion: &Conversion) -> Result<(i64, Option<Vec<String>>)> {
     Ok((rows, last))
 }
 
-/// An index of the table, as its twin is to have it.
+/// An index of the table, as its shadow is to have it.
 pub struct Wanted {
     /// Its name on the table.
     pub name: String,
@@ -259,7 +259,7 @@ pub fn carried(wanted: &[Wanted]) -> Vec<Carried> {
     wanted.iter().map(|index| Carried { name: index.name.clone(), on_shadow: !index.primary_apart }).collect()
 }
 
-/// The names of those that the twin does not have yet.
+/// The names of those that the shadow does not have yet.
 pub fn missing_indexes(conversion: &Conversion) -> Result<Vec<String>> {
     let carried = record::carried(conversion)?;
     let names = wanted(conversion)?.into_iter().map(|index| index.name);
@@ -274,7 +274,7 @@ pub struct Build {
     pub statements: Vec<String>,
 }
 
-/// All indexes that the twin gets, the key table's first.
+/// All indexes that the shadow gets, the key table's first.
 pub fn builds(conversion: &Conversion, wanted: &[Wanted], partitions: &[Qualified]) -> Vec<Build> {
     let keys = conversion.has_key_table.then(|| primary_key(conversion, &conversion.beside(KEYS)));
     let builds = wanted.iter().flat_map(|index| builds_of(conversion, index, partitions));

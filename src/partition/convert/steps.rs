@@ -314,7 +314,7 @@ fn own_triggers(conversion: &Conversion) -> Result<Vec<String>> {
     triggers_of(&functions.map(|function| conversion.beside_quoted(function)).collect::<Vec<_>>())
 }
 
-/// Leaves nothing behind of what the conversion made. Before the exchange the twin is a copy; after the way back it
+/// Leaves nothing behind of what the conversion made. Before the exchange the shadow is a copy; after the way back it
 /// was proven equal, and nobody has written it since.
 fn clean_up(between: &mut Between, conversion: &Conversion) -> Result<()> {
     if conversion.stage == Stage::Restored {

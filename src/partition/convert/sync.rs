@@ -52,7 +52,7 @@ pub fn columns(conversion: &Conversion, table: &str) -> Result<Columns> {
     Ok(Columns { written, hashed, hashed_key, key_types })
 }
 
-/// Which table lacks what the log names: the twin before the exchange, the unpartitioned table after it.
+/// Which table lacks what the log names: the shadow before the exchange, the unpartitioned table after it.
 pub struct Pair {
     /// The table that is written to, quoted.
     pub source: String,

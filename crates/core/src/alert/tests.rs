@@ -1,5 +1,6 @@
 use super::*;
-use crate::kpi::{Comparison, KPIS, Target, named};
+use crate::kpi::{Comparison, KPIS, Kpi, Target, named};
+use crate::plan::Plan;
 use proptest::prelude::*;
 use rust_decimal::Decimal;
 
@@ -86,10 +87,12 @@ fn what_is_silenced_is_made_up_for() {
 
 #[test]
 fn rules_of_kpis_follow_their_targets() {
+    let plan = Plan::built_in().unwrap();
+    let planned = |kpi: &Kpi| plan.target_of(kpi).unwrap().target();
     let clears: Vec<String> = KPIS
         .iter()
         .map(|kpi| {
-            let (bad, target) = (kpi.comparison.opposite(), kpi.planned());
+            let (bad, target) = (kpi.comparison.opposite(), planned(kpi));
             let (fire, clear, on_equal) = thresholds(kpi.name, Some(&target), bad, None, None).unwrap();
             assert!(on_equal && fire == target.target);
             assert!(kpi.comparison.holds(clear, fire), "{}", kpi.name);
@@ -97,7 +100,7 @@ fn rules_of_kpis_follow_their_targets() {
         })
         .collect();
     assert_eq!(clears, ["98.2", "450", "54", "99.1", "18", "95.5"]);
-    let moved = Target { target: 99.into(), ..KPIS[0].planned() };
+    let moved = Target { target: 99.into(), ..planned(&KPIS[0]) };
     let clear = Some(Decimal::new(985, 1));
     let (_, clear, _) = thresholds(KPIS[0].name, Some(&moved), Comparison::Below, None, clear).unwrap();
     assert_eq!(clear, 99.into());

@@ -12,5 +12,5 @@ mod sizing;
 
 pub use pgbouncer::{Address, Unfit};
 pub use render::{Format, render};
-pub use settings::{PLANNED_POOL_SIZE, PoolSettings, ServerSettings, cache_size_for};
+pub use settings::{PoolSettings, ServerSettings, cache_size_for};
 pub use sizing::{Load, Recommendation, TARGET_PERCENT, TooLarge, recommend};

@@ -156,10 +156,10 @@ fn doubled(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::connections::ServerSettings;
+    use crate::connections::settings::planned;
 
     fn rendered(host: Option<&str>, database: &str) -> Result<String, Unfit> {
-        let pool = PoolSettings::planned(7, ServerSettings::planned("Etc/UTC", None));
+        let pool = planned(7, "Etc/UTC", None);
         ini(&pool, &Address { host: host.map(str::to_owned), port: 5433, database: database.to_owned() })
     }
 
@@ -184,7 +184,7 @@ mod tests {
 
     #[test]
     fn what_a_new_connection_is_told_fits_into_pgbouncers_message() {
-        let pool = PoolSettings::planned(7, ServerSettings::planned("UTC", Some("9".repeat(300))));
+        let pool = planned(7, "UTC", Some(&"9".repeat(300)));
         let address = Address { host: None, port: 1, database: "d".into() };
         assert_eq!(ini(&pool, &address), Err(Unfit::TooLong));
     }

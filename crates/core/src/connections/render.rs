@@ -94,7 +94,7 @@ fn sqlalchemy(pool: &PoolSettings) -> String {
             Argument::new("pool_timeout", pool.connection_timeout),
             Argument::new("pool_recycle", pool.pool_recycle),
             Argument::new("pool_pre_ping", pool.pool_pre_ping),
-            Argument::new("pool_reset_on_return", pool.pool_reset_on_return)
+            Argument::new("pool_reset_on_return", pool.pool_reset_on_return.as_str())
                 .because(explanation("pool_reset_on_return")),
             Argument::new("echo", pool.echo),
             Argument::new("connect_args", connect_args).because(explanation("statement_timeout")),
@@ -162,9 +162,10 @@ fn shell_word(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::connections::settings::planned;
 
     fn rendered(format: Format, size: u32) -> String {
-        let pool = PoolSettings::planned(size, ServerSettings::planned("America/New_York", None));
+        let pool = planned(size, "America/New_York", None);
         let address = Address { host: None, port: 5432, database: "betting".into() };
         render(format, &pool, &address).unwrap()
     }

@@ -1,15 +1,10 @@
 //! The plan's settings, corrected.
 
-use serde::{Serialize, Serializer};
-
-/// The plan's largest number of connections.
-pub const PLANNED_POOL_SIZE: u32 = 25;
-
-/// The plan's smallest number of connections.
-pub(super) const PLANNED_MINIMUM: u32 = 5;
+use serde::{Deserialize, Serialize, Serializer};
 
 /// What a pool is set to: the plan's keys, in its order.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
 pub struct PoolSettings {
     /// Connections that are kept open.
     pub min_connections: u32,
@@ -24,7 +19,7 @@ pub struct PoolSettings {
     /// Whether a connection is tried before it is handed out.
     pub pool_pre_ping: bool,
     /// What ends a transaction that the borrower of a connection left open.
-    pub pool_reset_on_return: &'static str,
+    pub pool_reset_on_return: String,
     /// Whether every statement is logged by the client.
     pub echo: bool,
     /// What the sessions are set to.
@@ -32,20 +27,11 @@ pub struct PoolSettings {
 }
 
 impl PoolSettings {
-    /// The plan's settings for a pool of at most that many connections.
+    /// The same for a pool of at most that many connections, with these settings of its sessions.
     #[must_use]
-    pub fn planned(max_connections: u32, server_settings: ServerSettings) -> Self {
-        Self {
-            min_connections: PLANNED_MINIMUM.min(max_connections),
-            max_connections,
-            connection_timeout: 30,
-            query_timeout: 300,
-            pool_recycle: 3600,
-            pool_pre_ping: true,
-            pool_reset_on_return: "rollback",
-            echo: false,
-            server_settings,
-        }
+    pub fn of(&self, max_connections: u32, server_settings: ServerSettings) -> Self {
+        let min_connections = self.min_connections.min(max_connections);
+        Self { min_connections, max_connections, server_settings, ..self.clone() }
     }
 }
 
@@ -80,29 +66,24 @@ pub(super) fn explanation(setting: &str) -> &'static str {
 }
 
 /// What the application's sessions are set to: parameters of PostgreSQL and their values, in the plan's order.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ServerSettings(Vec<(&'static str, String)>);
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct ServerSettings(Vec<(String, String)>);
 
 impl ServerSettings {
-    /// The plan's settings for sessions in that time zone; `cache_size` replaces the plan's figure.
+    /// The same for sessions in that time zone; `cache_size` replaces the plan's figure.
     #[must_use]
-    pub fn planned(timezone: &str, cache_size: Option<String>) -> Self {
-        Self(vec![
-            ("application_name", "mlb_betting_migration".to_owned()),
-            ("timezone", timezone.to_owned()),
-            ("statement_timeout", "300000".to_owned()),
-            ("idle_in_transaction_session_timeout", "600000".to_owned()),
-            ("work_mem", "32MB".to_owned()),
-            ("maintenance_work_mem", "256MB".to_owned()),
-            ("effective_cache_size", cache_size.unwrap_or_else(|| "4GB".to_owned())),
-            ("random_page_cost", "1.1".to_owned()),
-            ("seq_page_cost", "1.0".to_owned()),
-        ])
+    pub fn of(&self, timezone: &str, cache_size: Option<&str>) -> Self {
+        let value = |name: &str, planned: &str| match (name, cache_size) {
+            ("timezone", _) => timezone.to_owned(),
+            ("effective_cache_size", Some(size)) => size.to_owned(),
+            _ => planned.to_owned(),
+        };
+        Self(self.0.iter().map(|(name, planned)| (name.clone(), value(name, planned))).collect())
     }
 
     /// Names and values.
-    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        self.0.iter().map(|(name, value)| (*name, value.as_str()))
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// The value of one of them.
@@ -135,27 +116,32 @@ pub fn cache_size_for(memory_bytes: u64) -> String {
     format!("{}MB", (memory_bytes / 4 * 3 / (1024 * 1024)).max(1))
 }
 
+/// The plan's settings, for tests.
+#[cfg(test)]
+pub(super) fn planned(size: u32, timezone: &str, cache_size: Option<&str>) -> PoolSettings {
+    let plan = crate::plan::Plan::built_in().unwrap().pool;
+    plan.of(size, plan.server_settings.of(timezone, cache_size))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_small_pool_keeps_no_more_open_than_it_may() {
-        let server = ServerSettings::planned("UTC", None);
-        assert_eq!(PoolSettings::planned(3, server.clone()).min_connections, 3);
-        assert_eq!(PoolSettings::planned(PLANNED_POOL_SIZE, server).min_connections, 5);
+        assert_eq!(planned(3, "UTC", None).min_connections, 3);
+        assert_eq!(planned(25, "UTC", None).min_connections, 5);
     }
 
     #[test]
     fn nothing_is_committed_that_was_left_behind() {
-        let pool = PoolSettings::planned(25, ServerSettings::planned("UTC", None));
-        assert_eq!(pool.pool_reset_on_return, "rollback");
+        assert_eq!(planned(25, "UTC", None).pool_reset_on_return, "rollback");
         assert!(explanation("pool_reset_on_return").contains("commit"));
     }
 
     #[test]
     fn options_escape_what_libpq_would_split() {
-        let options = ServerSettings::planned("a b\\c", None).libpq_options();
+        let options = planned(25, "a b\\c", None).server_settings.libpq_options();
         assert!(options.starts_with("-c timezone=a\\ b\\\\c -c statement_timeout=300000 "), "{options}");
         assert!(!options.contains("application_name"));
     }

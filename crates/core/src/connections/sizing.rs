@@ -1,6 +1,6 @@
 //! How large a pool should be, with the arithmetic in words.
 
-use super::settings::{PLANNED_MINIMUM, PLANNED_POOL_SIZE};
+use super::settings::PoolSettings;
 
 /// The plan's target: at its peak a pool is used less than that.
 pub const TARGET_PERCENT: u32 = 60;
@@ -40,27 +40,28 @@ pub struct TooLarge {
     pub reasoning: String,
 }
 
-/// How large a pool should be.
+/// How large a pool should be, by the load and by the plan's.
 ///
 /// # Errors
 /// Where all pools together would exceed the usable slots.
-pub fn recommend(load: &Load) -> Result<Recommendation, TooLarge> {
+pub fn recommend(load: &Load, planned: &PoolSettings) -> Result<Recommendation, TooLarge> {
+    let PoolSettings { min_connections: least, max_connections: enough, .. } = *planned;
     let by_load = load.peak_busy.map_or(0, under_target);
     let by_cores = load.cores.saturating_mul(2).saturating_add(1);
-    let pool_size = by_load.max(by_cores.min(PLANNED_POOL_SIZE)).max(PLANNED_MINIMUM);
+    let pool_size = by_load.max(by_cores.min(enough)).max(least);
     let available = load.usable_slots.saturating_sub(load.taken_elsewhere);
     let mut reasoning = vec![
         words_on_load(load, pool_size),
         format!(
             "cores: 2 x {} + 1 = {by_cores} connections keep them busy{}",
             load.cores,
-            if by_cores > PLANNED_POOL_SIZE {
-                format!(", of which the plan's {PLANNED_POOL_SIZE} are enough while no load asks for more")
+            if by_cores > enough {
+                format!(", of which the plan's {enough} are enough while no load asks for more")
             } else {
                 String::new()
             }
         ),
-        format!("the plan's minimum: {PLANNED_MINIMUM}"),
+        format!("the plan's minimum: {least}"),
         format!("the largest of these: {pool_size}"),
         format!(
             "slots: {} usable - {} of other databases = {available} available",
@@ -119,7 +120,12 @@ fn warnings(load: &Load) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::Plan;
     use proptest::prelude::*;
+
+    fn recommend(load: &Load) -> Result<Recommendation, TooLarge> {
+        super::recommend(load, &Plan::built_in().unwrap().pool)
+    }
 
     fn load(cores: u32, peak_busy: u32) -> Load {
         Load { cores, usable_slots: 97, taken_elsewhere: 0, peak_busy: Some(peak_busy), configured: None }
@@ -136,7 +142,7 @@ mod tests {
     fn without_load_the_cores_decide() {
         assert_eq!(recommend(&load(1, 0)).unwrap().pool_size, 5);
         assert_eq!(recommend(&load(8, 0)).unwrap().pool_size, 17);
-        assert_eq!(recommend(&load(64, 0)).unwrap().pool_size, PLANNED_POOL_SIZE);
+        assert_eq!(recommend(&load(64, 0)).unwrap().pool_size, 25);
         let hidden = Load { peak_busy: None, ..load(8, 0) };
         assert_eq!(recommend(&hidden).unwrap().pool_size, 17);
     }

@@ -171,7 +171,7 @@ fn game(words: Words) -> String {
         "started AS (
              SELECT DISTINCT ON (external_id) external_id, at
                FROM (SELECT external_id, collected_at, start,
-                            COALESCE(groundskeeper.moment_of(start), groundskeeper.local_time_of(start) AT TIME ZONE {ZONE}) AS at
+                            COALESCE(groundskeeper_internal.moment_of(start), groundskeeper_internal.local_time_of(start) AT TIME ZONE {ZONE}) AS at
                        FROM seen WHERE part = 'start' AND start IS NOT NULL) s
               WHERE at IS NOT NULL ORDER BY external_id, collected_at DESC NULLS LAST, at DESC),
          counted AS (

@@ -7,17 +7,17 @@
 pub enum Stage {
     /// Asked for; nothing is made yet.
     Begun,
-    /// The partitioned twin is there, empty.
+    /// The shadow is there, empty.
     Shadowed,
     /// Every change to the table is written to a log.
     Captured,
     /// Every row is copied.
     Copied,
-    /// The twin has its indexes.
+    /// The shadow has its indexes.
     Indexed,
     /// Count and checksum of both were equal, outside of what the log names.
     Proven,
-    /// The twin has the table's name; what may be done without a strong lock is still to be done.
+    /// The shadow has the table's name; what may be done without a strong lock is still to be done.
     Swapped,
     /// The table is partitioned. The unpartitioned one is kept, and the log says what it lacks.
     Converted,
@@ -79,7 +79,7 @@ pub enum Goal {
 /// One step, a transaction or several that may be repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
-    /// Make the twin.
+    /// Make the shadow.
     MakeShadow,
     /// Begin to log changes.
     Capture,
@@ -95,7 +95,7 @@ pub enum Step {
     Settle,
     /// Apply the log until it is short.
     CatchUp,
-    /// Drop all that is ours, the partitioned twin included.
+    /// Drop all that is ours, the shadow included.
     CleanUp,
     /// Drop the unpartitioned table and the log.
     DropFormer,

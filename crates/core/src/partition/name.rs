@@ -17,7 +17,7 @@ pub fn default_name(table: &str) -> String {
 }
 
 /// What the names of a table's partitions begin with: what that of an existing one does, else the table's own
-/// name without the `_partitioned` of a twin made beside an unpartitioned table.
+/// name without the `_partitioned` of a shadow made beside an unpartitioned table.
 #[must_use]
 pub fn stem<'a>(table: &'a str, interval: Interval, existing: Option<(&'a str, NaiveDate)>) -> &'a str {
     existing

@@ -6,27 +6,38 @@
 
 mod built_in;
 pub mod decide;
+mod defaults;
 mod item;
 pub mod role;
 mod undo;
 
 pub use crate::names::Qualified;
 pub use built_in::{Malformed, built_in};
+pub use defaults::{AlertRule, KpiTarget, Routine};
 pub use item::{Action, ColumnNeed, Family, Index, IndexKeys, Item};
 pub use undo::{Entry, Given, Undo};
 
+use crate::connections::PoolSettings;
 use serde::Deserialize;
-
-/// The plan's sections, in the order in which a reader of the plan meets them.
-pub const SECTIONS: [&str; 10] = ["1.1", "2.1", "2.2", "3.1", "4.1", "4.2", "5.1", "5.2", "6.2", "beyond"];
 
 /// All that the plan wants, in the order in which it is stated.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Plan {
+    /// Its sections, in the order in which a reader of the plan meets them.
+    pub sections: Vec<String>,
+    /// The schemas of the database that it is about: what is measured of tables is measured there.
+    pub schemas: Vec<String>,
     /// The tables whose statistics are kept fresh (section 6.1); the plan's materialized views are refreshed, too.
-    #[serde(default)]
     pub statistics: Vec<Qualified>,
+    /// What an application's pool and the sessions behind it are set to (section 5.1).
+    pub pool: PoolSettings,
+    /// What the KPIs are to be: one target for each.
+    pub kpis: Vec<KpiTarget>,
+    /// What is watched (section 6.2).
+    pub alert_rules: Vec<AlertRule>,
+    /// What is done when.
+    pub schedule: Vec<Routine>,
     /// The items; ids are distinct.
     pub items: Vec<Item>,
 }
@@ -35,20 +46,27 @@ impl Plan {
     /// Reads a plan from TOML.
     ///
     /// # Errors
-    /// Says what the text lacks: it is not TOML, an item is incomplete, a section is unknown, or two items
-    /// share an id.
+    /// Says what the text lacks: it is not TOML, an item is incomplete, a section is unknown, two items share an id, or a
+    /// KPI or an alert rule makes no sense.
     pub fn parse(text: &str) -> Result<Self, String> {
         let plan: Self = toml::from_str(text).map_err(|e| e.to_string())?;
         let mut seen = std::collections::HashSet::new();
         for item in &plan.items {
-            if !SECTIONS.contains(&item.section.as_str()) {
+            if !plan.sections.contains(&item.section) {
                 return Err(format!("item {} is of the unknown section {}", item.id(), item.section));
             }
             if !seen.insert(item.id()) {
                 return Err(format!("two items share the id {}", item.id()));
             }
         }
+        defaults::check(&plan.kpis, &plan.alert_rules)?;
         Ok(plan)
+    }
+
+    /// Whether an argument names any section at all; a misspelt one must not pass for "nothing to do".
+    #[must_use]
+    pub fn has_section(&self, asked: &str) -> bool {
+        self.sections.iter().any(|section| section_matches(asked, section))
     }
 
     /// The plan that this extension carries out.
@@ -86,12 +104,6 @@ pub fn section_matches(asked: &str, section: &str) -> bool {
     section == asked || section.strip_prefix(asked).is_some_and(|rest| rest.starts_with('.'))
 }
 
-/// Whether an argument names any section at all; a misspelt one must not pass for "nothing to do".
-#[must_use]
-pub fn is_section(asked: &str) -> bool {
-    SECTIONS.iter().any(|section| section_matches(asked, section))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -108,8 +120,8 @@ mod tests {
         assert_eq!(count("expression_index"), 1);
         let planned = plan.items.iter().filter(|i| i.section != "beyond");
         assert_eq!(planned.filter(|i| i.action.index_name().is_some()).count(), 14);
-        for section in SECTIONS {
-            assert!(plan.items.iter().any(|i| i.section == section), "section {section} has no item");
+        for section in &plan.sections {
+            assert!(plan.items.iter().any(|i| i.section == *section), "section {section} has no item");
         }
     }
 
@@ -137,16 +149,22 @@ mod tests {
         assert!(section_matches("4.1", "4.1"));
         assert!(!section_matches("4.", "4.1"));
         assert!(!section_matches("1", "11.1"));
-        assert!(is_section("beyond") && !is_section("7"));
+        let plan = Plan::built_in().unwrap();
+        assert!(plan.has_section("beyond") && plan.has_section("4") && !plan.has_section("7"));
     }
 
     #[test]
     fn a_plan_with_a_double_id_or_an_unknown_section_is_refused() {
         let item = |section: &str| {
-            format!("[[items]]\nsection = \"{section}\"\nrelation = \"a.b\"\nkind = \"monitoring_view\"\n")
+            let item = format!(
+                "[[items]]\nsection = \"{section}\"\nrelation = \"a.b\"\nkind = \"monitoring_view\"\n"
+            );
+            format!("{}\n{item}", include_str!("plan.toml"))
         };
         assert!(Plan::parse(&item("5.2")).is_ok());
         assert!(Plan::parse(&item("9")).unwrap_err().contains("unknown section"));
-        assert!(Plan::parse(&item("5.2").repeat(2)).unwrap_err().contains("share the id"));
+        let twice =
+            item("5.2") + "[[items]]\nsection = \"5.2\"\nrelation = \"a.b\"\nkind = \"monitoring_view\"\n";
+        assert!(Plan::parse(&twice).unwrap_err().contains("share the id"));
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use rust_decimal::Decimal;
+use serde_json::{Value, json};
 
 /// One configurable number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +91,16 @@ pub const DEFINITIONS: [Definition; 20] = {
         define(HoldAbove, "hold_above", 2_500, WHOLE, "a market whose hold is higher than so many percent is an implausible_market"),
     ]
 };
+
+/// The rows of `groundskeeper.quality_rules` until they are edited, by the names of its columns.
+#[must_use]
+pub fn default_rows() -> Vec<Value> {
+    let row = |definition: &Definition| {
+        let points = Decimal::new(definition.default.into(), 2).to_string();
+        json!({ "rule": definition.name, "points": points, "description": definition.description })
+    };
+    DEFINITIONS.iter().map(row).collect()
+}
 
 /// A value for each rule, in hundredths.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -137,7 +137,7 @@ fn the_recommended_size_brings_the_same_load_under_the_target() {
     let app = Application::on(&server);
     let measure = |pool_size: u32| {
         app.configure(pool_size);
-        let busy = "SELECT groundskeeper.busy_connections()";
+        let busy = "SELECT groundskeeper_internal.busy_connections()";
         let mut client = app.db.client().unwrap();
         let deadline = Instant::now() + Duration::from_secs(40);
         // What a former PgBouncer left behind on the server ends by itself.

@@ -23,11 +23,11 @@ fn what_is_at_work_counts_and_what_waits_in_a_pool_does_not() {
     db.settle().unwrap();
     let mut client = db.client().unwrap();
     let _idle = [db.client().unwrap(), db.client().unwrap()];
-    let busy = "SELECT groundskeeper.busy_connections()";
+    let busy = "SELECT groundskeeper_internal.busy_connections()";
     assert_eq!(text(&mut client, busy).unwrap(), "0");
     let sessions = at_work(&db, 3);
     assert_eq!(text(&mut client, busy).unwrap(), "3");
-    assert_eq!(text(&mut client, "SELECT groundskeeper.peak_busy()").unwrap(), "3");
+    assert_eq!(text(&mut client, "SELECT groundskeeper_internal.peak_busy()").unwrap(), "3");
     client.batch_execute("SET groundskeeper.pool_size = 4").unwrap();
     let pool = "SELECT format('%s %s %s %s %s', measured_against, used, capacity, utilization_percent, peak_utilization_percent)
                   FROM groundskeeper.pool_utilization()";
@@ -43,7 +43,7 @@ fn what_is_at_work_counts_and_what_waits_in_a_pool_does_not() {
     }
     // the peak of the sample stays, and is forgotten with the time that is asked about
     assert_eq!(text(&mut client, pool).unwrap(), "pool 0 4 0.0 75.0");
-    assert_eq!(text(&mut client, "SELECT groundskeeper.peak_busy('0')").unwrap(), "0");
+    assert_eq!(text(&mut client, "SELECT groundskeeper_internal.peak_busy('0')").unwrap(), "0");
 }
 
 #[test]
@@ -106,7 +106,7 @@ fn what_exceeds_the_slots_across_all_pools_is_refused() {
     client.batch_execute("ALTER DATABASE other SET groundskeeper.pool_size = 5").unwrap();
     // The session that made the database may take a moment to go.
     let deadline = Instant::now() + Duration::from_secs(20);
-    while text(&mut client, "SELECT groundskeeper.slots_of_other_databases()").unwrap() != "5" {
+    while text(&mut client, "SELECT groundskeeper_internal.slots_of_other_databases()").unwrap() != "5" {
         assert!(Instant::now() < deadline, "other connections than the test's");
     }
     let refused = refusal(&mut client, "SELECT groundskeeper.recommend_pool_size()").unwrap();
@@ -121,8 +121,8 @@ fn who_cannot_see_all_sessions_is_told_so() {
     let mut db = TestDb::installed(Template::Empty).unwrap();
     let role = quote_ident(&db.role("reader").unwrap());
     let grant = format!(
-        "GRANT EXECUTE ON FUNCTION groundskeeper.recommend_pool_size, groundskeeper.peak_busy,
-             groundskeeper.busy_connections, groundskeeper.slots_of_other_databases, groundskeeper.pool_utilization TO {role}"
+        "GRANT EXECUTE ON FUNCTION groundskeeper.recommend_pool_size, groundskeeper_internal.peak_busy,
+             groundskeeper_internal.busy_connections, groundskeeper_internal.slots_of_other_databases, groundskeeper.pool_utilization TO {role}"
     );
     db.client().unwrap().batch_execute(&grant).unwrap();
     let mut reader = db.client_as(role.trim_matches('"')).unwrap();

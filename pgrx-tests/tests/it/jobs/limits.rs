@@ -170,7 +170,9 @@ fn a_copied_database_does_nothing_until_it_is_told_to() {
         ))
         .unwrap();
     client
-        .batch_execute("SELECT FROM groundskeeper.plan_status(); SELECT groundskeeper.look_after_jobs()")
+        .batch_execute(
+            "SELECT FROM groundskeeper.plan_status(); SELECT groundskeeper_internal.look_after_jobs()",
+        )
         .unwrap();
     // Its own jobs run, on the same table too.
     let task = index_task("staging", "totals", "own", "id");

@@ -85,7 +85,7 @@ fn queue_all(client: &mut Client, task: impl Fn(usize) -> serde_json::Value) {
             .unwrap();
     }
     transaction.commit().unwrap();
-    client.batch_execute("SELECT groundskeeper.look_after_jobs()").unwrap();
+    client.batch_execute("SELECT groundskeeper_internal.look_after_jobs()").unwrap();
     let open = "SELECT job_id FROM groundskeeper.job
                  WHERE state IN ('queued', 'running') AND target <> 'held' LIMIT 1";
     until("the end of all jobs", || texts(client, open).unwrap().is_empty().then_some(()));

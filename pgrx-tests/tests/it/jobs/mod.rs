@@ -135,7 +135,7 @@ fn queue_with_entry(
           FROM pg_control_system(), pg_database WHERE datname = current_database()
         RETURNING job_id";
     let id = client.query_one(insert, &[&target, task, &run_as, &entry]).unwrap().get(0);
-    client.batch_execute("SELECT groundskeeper.look_after_jobs()").unwrap();
+    client.batch_execute("SELECT groundskeeper_internal.look_after_jobs()").unwrap();
     id
 }
 

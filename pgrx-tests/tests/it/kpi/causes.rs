@@ -163,7 +163,7 @@ fn a_pool_is_idle_busy_and_unsampled() {
     let busy = kpi(&mut client, POOL);
     assert_eq!((busy.status.as_str(), busy.value), ("fail", Some(80.0)), "{busy:?}");
     let peak = "SELECT peak_busy || ' ' || (SELECT peak_used FROM groundskeeper.pool_utilization())
-                  FROM groundskeeper.peak_busy()";
+                  FROM groundskeeper_internal.peak_busy()";
     assert_eq!(text(&mut client, peak).unwrap(), "8 8");
     run_sql(&mut client, "SET groundskeeper.pool_size = 0");
     assert!(kpi(&mut client, POOL).method.contains("usable slots"));

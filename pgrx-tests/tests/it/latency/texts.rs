@@ -54,7 +54,7 @@ fn no_text_is_stored_and_none_is_shown_to_whom_it_is_not_for() {
         &mut client,
         &format!(
             "CREATE EXTENSION pg_stat_statements; CREATE TABLE very_secret (n integer);
-             GRANT pg_monitor TO {}; GRANT EXECUTE ON FUNCTION groundskeeper.statement_latency, groundskeeper.statement_texts TO {1};
+             GRANT pg_monitor TO {}; GRANT EXECUTE ON FUNCTION groundskeeper.statement_latency, groundskeeper_internal.statement_texts TO {1};
              GRANT SELECT ON groundskeeper.metrics, groundskeeper.latency_mark TO {1}",
             quote_ident(&monitor),
             quote_ident(&granted)
@@ -71,7 +71,7 @@ fn no_text_is_stored_and_none_is_shown_to_whom_it_is_not_for() {
     for call in [
         "SELECT groundskeeper.query_latency()",
         "SELECT groundskeeper.statement_latency()",
-        "SELECT groundskeeper.statement_texts()",
+        "SELECT groundskeeper_internal.statement_texts()",
         "SELECT groundskeeper.record_metrics()",
         "SELECT groundskeeper.metrics_over()",
         "TABLE groundskeeper.metrics",

@@ -6,8 +6,8 @@ use groundskeeper_tests::sql::{refusal, text, texts};
 use super::{assert_complete, count, installed, listening, simulate};
 
 const GRANT: &str =
-    "GRANT EXECUTE ON ROUTINE groundskeeper.migrate_to_staging, groundskeeper.start_migration,
-                           groundskeeper.migration_step, groundskeeper.fail_migration TO";
+    "GRANT EXECUTE ON ROUTINE groundskeeper.migrate_to_staging, groundskeeper_internal.start_migration,
+                           groundskeeper_internal.migration_step, groundskeeper_internal.fail_migration TO";
 const CALL: &str = "CALL groundskeeper.migrate_to_staging()";
 
 #[test]
@@ -63,7 +63,7 @@ fn an_application_role_migrates_with_its_own_rights() {
             "UPDATE groundskeeper.migration_runs SET state = 'running' WHERE run_id = {run}"
         ))
         .unwrap();
-    let step = format!("SELECT groundskeeper.migration_step({run}, 0)");
+    let step = format!("SELECT groundskeeper_internal.migration_step({run}, 0)");
     assert_eq!(text(&mut db.client_as(&application).unwrap(), &step).unwrap(), "done");
     assert_eq!(count(&mut client, "groundskeeper.migration_runs WHERE state = 'running'"), 1);
 }

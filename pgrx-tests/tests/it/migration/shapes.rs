@@ -191,9 +191,11 @@ fn an_unfit_table_is_named_with_its_column_and_nothing_begins() {
     ] {
         client.batch_execute("BEGIN").unwrap();
         client.batch_execute(change).unwrap();
-        let refused =
-            refusal(&mut client, &format!("SELECT groundskeeper.start_migration('{market}', 1000, false)"))
-                .unwrap();
+        let refused = refusal(
+            &mut client,
+            &format!("SELECT groundskeeper_internal.start_migration('{market}', 1000, false)"),
+        )
+        .unwrap();
         client.batch_execute("ROLLBACK").unwrap();
         assert_eq!(refused.code, "55000", "{refused:?}");
         let message = format!("the migration does not fit: {found}");

@@ -67,7 +67,7 @@ fn slow_queries_shows_top_level_statements_of_this_database_and_hides_others_tex
     let role = db.role("reader").unwrap();
     let grant = format!(
         "GRANT USAGE ON SCHEMA monitoring TO {0}; GRANT SELECT ON monitoring.slow_queries TO {0};
-         GRANT EXECUTE ON FUNCTION groundskeeper.statement_statistics TO {0}",
+         GRANT EXECUTE ON FUNCTION groundskeeper_internal.statement_statistics TO {0}",
         quote_ident(&role)
     );
     run_sql(&mut client, &grant);
@@ -122,8 +122,7 @@ fn statements_are_ranked_by_total_mean_and_95th_percentile() {
     assert_eq!(count(&mut client, "'total', database => 'postgres'", "elsewhere"), "1");
     assert_eq!(count(&mut client, "'total', database => NULL", "elsewhere"), "1");
     assert_eq!(value(&mut client, "SELECT count(*) FROM groundskeeper.slow_queries(top => 2)"), "2");
-    let column =
-        "SELECT p95_ms IS NOT NULL FROM groundskeeper.statement_statistics() WHERE query ~ 'AS uneven'";
+    let column = "SELECT p95_ms IS NOT NULL FROM groundskeeper_internal.statement_statistics() WHERE query ~ 'AS uneven'";
     assert_eq!(value(&mut client, column), "true");
     for (arguments, code) in [
         ("NULL", "22004"),

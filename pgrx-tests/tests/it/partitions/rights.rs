@@ -93,9 +93,11 @@ fn an_owner_serves_own_tables_and_is_told_of_the_others() {
     );
     assert_eq!(text(&mut client, &owned).unwrap(), "4");
     let mut strangers = db.client_as(&stranger).unwrap();
-    for call in
-        ["create_monthly_partitions()", "groundskeeper.apply_retention()", "groundskeeper.partition_health()"]
-    {
+    for call in [
+        "create_monthly_partitions()",
+        "groundskeeper.apply_retention()",
+        "groundskeeper_internal.partition_health()",
+    ] {
         assert_eq!(refusal(&mut strangers, &format!("SELECT {call}")).unwrap().code, "42501", "{call}");
     }
 }

@@ -190,7 +190,7 @@ fn what_cannot_be_scheduled_is_refused() {
         ("UPDATE groundskeeper.schedule SET job_name = repeat('x', 61) WHERE job_name = 'history'", "23514"),
         ("SELECT groundskeeper.schedule_maintenance('Moon/Tranquility')", "22023"),
         ("CALL groundskeeper.run_scheduled('nothing')", "42704"),
-        ("SELECT groundskeeper.run_step('leap', 'history')", "22023"),
+        ("SELECT groundskeeper_internal.run_step('leap', 'history')", "22023"),
     ] {
         let refused = refusal(&mut client, statement).unwrap();
         assert_eq!(refused.code, code, "{statement}: {refused:?}");
@@ -211,7 +211,7 @@ fn a_stranger_reaches_nothing_and_no_role_runs_anothers_entries() {
         "SELECT groundskeeper.unschedule_maintenance()",
         "CALL groundskeeper.run_scheduled('statistics')",
         "CALL groundskeeper.run_overdue()",
-        "SELECT groundskeeper.run_step('begin', 'statistics')",
+        "SELECT groundskeeper_internal.run_step('begin', 'statistics')",
         "SELECT groundskeeper.prune_history()",
         "TABLE groundskeeper.schedule",
         "UPDATE groundskeeper.schedule SET command = 'DROP TABLE staging.games'",
@@ -229,12 +229,12 @@ fn a_stranger_reaches_nothing_and_no_role_runs_anothers_entries() {
             "GRANT EXECUTE ON FUNCTION groundskeeper.schedule_maintenance, groundskeeper.unschedule_maintenance TO {role}"
         ))
         .unwrap();
-    client.batch_execute(&format!("GRANT EXECUTE ON FUNCTION groundskeeper.run_step, groundskeeper.overdue_runs TO {role}; GRANT EXECUTE ON PROCEDURE groundskeeper.run_one, groundskeeper.run_scheduled, groundskeeper.run_overdue TO {role}")).unwrap();
+    client.batch_execute(&format!("GRANT EXECUTE ON FUNCTION groundskeeper_internal.run_step, groundskeeper_internal.overdue_runs TO {role}; GRANT EXECUTE ON PROCEDURE groundskeeper_internal.run_one, groundskeeper.run_scheduled, groundskeeper.run_overdue TO {role}")).unwrap();
     for statement in [
         "SELECT groundskeeper.schedule_maintenance()",
         "SELECT groundskeeper.unschedule_maintenance()",
         "CALL groundskeeper.run_scheduled('note')",
-        "SELECT groundskeeper.run_step('end', 'note')",
+        "SELECT groundskeeper_internal.run_step('end', 'note')",
     ] {
         assert_eq!(refusal(&mut there, statement).unwrap().code, "42501", "{statement}");
     }

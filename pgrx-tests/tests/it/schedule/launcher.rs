@@ -14,9 +14,9 @@ fn entries_run_at_their_times_as_the_role_that_scheduled_them() {
         .batch_execute(
             "CREATE ROLE keeper LOGIN; ALTER ROLE keeper SET statement_timeout = '1ms'; CREATE SCHEMA own AUTHORIZATION keeper;
              GRANT EXECUTE ON FUNCTION groundskeeper.schedule_maintenance, groundskeeper.unschedule_maintenance,
-                 groundskeeper.run_step, groundskeeper.overdue_runs, update_table_statistics, groundskeeper.prune_history,
+                 groundskeeper_internal.run_step, groundskeeper_internal.overdue_runs, update_table_statistics, groundskeeper.prune_history,
                  groundskeeper.record_metrics, groundskeeper.check_alerts TO keeper; GRANT pg_monitor TO keeper;
-             GRANT EXECUTE ON PROCEDURE groundskeeper.run_one, groundskeeper.run_scheduled, groundskeeper.run_overdue TO keeper",
+             GRANT EXECUTE ON PROCEDURE groundskeeper_internal.run_one, groundskeeper.run_scheduled, groundskeeper.run_overdue TO keeper",
         )
         .unwrap();
     noting(&mut client, "* * * * *");
@@ -87,10 +87,10 @@ fn a_call_runs_as_the_role_that_scheduled_it() {
              CREATE ROLE loader LOGIN; ALTER ROLE loader SET default_transaction_isolation = 'serializable';
              GRANT USAGE ON ALL SEQUENCES IN SCHEMA staging, public TO loader;
              GRANT SELECT, INSERT, UPDATE ON public.pipeline_execution_log TO loader;
-             GRANT EXECUTE ON ROUTINE groundskeeper.schedule_maintenance, groundskeeper.run_step, groundskeeper.overdue_runs,
-                 groundskeeper.run_one, groundskeeper.run_scheduled, groundskeeper.run_overdue,
-                 groundskeeper.migrate_to_staging, groundskeeper.start_migration, groundskeeper.migration_step,
-                 groundskeeper.fail_migration TO loader",
+             GRANT EXECUTE ON ROUTINE groundskeeper.schedule_maintenance, groundskeeper_internal.run_step, groundskeeper_internal.overdue_runs,
+                 groundskeeper_internal.run_one, groundskeeper.run_scheduled, groundskeeper.run_overdue,
+                 groundskeeper.migrate_to_staging, groundskeeper_internal.start_migration, groundskeeper_internal.migration_step,
+                 groundskeeper_internal.fail_migration TO loader",
         )
         .unwrap();
     let scheduled = call(&mut server.connect(BETTING, "loader").unwrap(), "schedule_maintenance()");

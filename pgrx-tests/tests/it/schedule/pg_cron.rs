@@ -115,8 +115,8 @@ fn in_another_database_a_worker_goes_there_as_the_caller() {
         .batch_execute(
             "CREATE ROLE keeper LOGIN;
              GRANT EXECUTE ON FUNCTION groundskeeper.schedule_maintenance, groundskeeper.unschedule_maintenance,
-                 groundskeeper.run_step, groundskeeper.overdue_runs TO keeper;
-             GRANT EXECUTE ON PROCEDURE groundskeeper.run_one, groundskeeper.run_scheduled, groundskeeper.run_overdue TO keeper",
+                 groundskeeper_internal.run_step, groundskeeper_internal.overdue_runs TO keeper;
+             GRANT EXECUTE ON PROCEDURE groundskeeper_internal.run_one, groundskeeper.run_scheduled, groundskeeper.run_overdue TO keeper",
         )
         .unwrap();
     let mut keeper = server.connect(BETTING, "keeper").unwrap();
