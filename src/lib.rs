@@ -9,6 +9,7 @@ mod api;
 mod backend;
 mod bloat;
 mod catalog;
+mod compat;
 mod connections;
 mod error;
 mod extension;

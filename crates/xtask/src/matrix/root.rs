@@ -18,16 +18,13 @@ const TAKEN_FOR_GRANTED: &str = "--include=gcc,libc6-dev,ca-certificates";
 /// Rust in there.
 const RUST: &str = "/opt/rust";
 
-/// Goes in: `repository` is seen but not written, builds go to the root's own target directory, and cargo's downloads
-/// are shared, though not the programs that somebody has installed with it. All of it is gone, and every process
-/// that was started, when the command ends.
+/// Goes in: builds go to the root's own target directory, and cargo's downloads are shared, though not the programs
+/// that somebody has installed with it. When the command ends, that is gone, and so is every process that was started.
 const ENTER: &str = r#"
 set -e
-root=$1 repository=$2 target=$3 rust=$4 cargo=$5
-shift 5
-mkdir -p "$root/src" "$root/target" "$root/opt/rust" "$root/root/.cargo" "$cargo/bin"
-mount --bind "$repository" "$root/src"
-mount -o remount,bind,ro "$root/src"
+root=$1 target=$2 rust=$3 cargo=$4
+shift 4
+mkdir -p "$root/target" "$root/opt/rust" "$root/root/.cargo" "$cargo/bin"
 mount --bind "$target" "$root/target"
 mount --bind "$rust" "$root/opt/rust"
 mount -o remount,bind,ro "$root/opt/rust"
@@ -55,6 +52,7 @@ impl Root {
         }
         let root = Self { path: path.canonicalize()? };
         root.follow_machine()?;
+        root.take_sources()?;
         Ok(root)
     }
 
@@ -82,9 +80,18 @@ impl Root {
             ("CARGO_INCREMENTAL", "0"),
         ]);
         command.args(["--mount", "--pid", "--fork", "--kill-child", "sh", "-c", ENTER, "enter"]);
-        command.arg(&self.path).arg(repository().canonicalize()?).arg(target).arg(rust).arg(cargo_home()?);
+        command.arg(&self.path).arg(target).arg(rust).arg(cargo_home()?);
         command.arg("cargo").args(args);
         Ok(command)
+    }
+
+    /// The repository as a clone of it would be, what is not committed yet included.
+    fn take_sources(&self) -> Result<()> {
+        let copy = r#"rm -rf "$1" && mkdir "$1" && git ls-files -z --cached --others --exclude-standard |
+                      tar --create --null --files-from - --ignore-failed-read | tar --extract --directory "$1""#;
+        let mut shell = Command::new("sh");
+        shell.args(["-c", copy, "copy"]).arg(self.path.join("src")).current_dir(repository());
+        run_quietly(&mut shell)
     }
 
     /// How the machine reaches its packages holds in there, too: names, certificates, and what apt is told.
