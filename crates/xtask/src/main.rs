@@ -4,6 +4,7 @@
 mod demo;
 mod lint;
 mod matrix;
+mod regress;
 mod tally;
 mod test;
 
@@ -34,6 +35,8 @@ enum Command {
     Lint(Choice),
     /// Runs the demo and the tests on every supported server, and writes docs/matrix.md
     Matrix(matrix::Options),
+    /// Runs PostgreSQL's own regression and isolation suites without the extension and with it
+    Regress(Choice),
     /// Measures; what is said behind it goes to the benchmarks, such as --help
     #[command(disable_help_flag = true)]
     Bench {
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
         Command::Test(options) => test::run(&options),
         Command::Lint(choice) => lint::run(choice),
         Command::Matrix(options) => matrix::run(&options),
+        Command::Regress(choice) => regress::run(choice),
         Command::Bench { arguments } => bench(&arguments),
     };
     match outcome {

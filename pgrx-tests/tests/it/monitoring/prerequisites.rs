@@ -4,6 +4,9 @@ use super::*;
 
 #[test]
 fn the_line_for_preloading_keeps_what_is_preloaded() {
+    if groundskeeper_tests::lacks("auto_explain") || groundskeeper_tests::lacks("pg_stat_statements") {
+        return;
+    }
     let (_server, db) = private(Options::default().preload("auto_explain").preload("pg_stat_statements"));
     let mut client = db.client().unwrap();
     let remedy = "SELECT remedy FROM groundskeeper.prerequisites() WHERE component = 'pg_groundskeeper'";

@@ -22,6 +22,9 @@ fn slow_queries_is_empty_without_its_source() {
 
 #[test]
 fn slow_queries_reads_any_version_and_lets_it_be_updated() {
+    if groundskeeper_tests::lacks("pg_stat_statements") {
+        return;
+    }
     let (_server, mut db) = private(Options::default().preload("pg_stat_statements"));
     let reader = monitor(&mut db);
     let mut client = db.client().unwrap();
@@ -51,6 +54,9 @@ fn slow_queries_reads_any_version_and_lets_it_be_updated() {
 
 #[test]
 fn slow_queries_shows_top_level_statements_of_this_database_and_hides_others_text() {
+    if groundskeeper_tests::lacks("pg_stat_statements") {
+        return;
+    }
     let options = Options::default().preload("pg_stat_statements").set("pg_stat_statements.track", "all");
     let (server, mut db) = private(options);
     let mut client = db.client().unwrap();
@@ -77,6 +83,9 @@ fn slow_queries_shows_top_level_statements_of_this_database_and_hides_others_tex
 
 #[test]
 fn statements_are_ranked_by_total_mean_and_95th_percentile() {
+    if groundskeeper_tests::lacks("pg_stat_statements") {
+        return;
+    }
     let library = "pg_stat_statements, pg_groundskeeper";
     let (server, db) = private(Options::default().preload(library).set("pg_stat_statements.track", "all"));
     let mut client = db.client().unwrap();
