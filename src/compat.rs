@@ -140,3 +140,6 @@ pub fn main_file(relation: &pg_sys::RelationData) -> PathBuf {
 pub fn query_id(statement: &pg_sys::PlannedStmt) -> i64 {
     i64::from_ne_bytes(statement.queryId.to_ne_bytes())
 }
+
+/// Analyzes a partitioned table. Its partitions, which autovacuum looks after, can be left alone since 18.
+pub const ANALYZE_WHOLE: &str = if cfg!(feature = "since_18") { "ANALYZE ONLY" } else { "ANALYZE" };

@@ -26,6 +26,15 @@ pub fn lacks(what: &str) -> bool {
     lacking
 }
 
+/// Whether the server is of an earlier release; then, too, the test that asks counts as skipped.
+pub fn older_than(major: u32) -> bool {
+    let older = Installation::find().is_ok_and(|found| found.major() < major);
+    if older && let Err(error) = write_down(&format!("PostgreSQL {major}")) {
+        eprintln!("not written down that the server is older than {major}: {error:#}");
+    }
+    older
+}
+
 /// Whether it is here, without any consequence.
 pub fn is_there(what: &str) -> Result<bool> {
     if what == "pgbouncer" {

@@ -22,7 +22,7 @@ use groundskeeper_sandbox::server::Server;
 
 pub use database::{TestDb, difference};
 pub use facts::facts;
-pub use lacking::{is_there, lacks};
+pub use lacking::{is_there, lacks, older_than};
 pub use template::Template;
 
 /// The environment variable with the shared server's directory.
