@@ -60,7 +60,6 @@ extension_sql_file!(
         ["connection_stats", "slow_queries", "table_bloat", "index_bloat", "index_health", "unused_indexes"]
 );
 extension_sql_file!("../sql/managed_tables.sql", name = "managed_tables", requires = ["bootstrap"]);
-extension_sql_file!("../sql/prerequisites.sql", name = "prerequisites", requires = ["bootstrap"]);
 extension_sql_file!("../sql/conversion.sql", name = "conversion", requires = ["bootstrap"]);
 extension_sql_file!("../sql/finalize.sql", name = "finalize", finalize);
 

@@ -14,6 +14,7 @@ mod names;
 mod odds;
 mod partitions;
 mod plan;
+mod prerequisites;
 mod quality;
 mod regclass;
 mod schedule;
