@@ -18,12 +18,13 @@ use root::Root;
 
 /// What must hold on every server, for a run that has no time for all: the install, that rolling back leaves an
 /// identical database, a table that becomes partitions and goes back, the migration, jobs, and latency.
-const ESSENTIAL: [&str; 10] = [
+const ESSENTIAL: [&str; 11] = [
     "install::",
     "rollback::",
     "smoke::",
     "conversion::roundtrip::",
     "conversion::refusals::",
+    "conversion::releases::",
     "migration::must_show::",
     "migration::ways::",
     "jobs::life::",

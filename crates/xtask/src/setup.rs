@@ -130,7 +130,7 @@ pub fn pgrx(args: &[&str]) -> Command {
     command
 }
 
-/// A tool that runs for seconds: built as for debugging it is there in a third of the time.
+/// A tool that runs for seconds: built as for debugging it is there much sooner.
 fn cargo_pgrx() -> Result<()> {
     let version = ask(&mut pgrx(&["--version"]));
     if version.is_some_and(|version| version.split_whitespace().last() == Some(CARGO_PGRX)) {
