@@ -74,9 +74,13 @@ enum Place {
     PyPi,
 }
 
-/// The places that have a release which this system has not.
-const ELSEWHERE: [(u32, Place); 3] =
-    [(16, Place::PyPi), (17, Place::Debian("trixie")), (18, Place::Debian("sid"))];
+/// Where a release is to be had that this system does not take by itself.
+const ELSEWHERE: [(u32, Place); 4] = [
+    (15, Place::Debian("bookworm")),
+    (16, Place::PyPi),
+    (17, Place::Debian("trixie")),
+    (18, Place::Debian("sid")),
+];
 
 /// `cargo xtask matrix`
 pub fn run(options: &Options) -> Result<()> {
