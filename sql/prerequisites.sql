@@ -1,5 +1,20 @@
 -- What optional part is missing here, and the lines that put it in place.
 
+-- A library of before there was a function to ask has no such symbol.
+CREATE FUNCTION groundskeeper_internal.loaded_version() RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN groundskeeper_internal.library_version();
+EXCEPTION WHEN undefined_function THEN
+    RETURN '0.1.0';
+END
+$$;
+COMMENT ON FUNCTION groundskeeper_internal.library_version() IS 'The version of the library that this session has loaded';
+COMMENT ON FUNCTION groundskeeper_internal.loaded_version() IS 'The same for prerequisites(), of a library too old to have library_version(), too';
+GRANT EXECUTE ON FUNCTION groundskeeper_internal.library_version(), groundskeeper_internal.loaded_version() TO pg_monitor;
+
 CREATE FUNCTION groundskeeper.prerequisites()
 RETURNS TABLE (component text, state text, needed_for text, remedy text)
 LANGUAGE sql STABLE
@@ -87,6 +102,12 @@ worker AS (
                  + (SELECT coalesce(preloaded, false)::integer FROM extension WHERE name = 'pg_cron'),
                  current_setting('max_parallel_workers')::integer) n (own, parallel)
 ),
+-- Files and objects are installed apart, and a server keeps the library that it has preloaded until it is restarted.
+versions AS (
+  SELECT x.extversion AS objects, groundskeeper_internal.loaded_version() AS library, v.default_version AS files
+    FROM pg_extension x JOIN pg_available_extensions v ON v.name = x.extname
+   WHERE x.extname = 'pg_groundskeeper'
+),
 -- The worker of a job connects as the owner of the table.
 owner AS (
   SELECT r.rolname, count(*) AS tables,
@@ -113,6 +134,17 @@ SELECT * FROM (
          CASE WHEN x.preload AND x.preloaded IS NULL
            THEN 'call this function with the rights of pg_read_all_settings' ELSE x.remedy END
     FROM (SELECT * FROM extension_remedy ORDER BY ordinal) x
+  UNION ALL
+  SELECT 'version of pg_groundskeeper',
+         CASE WHEN objects = library THEN 'ok' ELSE 'partial' END,
+         format('everything: the extension is %s, the library that is loaded %s', objects, library),
+         CASE
+           WHEN objects = library THEN NULL
+           WHEN files = library THEN 'ALTER EXTENSION pg_groundskeeper UPDATE;' || where_to_write
+           WHEN files = objects THEN 'restart the server, or connect anew: the library on disk is another by now'
+           ELSE format('install pg_groundskeeper %s again, and restart the server', objects)
+         END
+    FROM versions CROSS JOIN server
   UNION ALL
   SELECT 'max_worker_processes',
          CASE WHEN slots >= ample THEN 'ok' WHEN slots >= own THEN 'partial' ELSE 'missing' END,

@@ -54,7 +54,9 @@ SELECT s.job_name, s.schedule, s.command, s.scheduler, s.timezone, s.run_as, s.h
                        WHERE l.locktype = 'userlock' AND l.granted AND l.classid::bigint = 1735095139
                          AND l.objid::bigint = r.slot
                          AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d
-                                            WHERE d.datname = pg_catalog.current_database()))) l (running);
+                                            WHERE d.datname = pg_catalog.current_database()))
+       -- looked up once: a run may end meanwhile
+       OFFSET 0) l (running);
 COMMENT ON VIEW groundskeeper.schedule_state IS 'The entries of the schedule with what became of them, seen live';
 
 -- What pg_cron, the launcher or a system cron calls. The first transaction writes down that the run begins, so that
@@ -79,17 +81,18 @@ BEGIN
     IF kind IS NULL THEN
         RETURN;
     END IF;
-    BEGIN
-        IF kind OPERATOR(pg_catalog.=) 'CALL' THEN
-            -- It may commit, as nothing can in EXECUTE: a worker runs it as a statement of its own.
-            reason := groundskeeper_internal.run_step('call', run_one.job_name);
-        ELSE
+    IF kind OPERATOR(pg_catalog.=) 'CALL' THEN
+        -- It may commit, as nothing can in EXECUTE: a worker runs it as a statement of its own.
+        reason := groundskeeper_internal.run_step('call', run_one.job_name);
+    ELSE
+        BEGIN
             EXECUTE command;
-        END IF;
-    EXCEPTION WHEN OTHERS OR query_canceled THEN
-        GET STACKED DIAGNOSTICS reason = MESSAGE_TEXT, code = RETURNED_SQLSTATE;
-        reason := pg_catalog.format('%s (%s)', reason, code);
-    END;
+        EXCEPTION WHEN OTHERS OR query_canceled THEN
+            PERFORM groundskeeper_internal.run_step('failed', run_one.job_name);
+            GET STACKED DIAGNOSTICS reason = MESSAGE_TEXT, code = RETURNED_SQLSTATE;
+            reason := pg_catalog.format('%s (%s)', reason, code);
+        END;
+    END IF;
     PERFORM groundskeeper_internal.run_step('end', run_one.job_name, reason);
     COMMIT;
     IF reason IS NOT NULL THEN

@@ -98,13 +98,22 @@ pub fn hold_requests_to_stop() {
     }
 }
 
-/// Requests to stop are heeded again; those that came meanwhile at once, if so wished.
-pub fn heed_requests_to_stop(at_once: bool) {
-    if HELD.swap(false, Ordering::Relaxed) {
+/// Requests to stop are heeded again; those that came meanwhile at once, if so wished. Whether they had to wait.
+pub fn heed_requests_to_stop(at_once: bool) -> bool {
+    let held = HELD.swap(false, Ordering::Relaxed);
+    if held {
         // SAFETY: as above; an error may have set it to nothing.
         unsafe { pg_sys::InterruptHoldoffCount = pg_sys::InterruptHoldoffCount.saturating_sub(1) };
     }
     if at_once {
         pgrx::check_for_interrupts!();
     }
+    held
+}
+
+/// Forgets a request to cancel that has come: one that was answered is often made twice, as the postmaster signals the
+/// process and its group.
+pub fn forget_request_to_cancel() {
+    // SAFETY: the backend's own flag, which its signal handler sets and its one thread reads.
+    unsafe { pg_sys::QueryCancelPending = 0 };
 }

@@ -73,6 +73,11 @@ impl Failure {
         }
     }
 
+    /// Message and SQLSTATE in one line.
+    pub fn with_code(&self) -> String {
+        format!("{} ({})", self.message, sqlstate(self.code))
+    }
+
     /// What was caught; a request to stop is not caught but goes on up.
     pub fn from_caught(caught: CaughtError) -> Self {
         let report = match &caught {

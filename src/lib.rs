@@ -9,6 +9,7 @@ mod api;
 mod backend;
 mod bloat;
 mod catalog;
+mod compat;
 mod connections;
 mod error;
 mod extension;
@@ -59,7 +60,6 @@ extension_sql_file!(
         ["connection_stats", "slow_queries", "table_bloat", "index_bloat", "index_health", "unused_indexes"]
 );
 extension_sql_file!("../sql/managed_tables.sql", name = "managed_tables", requires = ["bootstrap"]);
-extension_sql_file!("../sql/prerequisites.sql", name = "prerequisites", requires = ["defaults"]);
 extension_sql_file!("../sql/finalize.sql", name = "finalize", finalize);
 
 /// Lets functions be declared in the schemas, which `bootstrap.sql` has made by then: here what people call.

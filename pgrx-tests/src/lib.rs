@@ -7,6 +7,7 @@
 
 mod database;
 mod facts;
+mod lacking;
 pub mod pgbouncer;
 pub mod plan;
 pub mod python;
@@ -21,6 +22,7 @@ use groundskeeper_sandbox::server::Server;
 
 pub use database::{TestDb, difference};
 pub use facts::facts;
+pub use lacking::{is_there, lacks, older_than};
 pub use template::Template;
 
 /// The environment variable with the shared server's directory.

@@ -13,7 +13,7 @@ use groundskeeper_sandbox::server::Server;
 use postgres::{Client, Config, NoTls};
 
 /// Where Debian puts the program, which is on no ordinary user's path.
-const PROGRAM: &str = "/usr/sbin/pgbouncer";
+pub(crate) const PROGRAM: &str = "/usr/sbin/pgbouncer";
 
 /// The password of every role that connects through it.
 pub const PASSWORD: &str = "open, sesame";

@@ -15,6 +15,7 @@ mod names;
 mod odds;
 mod partitions;
 mod plan;
+mod prerequisites;
 mod quality;
 mod regclass;
 mod schedule;

@@ -6,17 +6,13 @@
 
 use super::session;
 use crate::backend;
+use crate::compat::{self, Executor};
 use groundskeeper_core::stopwatch::Class;
 use pgrx::pg_sys;
 use std::ffi::{c_char, c_void};
 use std::ptr;
 use std::sync::OnceLock;
 
-// Since PostgreSQL 18 a query is not told any more whether it is run once.
-#[cfg(not(feature = "pg18"))]
-type Run = unsafe extern "C-unwind" fn(*mut pg_sys::QueryDesc, pg_sys::ScanDirection::Type, u64, bool);
-#[cfg(feature = "pg18")]
-type Run = unsafe extern "C-unwind" fn(*mut pg_sys::QueryDesc, pg_sys::ScanDirection::Type, u64);
 type Finish = unsafe extern "C-unwind" fn(*mut pg_sys::QueryDesc);
 type Utility = unsafe extern "C-unwind" fn(
     *mut pg_sys::PlannedStmt,
@@ -34,12 +30,6 @@ mod standard {
     use super::{c_char, pg_sys};
 
     unsafe extern "C-unwind" {
-        pub fn standard_ExecutorRun(
-            query: *mut pg_sys::QueryDesc,
-            direction: pg_sys::ScanDirection::Type,
-            count: u64,
-            #[cfg(not(feature = "pg18"))] once: bool,
-        );
         pub fn standard_ExecutorFinish(query: *mut pg_sys::QueryDesc);
         pub fn standard_ProcessUtility(
             statement: *mut pg_sys::PlannedStmt,
@@ -56,7 +46,7 @@ mod standard {
 
 /// Whom we call in turn: the hook that was there before us, or PostgreSQL's own function.
 struct Next {
-    run: Run,
+    run: Executor,
     finish: Finish,
     utility: Utility,
 }
@@ -68,7 +58,7 @@ impl Next {
         // SAFETY: as the caller says.
         unsafe {
             Self {
-                run: pg_sys::ExecutorRun_hook.unwrap_or(standard::standard_ExecutorRun),
+                run: pg_sys::ExecutorRun_hook.unwrap_or(compat::standard_ExecutorRun),
                 finish: pg_sys::ExecutorFinish_hook.unwrap_or(standard::standard_ExecutorFinish),
                 utility: pg_sys::ProcessUtility_hook.unwrap_or(standard::standard_ProcessUtility),
             }
@@ -82,7 +72,7 @@ static NEXT: OnceLock<Next> = OnceLock::new();
 /// PostgreSQL's own where nothing was set, which cannot be.
 fn next() -> &'static Next {
     const STANDARD: Next = Next {
-        run: standard::standard_ExecutorRun,
+        run: compat::standard_ExecutorRun,
         finish: standard::standard_ExecutorFinish,
         utility: standard::standard_ProcessUtility,
     };
@@ -97,7 +87,7 @@ pub fn register() {
         if NEXT.set(Next::there_now()).is_err() {
             return; // they are in place
         }
-        pg_sys::ExecutorRun_hook = Some(run);
+        pg_sys::ExecutorRun_hook = Some(run_hook);
         pg_sys::ExecutorFinish_hook = Some(finish);
         pg_sys::ProcessUtility_hook = Some(utility);
         pg_sys::RegisterXactCallback(Some(transaction), ptr::null_mut());
@@ -124,42 +114,30 @@ fn is_for_client(class: Class, dest: *const pg_sys::DestReceiver) -> bool {
     }
 }
 
-/// Signed since PostgreSQL 18, the same bits before.
-fn queryid_of(statement: &pg_sys::PlannedStmt) -> i64 {
-    i64::from_ne_bytes(statement.queryId.to_ne_bytes())
-}
-
 /// A query's class, and whether its work goes on in ExecutorFinish, where its triggers fire.
 fn class_of(statement: &pg_sys::PlannedStmt) -> Class {
     let reads = statement.commandType == pg_sys::CmdType::CMD_SELECT && !statement.hasModifyingCTE;
     if reads { Class::Select } else { Class::Write }
 }
 
-#[expect(ffi_unwind_calls, reason = "a long jump passes over this frame, which holds nothing to drop")]
-unsafe extern "C-unwind" fn run(
-    query: *mut pg_sys::QueryDesc,
-    direction: pg_sys::ScanDirection::Type,
-    count: u64,
-    #[cfg(not(feature = "pg18"))] once: bool,
-) {
-    let token = query.addr();
+compat::executor_hook!(run_hook, run);
+
+/// # Safety
+/// In the hook, with what it was given.
+unsafe fn run(what: compat::Run) {
+    let token = what.query.addr();
     let mut reads = false;
     // SAFETY: PostgreSQL passes a query that has been started, with its plan and its receiver.
-    let (statement, dest) = unsafe { ((*query).plannedstmt.as_ref(), (*query).dest) };
+    let (statement, dest) = unsafe { ((*what.query).plannedstmt.as_ref(), (*what.query).dest) };
     if let Some(statement) = statement {
         let class = class_of(statement);
         if is_for_client(class, dest) && session::is_top_level() {
             reads = class == Class::Select;
-            session::begin(class, queryid_of(statement), token);
+            session::begin(class, compat::query_id(statement), token);
         }
     }
-    // SAFETY: the arguments are those that PostgreSQL gave us, for whom we stand in front of.
-    unsafe {
-        #[cfg(not(feature = "pg18"))]
-        (next().run)(query, direction, count, once);
-        #[cfg(feature = "pg18")]
-        (next().run)(query, direction, count);
-    }
+    // SAFETY: as the caller says; for whom we stand in front of.
+    unsafe { what.by(next().run) };
     if reads {
         session::end();
     }
@@ -209,7 +187,7 @@ unsafe extern "C-unwind" fn utility(
     let top = context == pg_sys::ProcessUtilityContext::PROCESS_UTILITY_TOPLEVEL && session::is_top_level();
     // The statement may be gone after its run, as with ROLLBACK.
     // SAFETY: PostgreSQL passes a statement.
-    let (kind, queryid) = unsafe { (kind_of(&*statement), queryid_of(&*statement)) };
+    let (kind, queryid) = unsafe { (kind_of(&*statement), compat::query_id(&*statement)) };
     let token = statement.addr();
     let before = session::state();
     match kind {

@@ -2,10 +2,12 @@
 
 use super::entry::{Active, active};
 use super::worker;
+use crate::backend;
 use crate::error::{Failure, Result};
 use crate::extension::as_owner;
 use crate::parse::is_call;
 use crate::sql::{self, required};
+use crate::subtransaction::caught;
 use crate::worker::locks;
 use chrono::Duration;
 use groundskeeper_core::schedule::due_at;
@@ -17,9 +19,16 @@ const GRACE: Duration = Duration::seconds(90);
 /// Carries out one step.
 pub fn step(step: &str, job_name: &str, argument: Option<&str>) -> Result<Option<String>> {
     match step {
-        "begin" => begin(job_name),
+        "begin" => {
+            take_requests_to_stop_again();
+            begin(job_name)
+        }
         "hold" => hold(job_name),
         "call" => call(job_name),
+        "failed" => {
+            keep_requests_to_stop();
+            Ok(None)
+        }
         "end" => end(job_name, argument).map(|()| None),
         _ => Err(Failure::new(
             PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
@@ -124,12 +133,34 @@ fn set_zone(zone: &str, until_end: bool) -> Result<()> {
     sql::texts(set, &[zone.into(), until_end.into()]).map(drop)
 }
 
-/// Has a worker run the entry's `CALL`, and waits for it; why it failed.
+/// Has a worker run the entry's `CALL`, and waits for it; why it failed, be it that who waits was told to stop.
 fn call(job_name: &str) -> Result<Option<String>> {
     if own(job_name)?.is_none() {
         return Ok(None);
     }
-    Ok(worker::call(job_name)?.err())
+    let problem = match caught(|| worker::call(job_name)) {
+        Ok(outcome) => outcome.err(),
+        Err(failure) => Some(failure.with_code()),
+    };
+    if problem.is_some() {
+        keep_requests_to_stop();
+    }
+    Ok(problem)
+}
+
+/// A run that has failed is written down before anything else stops the procedure: a request to cancel comes as two
+/// signals, and the second one later where the machine is busy. The error at the procedure's end lets all of it go.
+fn keep_requests_to_stop() {
+    if backend::is_in_procedure() {
+        backend::hold_requests_to_stop();
+    }
+}
+
+/// The next run can be stopped, by what comes from now on.
+fn take_requests_to_stop_again() {
+    if backend::heed_requests_to_stop(false) {
+        backend::forget_request_to_cancel();
+    }
 }
 
 /// What a worker runs that was started for an entry's `CALL`; the lock is its session's.

@@ -6,7 +6,7 @@ use super::entry::{Active, active};
 use super::run;
 use crate::backend;
 use crate::catalog::{self, Login};
-use crate::error::{Failure, Result, sqlstate};
+use crate::error::{Failure, Result};
 use crate::settings;
 use crate::sql::{self, quote_identifier, required};
 use crate::worker::{self, Between, Mailbox, Rights, Worker, toplevel};
@@ -264,7 +264,7 @@ pub extern "C-unwind" fn groundskeeper_scheduled_call(argument: pg_sys::Datum) {
         .and_then(|call| toplevel::run(&mut between, &call));
     match called {
         Ok(()) => mailbox.put(b"ok"),
-        Err(failure) => mailbox.put(format!("{} ({})", failure.message, sqlstate(failure.code)).as_bytes()),
+        Err(failure) => mailbox.put(failure.with_code().as_bytes()),
     }
 }
 

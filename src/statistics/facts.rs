@@ -24,8 +24,8 @@ pub struct Facts {
     pub kind: char,
     /// Whether a materialized view was ever filled.
     pub populated: bool,
-    /// Whether the caller may refresh it.
-    pub owned: bool,
+    /// Whether the caller may refresh it: the owner, and since 17 whoever has MAINTAIN.
+    pub may_maintain: bool,
     /// Whether the caller may analyze it.
     pub may_analyze: bool,
     /// Its owner's name.
@@ -69,7 +69,7 @@ fn relation(row: &pgrx::spi::SpiHeapTupleData) -> Result<Relation> {
         oid,
         kind: required::<String>(row, 3)?.chars().next().unwrap_or(' '),
         populated: required(row, 4)?,
-        owned: required(row, 5)?,
+        may_maintain: required(row, 5)?,
         may_analyze: required(row, 6)?,
         owner: row.get::<String>(7)?.unwrap_or_default(),
         table: Table {

@@ -4,6 +4,7 @@ mod facts;
 pub mod registry;
 
 use crate::backend;
+use crate::compat;
 use crate::error::{Failure, Result, sqlstate};
 use crate::extension::as_owner;
 use crate::subtransaction::isolated;
@@ -161,7 +162,7 @@ impl Run {
         let opaque = self.below.get(&found.oid).and_then(|b| b.opaque.clone());
         let view = View { populated: found.populated, before: found.before.clone(), now, opaque };
         let verdict = view.verdict(self.force);
-        if verdict.due && !found.owned {
+        if verdict.due && !found.may_maintain {
             return Ok((
                 Maintained::skipped(name, format!("only its owner {} may refresh it", found.owner)),
                 false,
@@ -198,7 +199,8 @@ impl Run {
             return Ok(Maintained::skipped(name, reason));
         }
         attempt(name, "analyzed", verdict, || {
-            run_before_deadline(settings::lock_timeout_ms(), &[format!("ANALYZE {name}")])?;
+            let analyze = if found.kind == 'p' { compat::ANALYZE_WHOLE } else { "ANALYZE" };
+            run_before_deadline(settings::lock_timeout_ms(), &[format!("{analyze} {name}")])?;
             seen.map_or(Ok(()), |seen| remember(found.oid, found.refreshes + 1, seen))
         })
     }

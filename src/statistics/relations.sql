@@ -10,9 +10,8 @@ wanted AS (
     SELECT relation, pg_catalog.min(ordinal) AS ordinal FROM looked_after GROUP BY relation
 )
 SELECT w.relation, c.oid, c.relkind::text, c.relispopulated,
-       pg_catalog.pg_has_role($2::name, c.relowner, 'USAGE') AS owned,
-       pg_catalog.pg_has_role($2::name, c.relowner, 'USAGE')
-       OR pg_catalog.pg_has_role($2::name, (SELECT d.datdba FROM pg_catalog.pg_database d
+       m.may_maintain,
+       m.may_maintain OR pg_catalog.pg_has_role($2::name, (SELECT d.datdba FROM pg_catalog.pg_database d
                                              WHERE d.datname = pg_catalog.current_database()), 'USAGE') AS may_analyze,
        a.rolname::text AS owner,
        COALESCE(pg_catalog.pg_stat_get_last_analyze_time(c.oid) IS NOT NULL
@@ -33,6 +32,11 @@ SELECT w.relation, c.oid, c.relkind::text, c.relispopulated,
   LEFT JOIN pg_catalog.pg_class c ON c.oid = pg_catalog.to_regclass(w.relation)
   LEFT JOIN pg_catalog.pg_roles a ON a.oid = c.relowner
   LEFT JOIN groundskeeper.relation_seen s ON s.relation_oid = c.oid
+  -- The owner's until 16; since 17 a privilege of its own, which the owner has unless it was revoked.
+ CROSS JOIN LATERAL (
+      SELECT CASE WHEN pg_catalog.current_setting('server_version_num')::integer < 170000
+                  THEN pg_catalog.pg_has_role($2::name, c.relowner, 'USAGE')
+                  ELSE pg_catalog.has_table_privilege($2::name, c.oid, 'MAINTAIN') END) m (may_maintain)
   LEFT JOIN LATERAL (
       SELECT pg_catalog.max(x.option_value::double precision)
                  FILTER (WHERE x.option_name = 'autovacuum_analyze_threshold' AND x.option_value <> '-1') AS base,

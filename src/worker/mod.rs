@@ -12,6 +12,7 @@ pub use session::write_at_once;
 pub use transaction::Between;
 
 use crate::backend;
+use crate::compat;
 use pgrx::bgworkers::{
     BackgroundWorker, BackgroundWorkerBuilder, BackgroundWorkerStatus, BgWorkerStartTime,
     DynamicBackgroundWorker, SignalWakeFlags,
@@ -142,10 +143,5 @@ unsafe extern "C-unwind" {
 /// Only at the start of a background worker.
 unsafe fn set_sigterm_handler() {
     // SAFETY: `die` is made to be a signal handler: it sets flags and a latch.
-    unsafe {
-        #[cfg(not(feature = "pg18"))]
-        pg_sys::pqsignal(pg_sys::SIGTERM as i32, Some(die));
-        #[cfg(feature = "pg18")]
-        pg_sys::pqsignal_be(pg_sys::SIGTERM as i32, Some(die));
-    }
+    unsafe { compat::handle_signal(pg_sys::SIGTERM as i32, die) };
 }

@@ -4,6 +4,7 @@
 //! lives in the transaction's memory does not survive them.
 
 use super::Between;
+use crate::compat;
 use crate::error::{Failure, Result};
 use crate::parse::one_statement;
 use pgrx::pg_sys;
@@ -76,24 +77,10 @@ unsafe fn in_portal(text: &CStr, left: &Cell<pg_sys::MemoryContext>) -> Result<(
         pg_sys::PortalStart(portal, std::ptr::null_mut(), 0, std::ptr::null_mut());
         let nowhere = pg_sys::CreateDestReceiver(pg_sys::CommandDest::DestNone);
         pg_sys::MemoryContextSwitchTo(transaction);
-        portal_run(portal, nowhere);
+        compat::portal_run(portal, nowhere);
         pg_sys::PortalDrop(portal, false);
         pg_sys::CommitTransactionCommand();
         pg_sys::pgstat_report_activity(pg_sys::BackendState::STATE_IDLE, std::ptr::null());
     }
     Ok(())
-}
-
-/// # Safety
-/// As the enclosing protocol demands; `PortalRun` lost an argument in PostgreSQL 18.
-unsafe fn portal_run(portal: pg_sys::Portal, receiver: *mut pg_sys::DestReceiver) {
-    let all = i64::MAX as core::ffi::c_long;
-    let mut completion = pg_sys::QueryCompletion::default();
-    // SAFETY: a started portal and a live receiver.
-    unsafe {
-        #[cfg(not(feature = "pg18"))]
-        pg_sys::PortalRun(portal, all, true, true, receiver, receiver, &raw mut completion);
-        #[cfg(feature = "pg18")]
-        pg_sys::PortalRun(portal, all, true, receiver, receiver, &raw mut completion);
-    }
 }

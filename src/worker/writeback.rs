@@ -7,13 +7,13 @@
 //! The thread calls nothing of PostgreSQL's and takes none of its signals; that it is there changes nothing but when
 //! bytes are written. The hook is the worker's alone.
 
+use crate::compat;
 use groundskeeper_core::growth::{Growth, Piece};
 use nix::sys::signal::{SigSet, SigmaskHow};
 use pgrx::pg_guard;
 use pgrx::pg_sys;
-use std::ffi::{CStr, OsStr, c_char, c_int, c_void};
+use std::ffi::{c_char, c_int, c_void};
 use std::fs::{self, File};
-use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -81,29 +81,9 @@ unsafe fn path_of_index(oid: pg_sys::Oid) -> Option<PathBuf> {
         let entry = relation.as_ref()?;
         let is_index =
             entry.rd_rel.as_ref().is_some_and(|row| row.relkind == pg_sys::RELKIND_INDEX as c_char);
-        let path = is_index.then(|| file(entry));
+        let path = is_index.then(|| compat::main_file(entry));
         pg_sys::RelationClose(relation);
         path
-    }
-}
-
-fn file(relation: &pg_sys::RelationData) -> PathBuf {
-    let main = pg_sys::ForkNumber::MAIN_FORKNUM;
-    // SAFETY: numbers in, and a text that ends with NUL out.
-    unsafe {
-        #[cfg(feature = "pg15")]
-        let path = {
-            let node = relation.rd_node;
-            pg_sys::GetRelationPath(node.dbNode, node.spcNode, node.relNode, -1, main)
-        };
-        #[cfg(not(feature = "pg15"))]
-        let path = {
-            let node = relation.rd_locator;
-            pg_sys::GetRelationPath(node.dbOid, node.spcOid, node.relNumber, -1, main)
-        };
-        #[cfg(feature = "pg18")]
-        let path = path.str_.as_ptr();
-        PathBuf::from(OsStr::from_bytes(CStr::from_ptr(path).to_bytes()))
     }
 }
 

@@ -28,7 +28,7 @@ use postgres::Client;
 
 use figures::Findings;
 use xtask::process::announce;
-use xtask::setup;
+use xtask::setup::Choice;
 
 /// Measures pg_groundskeeper against the alternatives. What is lacking is installed first.
 #[derive(Parser)]
@@ -43,6 +43,8 @@ struct Options {
     /// Little data and few rounds: all suites in a quarter of an hour
     #[arg(long)]
     quick: bool,
+    #[command(flatten)]
+    choice: Choice,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -104,7 +106,7 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> Result<()> {
-    let installation = setup::for_benchmarks()?;
+    let installation = options.choice.for_benchmarks()?;
     xtask::install::run(&installation)?;
     let machine = machine::Machine::look(&installation)?;
     let effort = Effort { installation, rows: options.rows, quick: options.quick };

@@ -1,15 +1,22 @@
 //! Where PostgreSQL's programs are, and who may run its server.
 
+use std::fs;
+use std::ops::RangeInclusive;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 
 use anyhow::{Context, Result, bail, ensure};
 use nix::unistd::{Uid, User};
 
-/// Debian's place for the release that the project is built for, beside which its `pg_config` on
-/// the path may speak for another.
-const DEBIAN_PG_CONFIG: &str = "/usr/lib/postgresql/15/bin/pg_config";
+/// The environment variable that names the `pg_config` of the installation to take.
+pub const PG_CONFIG: &str = "PG_CONFIG";
+
+/// The releases of PostgreSQL that the extension is built and tested for.
+pub const RELEASES: RangeInclusive<u32> = 15..=18;
+
+static CHOSEN: OnceLock<Installation> = OnceLock::new();
 
 /// A PostgreSQL installation, found through its `pg_config`.
 #[derive(Debug, Clone)]
@@ -20,22 +27,54 @@ pub struct Installation {
 }
 
 impl Installation {
-    /// Finds PostgreSQL: by `PG_CONFIG`, else Debian's 15, else the first `pg_config` on the path.
+    /// Finds PostgreSQL: what this process has chosen, else by `PG_CONFIG`, else the newest supported one of Debian's, beside which the `pg_config` on the
+    /// path may speak for another, else that on the path.
     pub fn find() -> Result<Self> {
-        let pg_config = match std::env::var_os("PG_CONFIG") {
+        if let Some(chosen) = CHOSEN.get() {
+            return Ok(chosen.clone());
+        }
+        let pg_config = match std::env::var_os(PG_CONFIG) {
             Some(path) => PathBuf::from(path),
-            None if Path::new(DEBIAN_PG_CONFIG).exists() => PathBuf::from(DEBIAN_PG_CONFIG),
-            None => PathBuf::from("pg_config"),
+            None => {
+                let debian = RELEASES.rev().map(debian_pg_config).find(|path| path.exists());
+                debian.unwrap_or_else(|| PathBuf::from("pg_config"))
+            }
         };
-        let bindir = PathBuf::from(ask(&pg_config, "--bindir")?);
-        let version = ask(&pg_config, "--version")?;
+        Self::at(&pg_config)
+    }
+
+    /// Makes it the one that [`Installation::find`] finds from now on in this process.
+    pub fn choose(&self) -> Result<()> {
+        let chosen = CHOSEN.get_or_init(|| self.clone());
+        ensure!(chosen.pg_config == self.pg_config, "{} has been chosen", chosen.pg_config.display());
+        Ok(())
+    }
+
+    /// The one that Debian's packages of a release make.
+    pub fn of_debian(major: u32) -> Result<Self> {
+        Self::at(&debian_pg_config(major))
+    }
+
+    /// The one that this `pg_config` speaks for.
+    pub fn at(pg_config: &Path) -> Result<Self> {
+        let bindir = PathBuf::from(ask(pg_config, "--bindir")?);
+        let version = ask(pg_config, "--version")?;
         let major = version
             .trim_start_matches("PostgreSQL ")
             .split(|c: char| !c.is_ascii_digit())
             .next()
             .and_then(|digits| digits.parse().ok())
             .with_context(|| format!("cannot read a version from {version:?}"))?;
-        Ok(Self { pg_config, bindir, major })
+        Ok(Self { pg_config: pg_config.to_owned(), bindir, major })
+    }
+
+    /// The one that the server with this data directory was started from.
+    pub(crate) fn of_server(data: &Path) -> Result<Self> {
+        let file = data.join("postmaster.opts");
+        let options = fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+        // The program's path, then arguments in quotes.
+        let program = options.trim_end().split(" \"").next().unwrap_or_default();
+        Self::at(&Path::new(program).with_file_name("pg_config"))
     }
 
     /// Its `pg_config`.
@@ -73,6 +112,10 @@ impl Installation {
         command.current_dir("/");
         Ok(command)
     }
+}
+
+fn debian_pg_config(major: u32) -> PathBuf {
+    PathBuf::from(format!("/usr/lib/postgresql/{major}/bin/pg_config"))
 }
 
 /// The OS user for servers: PostgreSQL refuses to run as root, so `postgres` then.

@@ -90,7 +90,8 @@ impl Server {
             .with_context(|| format!("no server is running in {}", base.display()))?;
         let port = text.lines().nth(3).and_then(|line| line.trim().parse().ok());
         let port = port.with_context(|| format!("cannot read a port from {}", pid_file.display()))?;
-        Ok(Self { installation: Installation::find()?, base: base.to_owned(), port, owned: false })
+        let installation = Installation::of_server(&base.join("data"))?;
+        Ok(Self { installation, base: base.to_owned(), port, owned: false })
     }
 
     /// Lets the server outlive this handle; [`Server::attach`] finds it again by its directory.

@@ -16,8 +16,9 @@ use groundskeeper_sandbox::server::{self, SUPERUSER, Server};
 use groundskeeper_sandbox::{shape, simulator};
 use postgres::Client;
 
+use crate::install;
 use crate::process::{announce, target_dir};
-use crate::{install, setup};
+use crate::setup::Choice;
 use queries::{Cost, Query};
 
 /// The database that the demo makes.
@@ -56,6 +57,8 @@ pub struct Options {
     /// The same seed gives the same data
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    #[command(flatten)]
+    choice: Choice,
     /// End the server that the last demo left running
     #[arg(long)]
     stop: bool,
@@ -68,7 +71,7 @@ pub fn run(options: &Options) -> Result<()> {
         return Ok(());
     }
     let source = data::Source::new(options.odds.as_deref(), options.rows, options.seed)?;
-    let installation = setup::run()?;
+    let installation = options.choice.prepare()?;
     install::run(&installation)?;
     end_last()?;
 

@@ -6,8 +6,9 @@ use anyhow::Result;
 use groundskeeper_sandbox::installation::Installation;
 use nix::unistd::{AccessFlags, access};
 
-use crate::process::{announce, cargo, follow};
-use crate::setup::as_root;
+use crate::packages::as_root;
+use crate::process::{announce, follow};
+use crate::setup::pgrx;
 
 /// Builds the extension for release and installs it.
 pub fn run(installation: &Installation) -> Result<()> {
@@ -15,7 +16,7 @@ pub fn run(installation: &Installation) -> Result<()> {
         "building the extension for PostgreSQL {}: takes minutes the first time",
         installation.major()
     ));
-    let mut command = with_pgrx(cargo(&["pgrx", "install", "--release"]), installation);
+    let mut command = with_pgrx(pgrx(&["install", "--release"]), installation);
     command.arg("--pg-config").arg(installation.pg_config());
     if !writable(installation)? {
         command.arg("--sudo");

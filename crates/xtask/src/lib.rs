@@ -2,5 +2,6 @@
 #![forbid(unsafe_code)]
 
 pub mod install;
+pub mod packages;
 pub mod process;
 pub mod setup;

@@ -5,11 +5,11 @@ use groundskeeper_sandbox::installation::Installation;
 
 use crate::install::{features, with_pgrx};
 use crate::process::{announce, ask, cargo, execute, follow};
-use crate::setup;
+use crate::setup::Choice;
 
 /// `cargo xtask lint`
-pub fn run() -> Result<()> {
-    let installation = setup::run()?;
+pub fn run(choice: Choice) -> Result<()> {
+    let installation = choice.prepare()?;
     format()?;
     clippy(&installation)?;
     dependencies()

@@ -3,13 +3,17 @@
 
 mod demo;
 mod lint;
+mod matrix;
+mod regress;
+mod tally;
 mod test;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xtask::{install, process, setup};
+use xtask::setup::Choice;
+use xtask::{install, packages, process, setup};
 
 /// Builds, shows, tests and measures pg_groundskeeper. Every command first installs what it lacks.
 #[derive(Parser)]
@@ -22,13 +26,17 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Installs what is missing: PostgreSQL with its headers, libclang, cargo-pgrx, and what the tests run besides
-    Setup,
+    Setup(Choice),
     /// Shows a betting database before and after the plan, and leaves its server running
     Demo(demo::Options),
     /// Runs every check and every test
     Test(test::Options),
     /// Checks format, lints, licences and sources
-    Lint,
+    Lint(Choice),
+    /// Runs the demo and the tests on every supported server, and writes docs/matrix.md
+    Matrix(matrix::Options),
+    /// Runs PostgreSQL's own regression and isolation suites without the extension and with it
+    Regress(Choice),
     /// Measures; what is said behind it goes to the benchmarks, such as --help
     #[command(disable_help_flag = true)]
     Bench {
@@ -40,10 +48,12 @@ enum Command {
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
-        Command::Setup => setup::for_tests().map(drop),
+        Command::Setup(choice) => choice.for_tests().map(drop),
         Command::Demo(options) => demo::run(&options),
         Command::Test(options) => test::run(&options),
-        Command::Lint => lint::run(),
+        Command::Lint(choice) => lint::run(choice),
+        Command::Matrix(options) => matrix::run(&options),
+        Command::Regress(choice) => regress::run(choice),
         Command::Bench { arguments } => bench(&arguments),
     };
     match outcome {

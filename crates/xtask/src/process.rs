@@ -47,6 +47,15 @@ pub fn follow(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
+/// Runs a command that has much to say, which is shown when it fails.
+pub fn run_quietly(command: &mut Command) -> Result<()> {
+    let output = command.output().with_context(|| format!("cannot run {}", line(command)))?;
+    if !output.status.success() {
+        bail!("{}", String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).trim());
+    }
+    Ok(())
+}
+
 /// What a command prints; nothing when it fails or is not there.
 pub fn ask(command: &mut Command) -> Option<String> {
     let output = command.stderr(Stdio::null()).output().ok()?;

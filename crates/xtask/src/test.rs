@@ -1,16 +1,18 @@
 //! Every check and every test, in tiers, with one line at the end.
 
-use std::fmt;
+use std::fs;
 use std::io::{BufRead, BufReader};
-use std::ops::AddAssign;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
+use groundskeeper_sandbox::installation::{Installation, PG_CONFIG};
 use groundskeeper_sandbox::server;
 
 use crate::process::{announce, cargo};
-use crate::{install, lint, setup};
+use crate::setup::Choice;
+use crate::tally::Tally;
+use crate::{install, lint};
 
 /// Options of `cargo xtask test`.
 #[derive(clap::Args)]
@@ -18,6 +20,11 @@ pub struct Options {
     /// A real sportsbook feed; without it, what needs one is skipped
     #[arg(long, value_name = "FILE")]
     odds: Option<PathBuf>,
+    /// Run the tests this many times, each time on a new server
+    #[arg(long, value_name = "TIMES", default_value_t = 1)]
+    repeat: u32,
+    #[command(flatten)]
+    choice: Choice,
     /// Run only tests whose names contain one of these
     filters: Vec<String>,
 }
@@ -42,29 +49,50 @@ fn tiers(options: &Options, tally: &mut Tally) -> Result<()> {
     let odds =
         options.odds.as_ref().map(|file| file.canonicalize().with_context(|| format!("{}", file.display())));
     let odds = odds.transpose()?;
-    let installation = setup::for_tests()?;
+    let installation = options.choice.for_tests()?;
     if options.filters.is_empty() {
         tally.check(lint::format());
         tally.check(lint::clippy(&installation));
     }
     install::run(&installation)?;
+    for round in 1..=options.repeat {
+        if options.repeat > 1 {
+            announce(format!("round {round} of {}", options.repeat));
+        }
+        unit_tests(&options.filters, tally)?;
+        client_tests(&installation, &options.filters, odds.as_deref(), tally)?;
+    }
+    Ok(())
+}
 
+fn unit_tests(filters: &[String], tally: &mut Tally) -> Result<()> {
     announce("unit tests");
     let packages = ["groundskeeper-bench", "groundskeeper-core", "groundskeeper-sandbox", "xtask"];
     let mut unit = cargo(&["test", "--quiet", "--no-fail-fast"]);
     unit.args(packages.iter().flat_map(|package| ["--package", package]));
-    *tally += libtest(unit.arg("--").args(&options.filters))?;
+    *tally += libtest(unit.arg("--").args(filters))?;
+    Ok(())
+}
 
-    announce("client tests");
+fn client_tests(
+    installation: &Installation,
+    filters: &[String],
+    odds: Option<&Path>,
+    tally: &mut Tally,
+) -> Result<()> {
+    announce(format!("client tests on PostgreSQL {}", installation.major()));
     let server = server::Options::default().start()?;
     let mut client = cargo(&["test", "--quiet", "--no-fail-fast", "--package", "groundskeeper-tests"]);
-    client.env("GROUNDSKEEPER_SERVER", server.base());
-    client.arg("--").args(&options.filters);
+    let skipped = server.base().join("skipped");
+    client.env("GROUNDSKEEPER_SERVER", server.base()).env("GROUNDSKEEPER_SKIPPED", &skipped);
+    client.env(PG_CONFIG, installation.pg_config());
+    client.arg("--").args(filters);
     if let Some(odds) = odds {
         client.env("GROUNDSKEEPER_ODDS", odds).arg("--include-ignored");
     }
-    *tally += libtest(&mut client)?;
-    drop(server);
+    let mut found = libtest(&mut client)?;
+    found.skip(&fs::read_to_string(&skipped).unwrap_or_default());
+    *tally += found;
     Ok(())
 }
 
@@ -82,64 +110,4 @@ fn libtest(command: &mut Command) -> Result<Tally> {
         tally.failed += 1;
     }
     Ok(tally)
-}
-
-/// How many passed, failed and were skipped.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Tally {
-    passed: u64,
-    failed: u64,
-    skipped: u64,
-}
-
-impl Tally {
-    /// Reads libtest's `test result: ok. 3 passed; 0 failed; 1 ignored; ...`.
-    fn read(line: &str) -> Option<Self> {
-        let (_, counts) = line.strip_prefix("test result: ")?.split_once(". ")?;
-        let count = |word: &str| -> Option<u64> {
-            counts.split("; ").find_map(|part| part.strip_suffix(word)?.trim().parse().ok())
-        };
-        Some(Self { passed: count("passed")?, failed: count("failed")?, skipped: count("ignored")? })
-    }
-
-    fn check(&mut self, outcome: Result<()>) {
-        match outcome {
-            Ok(()) => self.passed += 1,
-            Err(error) => {
-                eprintln!("error: {error:#}");
-                self.failed += 1;
-            }
-        }
-    }
-}
-
-impl AddAssign for Tally {
-    fn add_assign(&mut self, other: Self) {
-        self.passed += other.passed;
-        self.failed += other.failed;
-        self.skipped += other.skipped;
-    }
-}
-
-impl fmt::Display for Tally {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{} passed, {} failed, {} skipped", self.passed, self.failed, self.skipped)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Tally;
-
-    #[test]
-    fn results_are_read_and_added_up() {
-        let mut tally = Tally::default();
-        tally += Tally::read("test result: ok. 13 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out")
-            .unwrap();
-        tally +=
-            Tally::read("test result: FAILED. 2 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out")
-                .unwrap();
-        assert_eq!(tally.to_string(), "15 passed, 1 failed, 1 skipped");
-        assert_eq!(Tally::read("test feed ... ok"), None);
-    }
 }

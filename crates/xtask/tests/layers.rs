@@ -1,16 +1,19 @@
 //! The modules of the extension import in one direction.
 #![allow(missing_docs, reason = "a test")]
 
+mod sources;
+
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
+use sources::sources;
 
 /// Each module may use those in the lines above it, and those before it in its own line; none that comes later.
 const LAYERS: [&[&str]; 9] = [
     &["error", "settings"],
-    &["sql", "subtransaction", "parse", "guc", "backend"],
+    &["compat", "sql", "subtransaction", "parse", "guc", "backend"],
     &["extension", "waiting", "owner", "worker", "latency", "connections"],
     &["catalog", "bloat", "kpi", "metrics"],
     &["journal", "jobs", "alerts"],
@@ -84,20 +87,6 @@ fn imports_are_found_wherever_they_stand() {
     );
     assert_eq!(found("    crate::settings::timezone() // not crate::plan"), "settings");
     assert_eq!(found("pub(crate) use groundskeeper_core::plan::Item; my_crate::sql::run()"), "");
-}
-
-/// The Rust files of a folder and of those in it.
-fn sources(folder: &Path) -> Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.is_dir() {
-            found.extend(sources(&path)?);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            found.push(path);
-        }
-    }
-    Ok(found)
 }
 
 /// The module right under the crate's root that a file belongs to.

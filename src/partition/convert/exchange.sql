@@ -61,6 +61,8 @@ foreign_keys AS (
                               JOIN pg_catalog.pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.n), ''),
                CASE WHEN k.condeferrable THEN ' DEFERRABLE' || CASE WHEN k.condeferred THEN ' INITIALLY DEFERRED' ELSE '' END
                     ELSE '' END) AS definition,
+           -- the column is there since 18
+           CASE pg_catalog.to_jsonb(k) ->> 'conenforced' WHEN 'false' THEN 'NOT ENFORCED' ELSE 'NOT VALID' END AS unproven,
            pg_catalog.obj_description(k.oid, 'pg_constraint') AS description
       FROM pg_catalog.pg_constraint k
       JOIN pg_catalog.pg_class c ON c.oid = k.conrelid
@@ -68,14 +70,14 @@ foreign_keys AS (
      WHERE k.contype = 'f' AND k.conparentid = 0
        AND (k.confrelid IN ($1, NULLIF($3, 0::oid)) OR k.conrelid = $1) AND k.conrelid <> $2
 ),
--- NOT VALID is for ordinary tables only: on a partitioned one the key is put on each partition, and on the whole
--- once all of them are validated, which then reads nothing
+-- What is to be valid is put on each partition as NOT VALID, and on the whole once all of them are validated, which
+-- then reads nothing. What is not is put on the whole, which is possible since 18
 referencing AS (
     SELECT k.oid, c.relkind = 'p' AS partitioned,
            CASE WHEN k.child_then = $2 THEN f.q ELSE k.child END AS child,
            COALESCE((SELECT pg_catalog.array_agg(pg_catalog.format('%I.%I', n.nspname, l.relname) ORDER BY l.oid)
                        FROM pg_catalog.pg_partition_tree(k.child_then) p
-                       JOIN pg_catalog.pg_class l ON l.oid = p.relid AND p.isleaf AND c.relkind = 'p'
+                       JOIN pg_catalog.pg_class l ON l.oid = p.relid AND p.isleaf AND c.relkind = 'p' AND k.convalidated
                        JOIN pg_catalog.pg_namespace n ON n.oid = l.relnamespace),
                     ARRAY[CASE WHEN k.child_then = $2 THEN f.q ELSE k.child END]) AS leaves
       FROM f, foreign_keys k JOIN pg_catalog.pg_class c ON c.oid = k.child_then
@@ -203,11 +205,11 @@ steps(phase, stage, place, stmt) AS (
       FROM triggers g WHERE g.tgname <> ALL ($5) AND pg_catalog.obj_description(g.oid, 'pg_trigger') IS NOT NULL
     UNION ALL
     SELECT 'after', 37, k.oid::text || l.leaf,
-           pg_catalog.format('ALTER TABLE %s ADD CONSTRAINT %I %s NOT VALID', l.leaf, k.conname, k.definition)
+           pg_catalog.format('ALTER TABLE %s ADD CONSTRAINT %I %s %s', l.leaf, k.conname, k.definition, k.unproven)
       FROM foreign_keys k JOIN referencing r ON r.oid = k.oid CROSS JOIN LATERAL pg_catalog.unnest(r.leaves) l (leaf)
     UNION ALL
     SELECT 'after', 38, k.oid::text, pg_catalog.format('COMMENT ON CONSTRAINT %I ON %s IS %L', k.conname, r.child, k.description)
-      FROM foreign_keys k JOIN referencing r ON r.oid = k.oid WHERE k.description IS NOT NULL AND NOT r.partitioned
+      FROM foreign_keys k JOIN referencing r ON r.oid = k.oid WHERE k.description IS NOT NULL AND NOT (r.partitioned AND k.convalidated)
     UNION ALL
     SELECT 'after', 40, p.pubname::text,
            pg_catalog.format('ALTER PUBLICATION %I ADD TABLE %s%s%s', p.pubname, f.q,

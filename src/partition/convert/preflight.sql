@@ -1,7 +1,10 @@
 -- What stands in the way of partitioning a table, or changes with it: check, severity, detail, remedy, and whether the
 -- warning must be acknowledged. A check without a finding is said to be ok by the caller.
 -- $1 the table, $2 the partition key, $3 the names that will be taken
-WITH t AS (
+WITH release (release) AS (
+    SELECT pg_catalog.current_setting('server_version_num')::integer / 10000
+),
+t AS (
     SELECT c.*, n.nspname, pg_catalog.format('%I.%I', n.nspname, c.relname) AS q, o.rolname AS owner,
            ty.typarray
       FROM pg_catalog.pg_class c
@@ -141,8 +144,17 @@ SELECT 'unique_constraints', 'blocker',
   FROM indexes WHERE indisunique AND NOT indisprimary AND NOT has_key HAVING pg_catalog.count(*) > 0
 UNION ALL
 SELECT 'exclusion_constraints', 'blocker', 'exclusion constraints: ' || pg_catalog.string_agg(pg_catalog.quote_ident(relname), ', '),
-       'Drop them: PostgreSQL has none across partitions.', false
-  FROM indexes WHERE indisexclusion HAVING pg_catalog.count(*) > 0
+       CASE WHEN pg_catalog.max(release) < 17 THEN 'Drop them: PostgreSQL has none across partitions.'
+            ELSE 'Drop them, or let them compare the partition key WITH =: PostgreSQL has no others across partitions.' END, false
+  FROM release, indexes x
+ WHERE x.indisexclusion AND NOT (release >= 17 AND EXISTS (
+           -- not WITHOUT OVERLAPS, which are unique as well
+           SELECT FROM pg_catalog.pg_constraint k
+            CROSS JOIN pg_catalog.generate_series(0, x.indnkeyatts - 1) place
+             JOIN pg_catalog.pg_operator o ON o.oid = k.conexclop[place + 1]
+            WHERE k.conindid = x.indexrelid AND k.contype = 'x' AND x.indkey[place] = (SELECT attnum FROM key)
+              AND o.oprname = '=' AND o.oprnamespace = 'pg_catalog'::pg_catalog.regnamespace))
+HAVING pg_catalog.count(*) > 0
 UNION ALL
 SELECT 'invalid_indexes', 'warning', 'left behind by a failed build and not carried over: ' || pg_catalog.string_agg(pg_catalog.quote_ident(relname), ', '),
        'DROP INDEX CONCURRENTLY', false
@@ -185,7 +197,8 @@ SELECT 'outgoing_foreign_keys', 'blocker', pg_catalog.format('%I may not refer t
 UNION ALL
 SELECT 'outgoing_foreign_keys', 'blocker', pg_catalog.format('%I to %s is not validated; a partitioned table has only valid ones', k.conname, k.confrelid::pg_catalog.regclass),
        pg_catalog.format('ALTER TABLE %s VALIDATE CONSTRAINT %I', t.q, k.conname), false
-  FROM t JOIN pg_catalog.pg_constraint k ON k.conrelid = t.oid AND k.contype = 'f' AND NOT k.convalidated
+  FROM release, t JOIN pg_catalog.pg_constraint k ON k.conrelid = t.oid AND k.contype = 'f' AND NOT k.convalidated
+ WHERE release < 18
 UNION ALL
 SELECT 'outgoing_foreign_keys', 'ok', pg_catalog.string_agg(pg_catalog.format('%I to %s', conname, referred), ', '), NULL, false
   FROM outgoing HAVING pg_catalog.count(*) > 0

@@ -109,6 +109,9 @@ fn a_shell_and_libpq_take_the_environment() {
 
 #[test]
 fn pgbouncer_takes_the_file() {
+    if groundskeeper_tests::lacks("pgbouncer") {
+        return;
+    }
     let server = Options::default().start().unwrap();
     let app = Application::on(&server);
     let bouncer = PgBouncer::start(&server, &app.config("pgbouncer", 7), &[&app.role]).unwrap();
@@ -137,6 +140,9 @@ fn pgbouncer_takes_the_file() {
 
 #[test]
 fn the_python_calls_work_through_pgbouncer_too() {
+    if groundskeeper_tests::lacks("pgbouncer") {
+        return;
+    }
     let server = Options::default().start().unwrap();
     let app = Application::on(&server);
     let bouncer = PgBouncer::start(&server, &app.config("pgbouncer", 7), &[&app.role]).unwrap();
@@ -159,6 +165,9 @@ fn the_python_calls_work_through_pgbouncer_too() {
 
 #[test]
 fn a_database_of_any_name_is_found_through_pgbouncer() {
+    if groundskeeper_tests::lacks("pgbouncer") {
+        return;
+    }
     let server = Options::default().start().unwrap();
     let mut admin = server.connect("postgres", "postgres").unwrap();
     let name = "it's a \"bet\"; [x] = %y\\z";

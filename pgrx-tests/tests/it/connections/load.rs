@@ -93,6 +93,9 @@ impl Application {
 
 #[test]
 fn two_hundred_clients_share_the_pool() {
+    if groundskeeper_tests::lacks("pgbouncer") {
+        return;
+    }
     // Directly, so many clients would not even get a connection.
     let server = Options::default().set("max_connections", "50").start().unwrap();
     let app = Application::on(&server);
@@ -133,6 +136,9 @@ fn two_hundred_clients_share_the_pool() {
 
 #[test]
 fn the_recommended_size_brings_the_same_load_under_the_target() {
+    if groundskeeper_tests::lacks("pgbouncer") {
+        return;
+    }
     let server = Options::default().start().unwrap();
     let app = Application::on(&server);
     let measure = |pool_size: u32| {
@@ -176,6 +182,9 @@ fn the_recommended_size_brings_the_same_load_under_the_target() {
 
 #[test]
 fn more_roles_than_one_stay_within_the_pool_together() {
+    if groundskeeper_tests::lacks("pgbouncer") {
+        return;
+    }
     let server = Options::default().start().unwrap();
     let app = Application::on(&server);
     let mut client = app.db.client().unwrap();

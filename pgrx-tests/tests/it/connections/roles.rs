@@ -247,6 +247,9 @@ fn roles_that_must_not_have_them_are_refused() {
 
 #[test]
 fn a_role_that_pg_cron_works_as_is_refused() {
+    if groundskeeper_tests::lacks("pg_cron") {
+        return;
+    }
     let server = Options::default().preload("pg_cron").set("cron.database_name", "betting").start().unwrap();
     server.create_database("betting", "template0").unwrap();
     let mut client = server.connect("betting", "postgres").unwrap();

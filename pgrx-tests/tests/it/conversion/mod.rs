@@ -11,6 +11,7 @@ mod odd;
 mod planner;
 mod races;
 mod refusals;
+mod releases;
 mod restore;
 mod retired;
 mod roundtrip;

@@ -89,12 +89,16 @@ fn blockers(client: &mut Client, table: &str, key: &str) -> Vec<String> {
 #[test]
 fn every_blocker_is_named_and_its_remedy_helps() {
     for (obstacle, check, remedy) in BLOCKERS {
-        let (_db, mut client) = with(PLAIN);
+        let (db, mut client) = with(PLAIN);
         if obstacle.contains("citext")
             && text(&mut client, "SELECT count(*) FROM pg_available_extensions WHERE name = 'citext'")
                 .unwrap()
                 == "0"
         {
+            continue;
+        }
+        // Since 18 it is none.
+        if obstacle.ends_with("NOT VALID") && db.server().installation().major() >= 18 {
             continue;
         }
         client.batch_execute(obstacle).unwrap();

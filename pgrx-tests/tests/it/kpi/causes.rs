@@ -229,8 +229,7 @@ fn tables_are_dense_bloated_and_out_of_sight() {
     let unseen = kpi(&mut client, BLOAT);
     assert_eq!(unseen.status, "unknown");
     assert!(unseen.detail.contains("none of 1 tables has a figure"), "{unseen:?}");
-    let there = "SELECT EXISTS (SELECT FROM pg_available_extensions WHERE name = 'pgstattuple')";
-    if text(&mut client, there).unwrap() == "false" {
+    if groundskeeper_tests::lacks("pgstattuple") {
         return;
     }
     run_sql(

@@ -6,6 +6,9 @@ use groundskeeper_tests::sql::{refusal, text, texts};
 
 #[test]
 fn a_thousand_and_more_statements_keep_the_most_expensive_and_count_the_rest() {
+    if groundskeeper_tests::lacks("pg_stat_statements") {
+        return;
+    }
     let (_server, db) = preloaded(&["pg_stat_statements", "pg_groundskeeper"]);
     let (mut observer, mut client) = (db.client().unwrap(), db.client().unwrap());
     run_sql(&mut client, "CREATE EXTENSION pg_stat_statements");
@@ -33,6 +36,9 @@ fn a_thousand_and_more_statements_keep_the_most_expensive_and_count_the_rest() {
 
 #[test]
 fn statements_of_other_databases_stay_there() {
+    if groundskeeper_tests::lacks("pg_stat_statements") {
+        return;
+    }
     let (server, db) = preloaded(&["pg_stat_statements", "pg_groundskeeper"]);
     let mut client = db.client().unwrap();
     let mut elsewhere = server.connect("postgres", "postgres").unwrap();
@@ -47,6 +53,9 @@ fn statements_of_other_databases_stay_there() {
 
 #[test]
 fn no_text_is_stored_and_none_is_shown_to_whom_it_is_not_for() {
+    if groundskeeper_tests::lacks("pg_stat_statements") {
+        return;
+    }
     let (_server, mut db) = preloaded(&["pg_stat_statements", "pg_groundskeeper"]);
     let [monitor, granted, stranger] = ["monitor", "granted", "stranger"].map(|stem| db.role(stem).unwrap());
     let mut client = db.client().unwrap();

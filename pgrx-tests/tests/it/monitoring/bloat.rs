@@ -113,12 +113,12 @@ fn check_figures(reader: &mut Client, superuser: &mut Client, method: &str) {
 
 #[test]
 fn estimates_are_within_five_points_or_null_with_the_reason() {
+    if groundskeeper_tests::lacks("pgstattuple") {
+        return;
+    }
     let mut db = fixtures();
     let monitor = monitor(&mut db);
     let mut client = db.client().unwrap();
-    if !is_available(&mut client, "pgstattuple") {
-        return;
-    }
     // Members of pg_monitor may not use what is in there, so that the figures are estimates.
     run_sql(&mut client, "CREATE SCHEMA closed; CREATE EXTENSION pgstattuple SCHEMA closed");
     run_sql(&mut client, "SET search_path = public, closed");
@@ -133,12 +133,12 @@ fn estimates_are_within_five_points_or_null_with_the_reason() {
 
 #[test]
 fn measured_figures_are_within_five_points() {
+    if groundskeeper_tests::lacks("pgstattuple") {
+        return;
+    }
     let mut db = fixtures();
     let monitor = monitor(&mut db);
     let mut client = db.client().unwrap();
-    if !is_available(&mut client, "pgstattuple") {
-        return;
-    }
     run_sql(&mut client, "CREATE EXTENSION pgstattuple");
     let mut reader = db.client_as(&monitor).unwrap();
     check_figures(&mut reader, &mut client, "pgstattuple_approx");

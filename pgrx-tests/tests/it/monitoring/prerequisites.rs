@@ -4,6 +4,9 @@ use super::*;
 
 #[test]
 fn the_line_for_preloading_keeps_what_is_preloaded() {
+    if groundskeeper_tests::lacks("auto_explain") || groundskeeper_tests::lacks("pg_stat_statements") {
+        return;
+    }
     let (_server, db) = private(Options::default().preload("auto_explain").preload("pg_stat_statements"));
     let mut client = db.client().unwrap();
     let remedy = "SELECT remedy FROM groundskeeper.prerequisites() WHERE component = 'pg_groundskeeper'";
@@ -57,4 +60,35 @@ fn a_schema_of_the_users_gets_no_grant_from_the_install() {
     let remedy = value(&mut client, look);
     run_sql(&mut client, &remedy);
     assert_eq!(value(&mut client, look), "");
+}
+
+#[test]
+fn a_library_of_another_version_than_the_extension_is_named() {
+    let db = TestDb::installed(Template::Empty).unwrap();
+    let mut client = db.client().unwrap();
+    let told = "SELECT state || ': ' || coalesce(remedy, '') FROM groundskeeper.prerequisites()
+                 WHERE component = 'version of pg_groundskeeper'";
+    assert_eq!(value(&mut client, told), "ok: ");
+    let objects = |version: &str| {
+        format!("UPDATE pg_extension SET extversion = '{version}' WHERE extname = 'pg_groundskeeper'")
+    };
+    run_sql(&mut client, &objects("0.0.9"));
+    assert_eq!(value(&mut client, told), "partial: ALTER EXTENSION pg_groundskeeper UPDATE;");
+    run_sql(&mut client, &objects("99.0"));
+    assert_eq!(
+        value(&mut client, told),
+        "partial: install pg_groundskeeper 99.0 again, and restart the server"
+    );
+    // As where the library is one that has never heard of the function.
+    run_sql(
+        &mut client,
+        "SET check_function_bodies = off;
+         CREATE OR REPLACE FUNCTION groundskeeper_internal.library_version() RETURNS text LANGUAGE c
+             AS '$libdir/pg_groundskeeper', 'nobody_knows'",
+    );
+    let needed = "SELECT needed_for FROM groundskeeper.prerequisites() WHERE component = 'version of pg_groundskeeper'";
+    assert_eq!(
+        value(&mut client, needed),
+        "everything: the extension is 99.0, the library that is loaded 0.1.0"
+    );
 }

@@ -5,6 +5,9 @@ use groundskeeper_tests::sql::refusal;
 
 #[test]
 fn reports_run_on_a_hot_standby() {
+    if groundskeeper_tests::lacks("pg_stat_statements") {
+        return;
+    }
     let server = Options::default().preload("pg_stat_statements").start().unwrap();
     let mut db = TestDb::on(Server::attach(server.base()).unwrap(), Template::ShapeA).unwrap();
     db.install().unwrap();

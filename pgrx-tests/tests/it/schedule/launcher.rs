@@ -145,7 +145,8 @@ fn a_run_that_is_killed_counts_as_failed_and_is_made_up() {
         .batch_execute(
             "CREATE TABLE public.slow (yes boolean); INSERT INTO public.slow VALUES (true);
              UPDATE groundskeeper.schedule
-                SET command = 'SELECT pg_sleep(CASE WHEN yes THEN 600 ELSE 0 END) FROM public.slow' WHERE job_name = 'note'",
+                SET command = 'DO $$ BEGIN WHILE (SELECT yes FROM public.slow) LOOP PERFORM pg_sleep(0.1); END LOOP; END $$'
+              WHERE job_name = 'note'",
         )
         .unwrap();
     call(&mut client, "schedule_maintenance()");
@@ -153,15 +154,13 @@ fn a_run_that_is_killed_counts_as_failed_and_is_made_up() {
         .batch_execute("UPDATE groundskeeper.schedule SET scheduled_at = now() - interval '2 years'")
         .unwrap();
     call(&mut client, "schedule_maintenance()");
-    let running = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'pg_groundskeeper scheduled run' AND wait_event = 'PgSleep'";
-    until("the run", 30, || texts(&mut client, running).unwrap().len() == 1);
-    let seen = "SELECT running, consecutive_failures FROM monitoring.maintenance_status WHERE task = 'note'";
-    let row = client.query_one(seen, &[]).unwrap();
-    assert_eq!((row.get::<_, bool>(0), row.get::<_, i32>(1)), (true, 0));
+    let seen = "SELECT running || ' ' || consecutive_failures FROM monitoring.maintenance_status WHERE task = 'note'";
+    until("the run", 30, || text(&mut client, seen).unwrap() == "true 0");
+    let running = "SELECT a.pid FROM pg_stat_activity a JOIN pg_locks l USING (pid)
+                    WHERE backend_type = 'pg_groundskeeper scheduled run' AND locktype = 'userlock'";
     // While it runs, it is not started a second time, whoever asks.
     client.batch_execute("CALL groundskeeper.run_scheduled('note')").unwrap();
     let pid = texts(&mut client, running).unwrap().remove(0);
-    client.batch_execute("UPDATE public.slow SET yes = false").unwrap();
     assert!(Command::new("kill").args(["-9", &pid]).status().unwrap().success());
     // Connections are let in until the server has noticed.
     until("the end of all sessions", 60, || client.batch_execute("SELECT").is_err());
@@ -171,11 +170,12 @@ fn a_run_that_is_killed_counts_as_failed_and_is_made_up() {
             true
         })
     });
-    assert!(
-        status(&mut client, "note").contains("t f 1 its run was lost"),
-        "{}",
-        status(&mut client, "note")
-    );
+    // On a busy machine the run that makes up for it may have begun by now.
+    let lost = status(&mut client, "note");
+    assert!(lost.starts_with("launcher t f 1"), "{lost}");
+    let again = text(&mut client, seen).unwrap() == "true 1";
+    assert!(again || lost.ends_with("its run was lost; see the server log"), "{lost}");
+    client.batch_execute("UPDATE public.slow SET yes = false").unwrap();
     until("the run made up for", 120, || status(&mut client, "note") == "launcher t t 0");
 }
 

@@ -15,6 +15,9 @@ const JOBS: &str = "SELECT format('%s|%s|%s|%s|%s', jobname, schedule, command, 
 
 #[test]
 fn in_the_same_database_its_jobs_run() {
+    if groundskeeper_tests::lacks("pg_cron") {
+        return;
+    }
     let (server, mut client) = betting(&with_cron(BETTING));
     client
         .batch_execute(
@@ -88,6 +91,9 @@ fn in_the_same_database_its_jobs_run() {
 
 #[test]
 fn in_another_database_a_worker_goes_there_as_the_caller() {
+    if groundskeeper_tests::lacks("pg_cron") {
+        return;
+    }
     let (server, mut client) = betting(&with_cron("postgres"));
     let mut cron = server.connect("postgres", SUPERUSER).unwrap();
     cron.batch_execute("CREATE EXTENSION pg_cron; SELECT cron.schedule('mine', '0 0 1 1 *', 'SELECT 1')")

@@ -37,6 +37,27 @@ fn an_owner_who_may_call_it_reaches_own_relations_only() {
 }
 
 #[test]
+fn who_may_maintain_need_not_own() {
+    if groundskeeper_tests::older_than(17) {
+        return;
+    }
+    let (mut db, mut client) = looked_after();
+    let [keeper, member] = ["keeper", "member"].map(|stem| db.role(stem).unwrap());
+    client
+        .batch_execute(&format!(
+            "GRANT MAINTAIN ON staging.games, staging.daily_game_stats TO {0}; GRANT pg_maintain TO {1};
+             GRANT EXECUTE ON FUNCTION update_table_statistics TO {0}, {1}",
+            quote_ident(&keeper),
+            quote_ident(&member)
+        ))
+        .unwrap();
+    let outcomes = call(&mut db.client_as(&keeper).unwrap(), "update_table_statistics(true)");
+    assert_eq!(touched(&outcomes), ["staging.games analyzed", "staging.daily_game_stats refreshed"]);
+    let outcomes = call(&mut db.client_as(&member).unwrap(), "update_table_statistics(true)");
+    assert!(outcomes.iter().all(|o| o.action != "skipped" && o.action != "failed"), "{outcomes:#?}");
+}
+
+#[test]
 fn code_in_a_relation_runs_as_its_owner() {
     let (mut db, mut client) = looked_after();
     let hostile = db.role("hostile").unwrap();

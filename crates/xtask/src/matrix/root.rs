@@ -1,0 +1,147 @@
+//! A bare Debian in a folder, and commands run in there.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, ensure};
+use nix::unistd::Uid;
+
+use crate::packages::as_root;
+use crate::process::{announce, ask, repository, run_quietly, target_dir};
+
+use super::page;
+
+/// What the README takes for granted on a machine, besides Rust; and whom to trust in downloads.
+const TAKEN_FOR_GRANTED: &str = "--include=gcc,libc6-dev,ca-certificates";
+
+/// Rust in there.
+const RUST: &str = "/opt/rust";
+
+/// Goes in: builds go to the root's own target directory, and cargo's downloads are shared, though not the programs
+/// that somebody has installed with it. When the command ends, that is gone, and so is every process that was started.
+const ENTER: &str = r#"
+set -e
+root=$1 target=$2 rust=$3 cargo=$4
+shift 4
+mkdir -p "$root/target" "$root/opt/rust" "$root/root/.cargo" "$cargo/bin"
+mount --bind "$target" "$root/target"
+mount --bind "$rust" "$root/opt/rust"
+mount -o remount,bind,ro "$root/opt/rust"
+mount --bind "$cargo" "$root/root/.cargo"
+mount -t tmpfs tmpfs "$root/root/.cargo/bin"
+mount --rbind /dev "$root/dev"
+mount -t proc proc "$root/proc"
+# This shell stays, to bury what is left behind.
+chroot "$root" sh -c 'cd /src && exec "$@"' sh "$@" || exit $?
+exit 0
+"#;
+
+/// A root that can be entered.
+pub struct Root {
+    path: PathBuf,
+}
+
+impl Root {
+    /// A bare Debian of that code name below the target directory, made if it is not there.
+    pub fn of_debian(name: &str) -> Result<Self> {
+        ensure!(Uid::effective().is_root(), "another system's root takes root to make and to enter");
+        let path = folder().join(name);
+        if !path.exists() {
+            bootstrap(name, &path)?;
+        }
+        let root = Self { path: path.canonicalize()? };
+        root.follow_machine()?;
+        root.take_sources()?;
+        Ok(root)
+    }
+
+    /// Its name.
+    pub fn system(&self) -> String {
+        page::system(&fs::read_to_string(self.path.join("etc/os-release")).unwrap_or_default())
+    }
+
+    /// Cargo in there, in the repository.
+    pub fn cargo(&self, args: &[&str]) -> Result<Command> {
+        let target = self.path.with_extension("target");
+        fs::create_dir_all(&target)?;
+        let rust = ask(Command::new("rustc").arg("--print").arg("sysroot")).context("there is no rustc")?;
+        let mut command = Command::new("unshare");
+        // What cargo and rustup say of this machine is not so in there.
+        let foreign = |name: &str| ["CARGO", "RUST", "PG", "TMP"].iter().any(|word| name.starts_with(word));
+        for (name, _) in std::env::vars_os().filter(|(name, _)| foreign(&name.to_string_lossy())) {
+            command.env_remove(name);
+        }
+        command.envs([
+            ("HOME", "/root"),
+            ("PATH", &format!("{RUST}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")),
+            ("CARGO_TARGET_DIR", "/target"),
+            // Nothing is built twice in there.
+            ("CARGO_INCREMENTAL", "0"),
+        ]);
+        command.args(["--mount", "--pid", "--fork", "--kill-child", "sh", "-c", ENTER, "enter"]);
+        command.arg(&self.path).arg(target).arg(rust).arg(cargo_home()?);
+        command.arg("cargo").args(args);
+        Ok(command)
+    }
+
+    /// The repository as a clone of it would be, what is not committed yet included.
+    fn take_sources(&self) -> Result<()> {
+        let copy = r#"rm -rf "$1" && mkdir "$1" && git ls-files -z --cached --others --exclude-standard |
+                      tar --create --null --files-from - --ignore-failed-read | tar --extract --directory "$1""#;
+        let mut shell = Command::new("sh");
+        shell.args(["-c", copy, "copy"]).arg(self.path.join("src")).current_dir(repository());
+        run_quietly(&mut shell)
+    }
+
+    /// How the machine reaches its packages holds in there, too: names, certificates, and what apt is told.
+    fn follow_machine(&self) -> Result<()> {
+        for file in ["/etc/resolv.conf", "/etc/ssl/certs/ca-certificates.crt"] {
+            if Path::new(file).exists() {
+                fs::copy(file, self.path.join(file.trim_start_matches('/')))?;
+            }
+        }
+        let said = ask(Command::new("apt-config").arg("dump")).unwrap_or_default();
+        let ways =
+            said.lines().filter(|line| line.starts_with("Acquire::") && !line.contains("::IndexTargets"));
+        let ways: String = ways.flat_map(|line| [line, "\n"]).collect();
+        Ok(fs::write(self.path.join("etc/apt/apt.conf.d/90machine"), ways)?)
+    }
+}
+
+/// Where roots are.
+fn folder() -> PathBuf {
+    target_dir().join("matrix")
+}
+
+fn bootstrap(name: &str, path: &Path) -> Result<()> {
+    if ask(Command::new("debootstrap").arg("--version")).is_none() {
+        as_root("apt-get", &["install", "--yes", "--quiet=2", "debootstrap"])
+            .context("debootstrap is missing, and so is apt")?;
+    }
+    announce(format!("a bare Debian {name} in {}", path.display()));
+    let draft = path.with_extension("draft");
+    if draft.exists() {
+        fs::remove_dir_all(&draft)?;
+    }
+    fs::create_dir_all(folder())?;
+    let mut command = Command::new("debootstrap");
+    command.args(["--variant=minbase", TAKEN_FOR_GRANTED, name]).arg(&draft).args(mirror());
+    run_quietly(&mut command).with_context(|| format!("no bare Debian {name}"))?;
+    Ok(fs::rename(draft, path)?)
+}
+
+/// The mirror that this machine's own packages come from, if it is one of Debian.
+fn mirror() -> Option<String> {
+    let mut indexes = Command::new("apt-get");
+    indexes.args(["indextargets", "--format", "$(ORIGIN) $(REPO_URI)", "Created-By: Packages"]);
+    let indexes = ask(&mut indexes)?;
+    indexes.lines().find_map(|line| line.strip_prefix("Debian ")).map(str::to_owned)
+}
+
+/// Where cargo keeps what it has downloaded.
+fn cargo_home() -> Result<PathBuf> {
+    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = home.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo")));
+    home.context("neither CARGO_HOME nor HOME is set")
+}
