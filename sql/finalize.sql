@@ -44,10 +44,6 @@ COMMENT ON FUNCTION groundskeeper.set_retention(regclass, interval, text) IS 'Sa
 COMMENT ON FUNCTION groundskeeper.apply_retention(boolean) IS 'Retires the partitions whose time is over; a dry run only says what it would do';
 COMMENT ON FUNCTION groundskeeper.drop_partition(regclass) IS 'Queues the dropping of a partition with its rows, and returns the job''s number';
 COMMENT ON FUNCTION groundskeeper.drain_default(regclass, integer) IS 'Queues the moving of a default partition''s rows into partitions of their own, and returns the job''s number';
-COMMENT ON FUNCTION groundskeeper.guard_partitions() IS 'Refuses plain statements that would leave keys of a partition''s rows behind, or miss them';
-COMMENT ON FUNCTION groundskeeper.complete_partitions() IS 'Gives partitions that plain statements made or attached the triggers that they do not get from their table';
-COMMENT ON EVENT TRIGGER groundskeeper_guard_partitions IS 'Keeps the keys of converted tables right when partitions come and go';
-COMMENT ON EVENT TRIGGER groundskeeper_complete_partitions IS 'Keeps the keys of converted tables right when partitions that came by plain statements are truncated';
 COMMENT ON FUNCTION groundskeeper.resume() IS 'Lets a restored copy of a database run the jobs that came with it';
 COMMENT ON FUNCTION groundskeeper.look_after_jobs() IS 'Starts a worker for jobs that have none, as after a crash where the library is not preloaded';
 COMMENT ON FUNCTION @extschema@.update_table_statistics(boolean) IS 'Analyzes tables that have changed as much as autovacuum lets pass, and refreshes materialized views whose sources have changed; with force also those that have not';

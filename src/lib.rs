@@ -10,6 +10,7 @@ mod backend;
 mod bloat;
 mod catalog;
 mod connections;
+mod encoding;
 mod error;
 mod extension;
 mod guc;
@@ -61,6 +62,7 @@ extension_sql_file!(
 extension_sql_file!("../sql/managed_tables.sql", name = "managed_tables", requires = ["bootstrap"]);
 extension_sql_file!("../sql/prerequisites.sql", name = "prerequisites", requires = ["bootstrap"]);
 extension_sql_file!("../sql/conversion.sql", name = "conversion", requires = ["bootstrap"]);
+extension_sql_file!("../sql/guard.sql", name = "guard", requires = ["bootstrap"]);
 extension_sql_file!("../sql/finalize.sql", name = "finalize", finalize);
 
 /// Lets functions be declared in the schema, which `bootstrap.sql` has made by then.

@@ -2,6 +2,7 @@
 
 use super::given;
 use super::regclass::{Regclass, existing};
+use crate::encoding::Utf8;
 use crate::index::rebuild;
 use crate::jobs;
 use crate::partition::leave;
@@ -18,15 +19,15 @@ extension_sql_file!(
 /// Cancels a job and returns its new state; `running` for one that has been told and has not stopped yet.
 #[pg_extern(schema = "groundskeeper", volatile, parallel_unsafe)]
 #[search_path(pg_catalog, pg_temp)]
-fn cancel_job(job_id: Option<i64>) -> Result<String, ErrorReport> {
-    Ok(jobs::cancel(given(job_id, "job_id")?)?)
+fn cancel_job(job_id: Option<i64>) -> Result<Utf8, ErrorReport> {
+    Ok(jobs::cancel(given(job_id, "job_id")?)?.into())
 }
 
 /// Queues a failed or cancelled job again; `queued`.
 #[pg_extern(schema = "groundskeeper", volatile, parallel_unsafe)]
 #[search_path(pg_catalog, pg_temp)]
-fn retry_job(job_id: Option<i64>) -> Result<String, ErrorReport> {
-    Ok(jobs::retry(given(job_id, "job_id")?)?)
+fn retry_job(job_id: Option<i64>) -> Result<Utf8, ErrorReport> {
+    Ok(jobs::retry(given(job_id, "job_id")?)?.into())
 }
 
 /// Builds an index anew without blocking writers; the number of the job that does it.

@@ -1,6 +1,7 @@
 //! `query_latency`, `statement_latency`.
 
 use super::given;
+use crate::encoding::Utf8;
 use crate::error::{Failure, Result as Outcome};
 use crate::latency;
 use crate::sql::{self, required};
@@ -32,7 +33,7 @@ fn query_latency(
     TableIterator<
         'static,
         (
-            name!(scope, String),
+            name!(scope, Utf8),
             name!(calls, i64),
             name!(p50_ms, Option<f64>),
             name!(p95_ms, Option<f64>),
@@ -52,7 +53,7 @@ fn query_latency(
             parts.iter().filter_map(|part| window.histograms.get(part)).for_each(|part| sum.merge(part));
             let length = Interval::from_micros(window.length);
             rows.push((
-                scope.to_owned(),
+                scope.into(),
                 count(sum.calls()),
                 quantile(&sum, 0.5),
                 quantile(&sum, 0.95),
@@ -79,7 +80,7 @@ fn statement_latency(
         'static,
         (
             name!(queryid, Option<i64>),
-            name!(query, Option<String>),
+            name!(query, Option<Utf8>),
             name!(calls, i64),
             name!(p50_ms, Option<f64>),
             name!(p95_ms, Option<f64>),
@@ -101,7 +102,7 @@ fn statement_latency(
     let rows = statements.into_iter().map(move |(queryid, histogram)| {
         (
             queryid,
-            queryid.and_then(|queryid| texts.remove(&queryid)),
+            queryid.and_then(|queryid| texts.remove(&queryid)).map(Utf8::from),
             count(histogram.calls()),
             quantile(&histogram, 0.5),
             quantile(&histogram, 0.95),

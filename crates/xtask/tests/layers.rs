@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, bail};
 
 /// Each module may use those in the lines above it, and those before it in its own line; none that comes later.
 const LAYERS: [&[&str]; 9] = [
-    &["error", "settings"],
+    &["encoding", "error", "settings"],
     &["sql", "subtransaction", "parse", "guc", "backend"],
     &["extension", "waiting", "owner", "worker", "latency", "connections"],
     &["catalog", "bloat", "kpi", "metrics"],
