@@ -70,7 +70,7 @@ BEGIN
              WHERE t.oid = command.objid;
             CONTINUE WHEN NOT FOUND;
             IF command.object_identity <> concat_ws('.', was.name, quote_ident(was.attname))
-               AND CASE WHEN was.attname IS NULL THEN was.is_named ELSE was.has_copy OR was.is_key END THEN
+               AND (CASE WHEN was.attname IS NULL THEN was.is_named ELSE was.has_copy OR was.is_key END) THEN
                 refused := format('%s cannot be renamed or moved',
                                   concat_ws(' of ', 'column ' || quote_ident(was.attname), was.name));
                 IF was.has_copy THEN

@@ -2,7 +2,8 @@
 //!
 //! What has no equivalent stands in Rust as one character a byte, of a range that nobody uses, and becomes those bytes
 //! again on its way back: so any name can be found and written, whatever it is made of, and SQL_ASCII, which knows of
-//! no characters, needs no care of anybody else's.
+//! no characters, needs no care of anybody else's. A database in UTF-8 has none of that: what is not UTF-8 there is of
+//! another database, such as a role's name, and is replaced.
 
 use pgrx::callconv::{Arg, ArgAbi, BoxRet, FcInfo};
 use pgrx::datum::UnboxDatum;
@@ -17,62 +18,45 @@ const BYTES: u32 = 0x0010_FF00;
 /// How much longer a text can become (MAX_CONVERSION_GROWTH).
 const GROWTH: usize = 4;
 
-/// What the database's encoding is to us.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Server {
-    /// Rust's own.
-    Utf8,
-    /// Nobody knows which, often UTF-8.
-    Unknown,
-    /// One that PostgreSQL converts.
-    Other(c_int),
+/// The encoding that PostgreSQL converts texts from; none where they are UTF-8, or where, as in SQL_ASCII, nobody knows
+/// what they are, which often is UTF-8.
+fn foreign() -> Option<c_int> {
+    let encoding = server();
+    let native = [pg_enc::PG_UTF8, pg_enc::PG_SQL_ASCII].map(|native| native as c_int);
+    (!native.contains(&encoding)).then_some(encoding)
 }
 
-fn server() -> Server {
+fn server() -> c_int {
     // SAFETY: a plain read of what is fixed for the life of the process.
-    match unsafe { pg_sys::GetDatabaseEncoding() } {
-        encoding if encoding == pg_enc::PG_UTF8 as c_int => Server::Utf8,
-        encoding if encoding == pg_enc::PG_SQL_ASCII as c_int => Server::Unknown,
-        encoding => Server::Other(encoding),
-    }
+    unsafe { pg_sys::GetDatabaseEncoding() }
+}
+
+fn is_utf8() -> bool {
+    server() == pg_enc::PG_UTF8 as c_int
 }
 
 /// A text of the server's.
 pub fn to_rust(bytes: &[u8]) -> String {
-    if bytes.is_ascii() {
+    if bytes.is_ascii() || is_utf8() {
         return String::from_utf8_lossy(bytes).into_owned();
     }
-    match server() {
-        Server::Utf8 => String::from_utf8_lossy(bytes).into_owned(),
-        Server::Unknown => of_valid_parts(bytes),
-        Server::Other(encoding) => {
-            let utf8 = pg_enc::PG_UTF8 as c_int;
-            let converted = convert(bytes, encoding, utf8, |byte| {
-                stand_in(byte).encode_utf8(&mut [0; 4]).as_bytes().to_vec()
-            });
-            String::from_utf8_lossy(&converted).into_owned()
-        }
-    }
+    let Some(encoding) = foreign() else { return of_valid_parts(bytes) };
+    let as_bytes = |byte| stand_in(byte).encode_utf8(&mut [0; 4]).as_bytes().to_vec();
+    String::from_utf8_lossy(&convert(bytes, encoding, pg_enc::PG_UTF8 as c_int, as_bytes)).into_owned()
 }
 
 /// A text for the server.
 pub fn to_server(text: &str) -> Vec<u8> {
-    if text.is_ascii() || server() == Server::Utf8 {
+    if text.is_ascii() || is_utf8() {
         return text.as_bytes().to_vec();
     }
     let mut out = Vec::with_capacity(text.len());
-    let mut plain = String::new();
-    for character in text.chars() {
-        match stood_for(character) {
-            Some(byte) => {
-                out.extend(plain_to_server(&plain));
-                plain.clear();
-                out.push(byte);
-            }
-            None => plain.push(character),
-        }
+    for part in text.split_inclusive(|character| stood_for(character).is_some()) {
+        let byte = part.chars().next_back().and_then(stood_for);
+        let plain = part.strip_suffix(|character| stood_for(character).is_some()).unwrap_or(part);
+        out.extend(plain_to_server(plain));
+        out.extend(byte);
     }
-    out.extend(plain_to_server(&plain));
     out
 }
 
@@ -82,13 +66,13 @@ pub fn to_server_cstring(text: &str) -> Option<CString> {
 }
 
 /// For an error, a warning or a note: pgrx hands their texts on as they are, so they must be right in any encoding.
-/// What is beyond ASCII is shown as the server's bytes where the encoding is not UTF-8, and is not known to be.
+/// What is beyond ASCII is shown as the server's bytes where it is not known to be right.
 pub fn shown(text: &str) -> String {
-    if text.is_ascii() || server() == Server::Utf8 { text.to_owned() } else { bytes_shown(&to_server(text)) }
+    if text.is_ascii() || is_utf8() { text.to_owned() } else { bytes_shown(&to_server(text)) }
 }
 
 fn bytes_shown(bytes: &[u8]) -> String {
-    if server() == Server::Unknown {
+    if foreign().is_none() {
         let part =
             |chunk: std::str::Utf8Chunk| format!("{}{}", chunk.valid(), chunk.invalid().escape_ascii());
         return bytes.utf8_chunks().map(part).collect();
@@ -113,12 +97,13 @@ fn stood_for(character: char) -> Option<u8> {
 fn of_valid_parts(bytes: &[u8]) -> String {
     let mut out = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
-        for character in chunk.valid().chars() {
-            if stood_for(character).is_some() {
-                out.extend(character.encode_utf8(&mut [0; 4]).bytes().map(stand_in));
-            } else {
-                out.push(character);
-            }
+        let valid = chunk.valid();
+        if valid.contains(|character| stood_for(character).is_some()) {
+            out.extend(
+                valid.bytes().map(|byte| if byte.is_ascii() { char::from(byte) } else { stand_in(byte) }),
+            );
+        } else {
+            out.push_str(valid);
         }
         out.extend(chunk.invalid().iter().copied().map(stand_in));
     }
@@ -126,15 +111,10 @@ fn of_valid_parts(bytes: &[u8]) -> String {
 }
 
 fn plain_to_server(plain: &str) -> Vec<u8> {
-    match server() {
-        Server::Other(encoding) => {
-            convert(plain.as_bytes(), pg_enc::PG_UTF8 as c_int, encoding, |byte| {
-                // of a character that the server has not, the first byte is shown for all
-                if (0x80..0xC0).contains(&byte) { Vec::new() } else { vec![b'?'] }
-            })
-        }
-        Server::Utf8 | Server::Unknown => plain.as_bytes().to_vec(),
-    }
+    let Some(encoding) = foreign() else { return plain.as_bytes().to_vec() };
+    // A character that the server has not is one question mark, by its first byte.
+    let question = |byte| if (0x80..0xC0).contains(&byte) { Vec::new() } else { vec![b'?'] };
+    convert(plain.as_bytes(), pg_enc::PG_UTF8 as c_int, encoding, question)
 }
 
 /// Converts what can be, and has `otherwise` say what becomes of each byte that cannot.
@@ -196,7 +176,7 @@ fn converted(procedure: Oid, from: c_int, to: c_int, bytes: &[u8], out: &mut Vec
 /// Runs what may raise an error of PostgreSQL's. pgrx reads their texts as UTF-8, and hands them on as what it has
 /// read; so they are shown as ours are before it gets them.
 pub fn with_errors_shown<T>(work: impl FnOnce() -> T) -> T {
-    if server() == Server::Utf8 {
+    if is_utf8() {
         return work();
     }
     // SAFETY: the list of the backend's one thread. The frame is taken off before it goes, by the guard's Drop, whether

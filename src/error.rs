@@ -126,6 +126,17 @@ impl From<Failure> for pgrx::pg_sys::panic::ErrorReport {
     }
 }
 
+/// An error of PostgreSQL's passes us as a panic. It is none, and its text is for a person: pgrx's hook would put a
+/// backtrace into its detail wherever the server's environment asks for those. What is a panic keeps the hook.
+pub fn hook_panics() {
+    let otherwise = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !panic.payload().is::<CaughtError>() {
+            otherwise(panic);
+        }
+    }));
+}
+
 /// A SQLSTATE as its five characters.
 pub fn sqlstate(code: PgSqlErrorCode) -> String {
     let mut packed = code as i32;

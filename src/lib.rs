@@ -72,6 +72,7 @@ mod groundskeeper {}
 /// Called by PostgreSQL when the library is loaded: by the first call in a session, or at server start.
 #[pg_guard]
 pub extern "C-unwind" fn _PG_init() {
+    error::hook_panics();
     settings::define();
     launcher::register();
     latency::register();

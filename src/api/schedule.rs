@@ -89,7 +89,7 @@ fn next_run(
 ) -> Result<Option<TimestampWithTimeZone>, ErrorReport> {
     /// PostgreSQL counts from the year 2000.
     const EPOCH: i64 = 946_684_800_000_000;
-    let micros = |at: TimestampWithTimeZone| i64::from(at) + EPOCH;
+    let micros = |at: TimestampWithTimeZone| i64::from(at).saturating_add(EPOCH);
     let since = micros(given(since, "since")?);
     let failures = given(failures, "failures")?;
     let (schedule, timezone) = (given(schedule, "schedule")?, timezone.as_deref());

@@ -18,6 +18,9 @@ pub struct Options {
     /// A real sportsbook feed; without it, what needs one is skipped
     #[arg(long, value_name = "FILE")]
     odds: Option<PathBuf>,
+    /// Call each function so often with what it was not made for, by a new seed or by one that was printed
+    #[arg(long, value_name = "CALLS[:SEED]")]
+    fuzz: Option<String>,
     /// Run only tests whose names contain one of these
     filters: Vec<String>,
 }
@@ -60,6 +63,9 @@ fn tiers(options: &Options, tally: &mut Tally) -> Result<()> {
     let mut client = cargo(&["test", "--quiet", "--no-fail-fast", "--package", "groundskeeper-tests"]);
     client.env("GROUNDSKEEPER_SERVER", server.base());
     client.arg("--").args(&options.filters);
+    if let Some(fuzz) = &options.fuzz {
+        client.env("GROUNDSKEEPER_FUZZ", fuzz);
+    }
     if let Some(odds) = odds {
         client.env("GROUNDSKEEPER_ODDS", odds).arg("--include-ignored");
     }
