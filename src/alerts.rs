@@ -4,6 +4,7 @@ mod observe;
 mod store;
 
 use crate::backend;
+use crate::encoding::Utf8;
 use crate::error::{Failure, Result};
 use crate::extension::as_owner;
 use crate::kpi;
@@ -19,13 +20,13 @@ use store::{Row, rows};
 
 /// A row of `groundskeeper.alerts`.
 pub type Alert = (
-    String,
-    Option<String>,
-    String,
+    Utf8,
+    Option<Utf8>,
+    Utf8,
     Option<AnyNumeric>,
     Option<AnyNumeric>,
     Option<TimestampWithTimeZone>,
-    Option<String>,
+    Option<Utf8>,
 );
 
 /// Looks at everything that is watched, unless another session is at it; how all of it stands.
@@ -48,13 +49,13 @@ pub fn check(plan: &Plan) -> Result<Vec<Alert>> {
             &[],
             |row| {
                 Ok((
-                    required(row, 1)?,
-                    row.get(2)?,
-                    required(row, 3)?,
+                    required::<String>(row, 1)?.into(),
+                    row.get::<String>(2)?.map(Utf8::from),
+                    required::<String>(row, 3)?.into(),
                     row.get(4)?,
                     row.get(5)?,
                     row.get(6)?,
-                    row.get(7)?,
+                    row.get::<String>(7)?.map(Utf8::from),
                 ))
             },
         )

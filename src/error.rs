@@ -1,5 +1,6 @@
 //! Errors as PostgreSQL's users expect them: SQLSTATE, message, detail, hint.
 
+use crate::encoding::shown;
 use pgrx::PgLogLevel;
 use pgrx::pg_sys::panic::{CaughtError, ErrorReport};
 use pgrx::prelude::*;
@@ -87,9 +88,9 @@ impl Failure {
         };
         Self {
             code: report.sql_error_code(),
-            message: storable(report.message()),
-            detail: report.detail().map(storable),
-            hint: report.hint().map(storable),
+            message: report.message().to_owned(),
+            detail: report.detail().map(str::to_owned),
+            hint: report.hint().map(str::to_owned),
         }
     }
 
@@ -102,14 +103,6 @@ impl Failure {
                 | PgSqlErrorCode::ERRCODE_CRASH_SHUTDOWN
         )
     }
-}
-
-/// A caught text has lost what is beyond ASCII where the server's encoding is not UTF-8; what stands in its place must
-/// be of that encoding.
-fn storable(text: &str) -> String {
-    // SAFETY: reads what is fixed for the life of the backend.
-    let utf8 = unsafe { pgrx::pg_sys::GetDatabaseEncoding() == pgrx::pg_sys::pg_enc::PG_UTF8 as i32 };
-    if utf8 { text.to_owned() } else { text.replace(|c: char| !c.is_ascii(), "?") }
 }
 
 impl From<pgrx::spi::Error> for Failure {
@@ -127,15 +120,26 @@ impl From<groundskeeper_core::plan::Malformed> for Failure {
 impl From<Failure> for pgrx::pg_sys::panic::ErrorReport {
     #[track_caller]
     fn from(failure: Failure) -> Self {
-        let mut report = Self::new(failure.code, failure.message, "pg_groundskeeper");
+        let mut report = Self::new(failure.code, shown(&failure.message), "pg_groundskeeper");
         if let Some(detail) = failure.detail {
-            report = report.set_detail(detail);
+            report = report.set_detail(shown(&detail));
         }
         if let Some(hint) = failure.hint {
-            report = report.set_hint(hint);
+            report = report.set_hint(shown(&hint));
         }
         report
     }
+}
+
+/// An error of PostgreSQL's passes us as a panic. It is none, and its text is for a person: pgrx's hook would put a
+/// backtrace into its detail wherever the server's environment asks for those. What is a panic keeps the hook.
+pub fn hook_panics() {
+    let otherwise = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !panic.payload().is::<CaughtError>() {
+            otherwise(panic);
+        }
+    }));
 }
 
 /// A SQLSTATE as its five characters.

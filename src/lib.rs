@@ -11,6 +11,7 @@ mod bloat;
 mod catalog;
 mod compat;
 mod connections;
+mod encoding;
 mod error;
 mod extension;
 mod guc;
@@ -60,6 +61,7 @@ extension_sql_file!(
         ["connection_stats", "slow_queries", "table_bloat", "index_bloat", "index_health", "unused_indexes"]
 );
 extension_sql_file!("../sql/managed_tables.sql", name = "managed_tables", requires = ["bootstrap"]);
+extension_sql_file!("../sql/guard.sql", name = "guard", requires = ["bootstrap"]);
 extension_sql_file!("../sql/finalize.sql", name = "finalize", finalize);
 
 /// Lets functions be declared in the schemas, which `bootstrap.sql` has made by then: here what people call.
@@ -73,6 +75,7 @@ mod groundskeeper_internal {}
 /// Called by PostgreSQL when the library is loaded: by the first call in a session, or at server start.
 #[pg_guard]
 pub extern "C-unwind" fn _PG_init() {
+    error::hook_panics();
     settings::define();
     launcher::register();
     latency::register();

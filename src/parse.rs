@@ -1,9 +1,10 @@
 //! PostgreSQL's own parser, for texts of one statement.
 
+use crate::encoding::to_server_cstring;
 use crate::error::{Failure, Result};
 use crate::subtransaction::isolated;
 use pgrx::pg_sys;
-use std::ffi::{CStr, CString};
+use std::ffi::CStr;
 
 /// The parse tree of exactly one statement, in the current memory context.
 ///
@@ -22,7 +23,7 @@ pub unsafe fn one_statement(text: &CStr) -> Result<*mut pg_sys::RawStmt> {
 
 /// Whether a text is one `CALL`; what cannot be parsed is none.
 pub fn is_call(text: &str) -> bool {
-    let Ok(text) = CString::new(text) else { return false };
+    let Some(text) = to_server_cstring(text) else { return false };
     // SAFETY: in a subtransaction, which catches errors; a RawStmt has a statement.
     let tag = isolated(|| unsafe { Ok((*(*one_statement(&text)?).stmt).type_) });
     tag.is_ok_and(|tag| tag == pg_sys::NodeTag::T_CallStmt)

@@ -38,12 +38,12 @@ pub extern "C-unwind" fn groundskeeper_runner(argument: pg_sys::Datum) {
     let result = carry_out(&mut between, &job).and_then(|()| between.transaction(|| write_down(&job)));
     if let Err(failure) = between.transaction(|| finish(&job, result.as_ref().err())) {
         // The job says `running` without a worker now, and will be taken up again.
-        ereport!(
-            WARNING,
+        Failure::new(
             failure.code,
             format!("the end of groundskeeper's job {number} could not be written down"),
-            failure.one_line()
-        );
+        )
+        .detail(failure.one_line())
+        .say(PgLogLevel::WARNING);
     }
 }
 

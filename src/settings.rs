@@ -1,5 +1,6 @@
 //! The settings `groundskeeper.*`: private statics, typed getters.
 
+use crate::encoding::to_rust;
 use groundskeeper_core::plan::decide::Budget;
 use pgrx::prelude::*;
 use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting, pg_sys};
@@ -36,7 +37,7 @@ pub fn max_workers() -> usize {
 
 /// The time zone of the plan's days and months.
 pub fn timezone() -> String {
-    TIMEZONE.get().map_or_else(|| "UTC".to_owned(), |zone| zone.to_string_lossy().into_owned())
+    TIMEZONE.get().map_or_else(|| "UTC".to_owned(), |zone| to_rust(zone.to_bytes()))
 }
 
 /// How many partitions a table may have before no more are made.
@@ -46,15 +47,7 @@ pub fn max_partitions() -> usize {
 
 /// Where partitions go that are archived; `None` while nobody has said.
 pub fn archive_schema() -> Option<String> {
-    ARCHIVE_SCHEMA
-        .get()
-        .map(|schema| schema.to_string_lossy().into_owned())
-        .filter(|schema| !schema.is_empty())
-}
-
-/// Whether partitions may come and go by plain statements where keys are kept elsewhere.
-pub fn allow_partition_ddl() -> bool {
-    ALLOW_PARTITION_DDL.get()
+    ARCHIVE_SCHEMA.get().map(|schema| to_rust(schema.to_bytes())).filter(|schema| !schema.is_empty())
 }
 
 /// How long finished jobs are remembered, in minutes.

@@ -1,10 +1,12 @@
 //! Statements through SPI: read with parameters, run as text that PostgreSQL quoted.
 
+use crate::encoding::{Utf8, to_server_cstring, with_errors_shown};
 use crate::error::{Failure, Result};
 use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 use pgrx::spi::SpiHeapTupleData;
+use std::ffi::CString;
 
 pub use pgrx::spi::{quote_identifier, quote_literal, quote_qualified_identifier};
 
@@ -14,20 +16,24 @@ pub fn script(statements: &[String]) -> String {
 }
 
 /// Reads rows; each is turned into a value before the next is looked at.
-pub fn rows<T>(
-    query: &str,
-    args: &[DatumWithOid],
-    mut read: impl FnMut(&SpiHeapTupleData) -> Result<T>,
-) -> Result<Vec<T>> {
-    with_own_changes_seen(|| {
-        Spi::connect(|client| {
-            let mut out = Vec::new();
-            for row in client.select(query, None, args)? {
-                out.push(read(&row)?);
-            }
-            Ok(out)
+pub fn rows<T>(query: &str, args: &[Argument], mut read: impl FnMut(&Tuple) -> Result<T>) -> Result<Vec<T>> {
+    let (query, args) = (text_of(query)?, datums(args));
+    with_errors_shown(|| {
+        with_own_changes_seen(|| {
+            Spi::connect(|client| {
+                let mut out = Vec::new();
+                for row in client.select(query.as_c_str(), None, args)? {
+                    out.push(read(&Tuple(row))?);
+                }
+                Ok(out)
+            })
         })
     })
+}
+
+/// A statement as PostgreSQL wants it.
+fn text_of(statement: &str) -> Result<CString> {
+    to_server_cstring(statement).ok_or_else(|| Failure::internal("a statement contains a NUL byte"))
 }
 
 /// Lets reading queries see what this command has done so far. A select through pgrx uses the active snapshot
@@ -45,46 +51,188 @@ fn with_own_changes_seen<T>(read: impl FnOnce() -> T) -> T {
 }
 
 /// Reads the first row, if there is one.
-pub fn first<T>(
-    query: &str,
-    args: &[DatumWithOid],
-    read: impl FnMut(&SpiHeapTupleData) -> Result<T>,
-) -> Result<Option<T>> {
+pub fn first<T>(query: &str, args: &[Argument], read: impl FnMut(&Tuple) -> Result<T>) -> Result<Option<T>> {
     Ok(rows(query, args, read)?.into_iter().next())
 }
 
 /// Runs one statement that changes or locks something, and reads the first row that it returns, if there is one.
 pub fn returned<T>(
     statement: &str,
-    args: &[DatumWithOid],
-    mut read: impl FnMut(&SpiHeapTupleData) -> Result<T>,
+    args: &[Argument],
+    mut read: impl FnMut(&Tuple) -> Result<T>,
 ) -> Result<Option<T>> {
-    Spi::connect_mut(|client| client.update(statement, None, args)?.next().map(|row| read(&row)).transpose())
+    changing(statement, args, |mut table| table.next().map(|row| read(&Tuple(row))).transpose())
 }
 
 /// Reads one column of text, NULLs left out.
-pub fn texts(query: &str, args: &[DatumWithOid]) -> Result<Vec<String>> {
-    Ok(rows(query, args, |row| Ok(row.get::<String>(1)?))?.into_iter().flatten().collect())
+pub fn texts(query: &str, args: &[Argument]) -> Result<Vec<String>> {
+    Ok(rows(query, args, |row| row.get::<String>(1))?.into_iter().flatten().collect())
 }
 
 /// Runs one statement that changes something.
-pub fn run(statement: &str, args: &[DatumWithOid]) -> Result<()> {
-    Spi::connect_mut(|client| {
-        client.update(statement, None, args)?;
-        Ok(())
-    })
+pub fn run(statement: &str, args: &[Argument]) -> Result<()> {
+    changing(statement, args, |_| Ok(()))
 }
 
 /// Runs one statement that changes rows; how many it changed.
-pub fn affected(statement: &str, args: &[DatumWithOid]) -> Result<i64> {
-    let rows = Spi::connect_mut(|client| Ok::<_, Failure>(client.update(statement, None, args)?.len()))?;
+pub fn affected(statement: &str, args: &[Argument]) -> Result<i64> {
+    let rows = changing(statement, args, |table| Ok(table.len()))?;
     i64::try_from(rows).map_err(|error| Failure::internal(error.to_string()))
 }
 
+fn changing<T>(
+    statement: &str,
+    args: &[Argument],
+    read: impl FnOnce(pgrx::spi::SpiTupleTable) -> Result<T>,
+) -> Result<T> {
+    let (statement, args) = (text_of(statement)?, datums(args));
+    with_errors_shown(|| Spi::connect_mut(|client| read(client.update(statement.as_c_str(), None, args)?)))
+}
+
 /// A column that cannot be NULL by the query's construction.
-pub fn required<T: FromDatum + IntoDatum>(row: &SpiHeapTupleData, column: usize) -> Result<T> {
+pub fn required<T: Value>(row: &Tuple, column: usize) -> Result<T> {
     row.get::<T>(column)?
         .ok_or_else(|| Failure::internal(format!("column {column} of an internal query is NULL")))
+}
+
+/// A row that a query returns.
+pub struct Tuple<'conn>(SpiHeapTupleData<'conn>);
+
+impl Tuple<'_> {
+    /// The value of a column, counted from 1; nothing for NULL.
+    pub fn get<T: Value>(&self, column: usize) -> Result<Option<T>> {
+        Ok(self.0.get::<T::Column>(column)?.map(T::of_column))
+    }
+}
+
+/// What a column can be read as. Texts are converted, all else is pgrx's.
+pub trait Value: Sized {
+    /// As pgrx reads it.
+    type Column: FromDatum + IntoDatum;
+
+    /// What that is.
+    fn of_column(column: Self::Column) -> Self;
+}
+
+/// An argument of a query.
+#[repr(transparent)]
+pub struct Argument(DatumWithOid<'static>);
+
+fn datums(args: &[Argument]) -> &[DatumWithOid<'static>] {
+    // SAFETY: an argument is nothing but that.
+    unsafe { std::slice::from_raw_parts(args.as_ptr().cast(), args.len()) }
+}
+
+/// What can be an argument.
+pub trait AsArgument {
+    /// As pgrx passes it.
+    type Datum: IntoDatum;
+
+    /// The same.
+    fn as_argument(self) -> Self::Datum;
+}
+
+impl<T: AsArgument> From<T> for Argument {
+    fn from(value: T) -> Self {
+        Self(value.as_argument().into())
+    }
+}
+
+impl<T: AsArgument> AsArgument for Option<T> {
+    type Datum = Option<T::Datum>;
+
+    fn as_argument(self) -> Self::Datum {
+        self.map(T::as_argument)
+    }
+}
+
+impl<T: AsArgument> AsArgument for Vec<T> {
+    type Datum = Vec<T::Datum>;
+
+    fn as_argument(self) -> Self::Datum {
+        self.into_iter().map(T::as_argument).collect()
+    }
+}
+
+impl AsArgument for &str {
+    type Datum = Utf8;
+
+    fn as_argument(self) -> Utf8 {
+        self.into()
+    }
+}
+
+impl AsArgument for String {
+    type Datum = Utf8;
+
+    fn as_argument(self) -> Utf8 {
+        self.into()
+    }
+}
+
+impl Value for String {
+    type Column = Utf8;
+
+    fn of_column(column: Utf8) -> Self {
+        column.into()
+    }
+}
+
+impl Value for Vec<String> {
+    type Column = Vec<Utf8>;
+
+    fn of_column(column: Vec<Utf8>) -> Self {
+        column.into_iter().map(String::from).collect()
+    }
+}
+
+/// What needs no conversion.
+macro_rules! as_they_are {
+    ($($type:ty),*) => {
+        $(
+            impl AsArgument for $type {
+                type Datum = Self;
+
+                fn as_argument(self) -> Self {
+                    self
+                }
+            }
+
+            impl Value for $type {
+                type Column = Self;
+
+                fn of_column(column: Self) -> Self {
+                    column
+                }
+            }
+
+            impl Value for Vec<$type> {
+                type Column = Self;
+
+                fn of_column(column: Self) -> Self {
+                    column
+                }
+            }
+        )*
+    };
+}
+
+as_they_are!(bool, i16, i32, i64, f64, pg_sys::Oid, AnyNumeric, Interval, TimestampWithTimeZone, Text);
+
+impl AsArgument for Vec<u8> {
+    type Datum = Self;
+
+    fn as_argument(self) -> Self {
+        self
+    }
+}
+
+impl Value for Vec<u8> {
+    type Column = Self;
+
+    fn of_column(column: Self) -> Self {
+        column
+    }
 }
 
 /// `schema.name`, quoted.

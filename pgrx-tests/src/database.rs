@@ -47,6 +47,19 @@ impl TestDb {
         Ok(db)
     }
 
+    /// An empty database in an encoding of its own on the shared server, with the extension installed.
+    pub fn encoded(encoding: &str) -> Result<Self> {
+        let db = Self::new(Template::Empty)?;
+        db.server.drop_database(&db.name)?;
+        let create = format!(
+            "CREATE DATABASE {} TEMPLATE template0 ENCODING '{encoding}' LOCALE 'C'",
+            quote_ident(&db.name)
+        );
+        db.server.connect("postgres", SUPERUSER)?.batch_execute(&create)?;
+        db.install()?;
+        Ok(db)
+    }
+
     /// Installs the extension.
     pub fn install(&self) -> Result<()> {
         Ok(self.client()?.batch_execute("CREATE EXTENSION pg_groundskeeper")?)

@@ -27,6 +27,8 @@ pub use template::Template;
 
 /// The environment variable with the shared server's directory.
 pub const SERVER: &str = "GROUNDSKEEPER_SERVER";
+/// The environment variable with how many calls of each function are to be made, and by which seed: `CALLS:SEED`.
+pub const FUZZ: &str = "GROUNDSKEEPER_FUZZ";
 /// The environment variable with the path of a real sportsbook feed.
 pub const ODDS: &str = "GROUNDSKEEPER_ODDS";
 

@@ -4,12 +4,12 @@ use super::observe::Seen;
 use crate::error::Result;
 use crate::extension::as_owner;
 use crate::settings;
+use crate::sql::Tuple;
 use crate::sql::{self, required};
 use crate::{error::Failure, kpi};
 use groundskeeper_core::alert::{Observation, Phase, State};
 use groundskeeper_core::kpi::Comparison;
 use pgrx::prelude::*;
-use pgrx::spi::SpiHeapTupleData;
 use rust_decimal::Decimal;
 
 /// A rule that is watched. Times are in microseconds.
@@ -48,7 +48,7 @@ pub fn rows() -> Result<Vec<Row>> {
     as_owner(|| sql::rows(include_str!("rules.sql"), &[], read))
 }
 
-fn read(row: &SpiHeapTupleData) -> Result<Row> {
+fn read(row: &Tuple) -> Result<Row> {
     let number = |column| Ok::<_, Failure>(row.get::<AnyNumeric>(column)?.as_ref().and_then(kpi::decimal));
     let watched = match row.get::<String>(2)? {
         None => None,

@@ -2,6 +2,7 @@
 
 use super::{built_in_plan, given};
 use crate::alerts;
+use crate::encoding::Utf8;
 use crate::error::Failure;
 use crate::kpi::decimal;
 use groundskeeper_core::alert::{self, Unfit};
@@ -25,13 +26,13 @@ fn check_alerts() -> Result<
     TableIterator<
         'static,
         (
-            name!(rule, String),
-            name!(target, Option<String>),
-            name!(state, String),
+            name!(rule, Utf8),
+            name!(target, Option<Utf8>),
+            name!(state, Utf8),
             name!(value, Option<AnyNumeric>),
             name!(threshold, Option<AnyNumeric>),
             name!(since, Option<TimestampWithTimeZone>),
-            name!(detail, Option<String>),
+            name!(detail, Option<Utf8>),
         ),
     >,
     ErrorReport,
@@ -43,11 +44,11 @@ fn check_alerts() -> Result<
 #[pg_extern(schema = "groundskeeper", volatile, parallel_unsafe)]
 #[search_path(pg_catalog, pg_temp)]
 fn silence_alert(
-    rule: Option<&str>,
+    rule: Option<Utf8>,
     until: Option<TimestampWithTimeZone>,
-    reason: Option<&str>,
+    reason: Option<Utf8>,
 ) -> Result<(), ErrorReport> {
-    Ok(alerts::silence(given(rule, "rule")?, given(until, "until")?, given(reason, "reason")?)?)
+    Ok(alerts::silence(&given(rule, "rule")?, given(until, "until")?, &given(reason, "reason")?)?)
 }
 
 /// Longer than that no rule waits.
@@ -57,9 +58,9 @@ const LONGEST: i64 = 30 * 86_400 * 1_000_000;
 #[pg_extern(schema = "groundskeeper_internal", immutable, parallel_safe)]
 #[expect(clippy::too_many_arguments, reason = "the columns of a rule")]
 fn check_alert_rule(
-    metric: Option<&str>,
-    target: Option<&str>,
-    comparison: Option<&str>,
+    metric: Option<Utf8>,
+    target: Option<Utf8>,
+    comparison: Option<Utf8>,
     fire_threshold: Option<AnyNumeric>,
     clear_threshold: Option<AnyNumeric>,
     fire_after: Option<Interval>,
@@ -75,11 +76,11 @@ fn check_alert_rule(
         Some(None) => Err(wrong(Unfit::Range(column).to_string())),
         other => Ok(other.flatten()),
     };
-    let comparison = Comparison::parse(given(comparison, "comparison")?)
+    let comparison = Comparison::parse(&given(comparison, "comparison")?)
         .ok_or_else(|| wrong("Its comparison is > or <.".to_owned()))?;
     let (fire, clear) =
         (number(fire_threshold, "fire_threshold")?, number(clear_threshold, "clear_threshold")?);
-    alert::check(given(metric, "metric")?, target, comparison, fire, clear)
+    alert::check(&given(metric, "metric")?, target.as_deref(), comparison, fire, clear)
         .map_err(|unfit| wrong(unfit.to_string()))?;
     for (time, column) in
         [(fire_after, "fire_after"), (clear_after, "clear_after"), (check_every, "check_every")]

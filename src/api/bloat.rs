@@ -1,8 +1,9 @@
 //! `estimated_bloat`, `estimated_index_bloat`: what `monitoring.table_bloat` and `monitoring.index_bloat` show where
 //! nothing was measured.
 
-use super::given;
+use super::elements;
 use crate::bloat::{self, Estimate};
+use crate::encoding::Utf8;
 use crate::error::{Failure, Result as Fallible};
 use pgrx::iter::TableIterator;
 use pgrx::pg_sys::Oid;
@@ -25,12 +26,12 @@ extension_sql_file!(
 #[search_path(pg_catalog, pg_temp)]
 #[expect(clippy::type_complexity, reason = "pgrx reads the columns off the signature")]
 fn estimated_bloat(
-    relations: Option<Vec<Oid>>,
-    bytes: Option<Vec<i64>>,
+    relations: Option<Vec<Option<Oid>>>,
+    bytes: Option<Vec<Option<i64>>>,
 ) -> Result<
     TableIterator<
         'static,
-        (name!(relation, Oid), name!(bloat_percent, Option<f64>), name!(reason, Option<String>)),
+        (name!(relation, Oid), name!(bloat_percent, Option<f64>), name!(reason, Option<Utf8>)),
     >,
     ErrorReport,
 > {
@@ -43,12 +44,12 @@ fn estimated_bloat(
 #[search_path(pg_catalog, pg_temp)]
 #[expect(clippy::type_complexity, reason = "pgrx reads the columns off the signature")]
 fn estimated_index_bloat(
-    relations: Option<Vec<Oid>>,
-    bytes: Option<Vec<i64>>,
+    relations: Option<Vec<Option<Oid>>>,
+    bytes: Option<Vec<Option<i64>>>,
 ) -> Result<
     TableIterator<
         'static,
-        (name!(relation, Oid), name!(bloat_percent, Option<f64>), name!(reason, Option<String>)),
+        (name!(relation, Oid), name!(bloat_percent, Option<f64>), name!(reason, Option<Utf8>)),
     >,
     ErrorReport,
 > {
@@ -56,12 +57,15 @@ fn estimated_index_bloat(
     Ok(TableIterator::new(bloat::of_indexes(relations, bytes)?.into_iter().map(columns)))
 }
 
-fn columns(estimate: Estimate) -> (Oid, Option<f64>, Option<String>) {
-    (estimate.relation, estimate.percent, estimate.reason)
+fn columns(estimate: Estimate) -> (Oid, Option<f64>, Option<Utf8>) {
+    (estimate.relation, estimate.percent, estimate.reason.map(Utf8::from))
 }
 
-fn paired(relations: Option<Vec<Oid>>, bytes: Option<Vec<i64>>) -> Fallible<(Vec<Oid>, Vec<i64>)> {
-    let (relations, bytes) = (given(relations, "relations")?, given(bytes, "bytes")?);
+fn paired(
+    relations: Option<Vec<Option<Oid>>>,
+    bytes: Option<Vec<Option<i64>>>,
+) -> Fallible<(Vec<Oid>, Vec<i64>)> {
+    let (relations, bytes) = (elements(relations, "relations")?, elements(bytes, "bytes")?);
     if relations.len() != bytes.len() {
         let code = PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE;
         return Err(Failure::new(code, "relations and bytes must have the same length").detail(format!(

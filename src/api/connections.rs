@@ -4,6 +4,7 @@
 use super::plan::row;
 use super::{built_in_plan, given};
 use crate::connections::{self, Sizing};
+use crate::encoding::Utf8;
 use crate::plan::role_setting;
 use pgrx::callconv::{Arg, ArgAbi};
 use pgrx::iter::TableIterator;
@@ -21,10 +22,10 @@ extension_sql_file!(
 #[pg_extern(schema = "groundskeeper", stable, parallel_restricted)]
 #[search_path(pg_catalog, pg_temp)]
 fn connection_pool_config(
-    format: default!(Option<&str>, "'json'"),
+    format: default!(Option<Utf8>, "'json'"),
     pool_size: default!(Option<i32>, "NULL"),
-) -> Result<String, ErrorReport> {
-    Ok(connections::pool_config(&built_in_plan()?.pool, given(format, "format")?, pool_size)?)
+) -> Result<Utf8, ErrorReport> {
+    Ok(connections::pool_config(&built_in_plan()?.pool, &given(format, "format")?, pool_size)?.into())
 }
 
 /// How large the pools of this database should be together.
@@ -39,7 +40,7 @@ fn recommend_pool_size() -> Result<
             name!(cores, i32),
             name!(usable_slots, i32),
             name!(peak_busy, Option<i32>),
-            name!(reasoning, String),
+            name!(reasoning, Utf8),
         ),
     >,
     ErrorReport,
@@ -51,7 +52,7 @@ fn recommend_pool_size() -> Result<
         whole(load.cores),
         whole(load.usable_slots),
         load.peak_busy.map(whole),
-        recommendation.reasoning,
+        recommendation.reasoning.into(),
     )))
 }
 
@@ -65,11 +66,11 @@ fn apply_server_settings(
     TableIterator<
         'static,
         (
-            name!(item, String),
-            name!(action, String),
-            name!(state, String),
-            name!(detail, Option<String>),
-            name!(sql, Option<String>),
+            name!(item, Utf8),
+            name!(action, Utf8),
+            name!(state, Utf8),
+            name!(detail, Option<Utf8>),
+            name!(sql, Option<Utf8>),
         ),
     >,
     ErrorReport,

@@ -2,6 +2,7 @@
 
 use super::regclass::{Regclass, existing};
 use super::{built_in_plan, given};
+use crate::encoding::Utf8;
 use crate::index::{rebuild, unused};
 use pgrx::iter::TableIterator;
 use pgrx::pg_sys::panic::ErrorReport;
@@ -26,19 +27,17 @@ fn drop_unused_indexes(
     TableIterator<
         'static,
         (
-            name!(item, String),
-            name!(action, String),
-            name!(state, String),
-            name!(detail, Option<String>),
-            name!(sql, Option<String>),
+            name!(item, Utf8),
+            name!(action, Utf8),
+            name!(state, Utf8),
+            name!(detail, Option<Utf8>),
+            name!(sql, Option<Utf8>),
         ),
     >,
     ErrorReport,
 > {
     let outcomes = unused::drop_all(built_in_plan()?, given(dry_run, "dry_run")?)?;
-    Ok(TableIterator::new(
-        outcomes
-            .into_iter()
-            .map(|o| (o.item, o.action.to_owned(), o.state.to_owned(), Some(o.detail), Some(o.sql))),
-    ))
+    Ok(TableIterator::new(outcomes.into_iter().map(|o| {
+        (o.item.into(), o.action.into(), o.state.into(), Some(o.detail.into()), Some(o.sql.into()))
+    })))
 }

@@ -1,6 +1,7 @@
 //! `cancel_job`, `retry_job`, `resume`; `wait_for_job` is a procedure and lives in `sql/`.
 
 use super::given;
+use crate::encoding::Utf8;
 use crate::jobs;
 use crate::schedule;
 use pgrx::pg_sys::panic::ErrorReport;
@@ -15,15 +16,15 @@ extension_sql_file!(
 /// Cancels a job and returns its new state; `running` for one that has been told and has not stopped yet.
 #[pg_extern(schema = "groundskeeper", volatile, parallel_unsafe)]
 #[search_path(pg_catalog, pg_temp)]
-fn cancel_job(job_id: Option<i64>) -> Result<String, ErrorReport> {
-    Ok(jobs::cancel(given(job_id, "job_id")?)?)
+fn cancel_job(job_id: Option<i64>) -> Result<Utf8, ErrorReport> {
+    Ok(jobs::cancel(given(job_id, "job_id")?)?.into())
 }
 
 /// Queues a failed or cancelled job again; `queued`.
 #[pg_extern(schema = "groundskeeper", volatile, parallel_unsafe)]
 #[search_path(pg_catalog, pg_temp)]
-fn retry_job(job_id: Option<i64>) -> Result<String, ErrorReport> {
-    Ok(jobs::retry(given(job_id, "job_id")?)?)
+fn retry_job(job_id: Option<i64>) -> Result<Utf8, ErrorReport> {
+    Ok(jobs::retry(given(job_id, "job_id")?)?.into())
 }
 
 /// Lets a restored copy run the jobs that came with it; how many there are.

@@ -1,6 +1,7 @@
 //! `kpi_report`, and what the table of its targets asks.
 
 use super::{built_in_plan, given};
+use crate::encoding::Utf8;
 use crate::error::{Failure, Result as Fallible};
 use crate::kpi::{self, Row};
 use groundskeeper_core::kpi::{Comparison, Judgement, KPIS, Target, named};
@@ -23,14 +24,14 @@ fn kpi_report() -> Result<
     TableIterator<
         'static,
         (
-            name!(kpi, String),
+            name!(kpi, Utf8),
             name!(value, Option<AnyNumeric>),
-            name!(target, String),
-            name!(status, String),
+            name!(target, Utf8),
+            name!(status, Utf8),
             name!(samples, i64),
             name!(measured_over, Option<Interval>),
-            name!(method, Option<String>),
-            name!(detail, Option<String>),
+            name!(method, Option<Utf8>),
+            name!(detail, Option<Utf8>),
         ),
     >,
     ErrorReport,
@@ -42,18 +43,9 @@ fn kpi_report() -> Result<
 #[expect(clippy::type_complexity, reason = "the columns of the report")]
 fn row(
     row: Row,
-) -> Fallible<(
-    String,
-    Option<AnyNumeric>,
-    String,
-    String,
-    i64,
-    Option<Interval>,
-    Option<String>,
-    Option<String>,
-)> {
+) -> Fallible<(Utf8, Option<AnyNumeric>, Utf8, Utf8, i64, Option<Interval>, Option<Utf8>, Option<Utf8>)> {
     let target = format!("{} {}", row.target.comparison.sign(), row.target.target.normalize());
-    let status = row.judgement.status().to_owned();
+    let status = row.judgement.status().into();
     let (value, detail) = match row.judgement {
         Judgement::Pass(value) | Judgement::Fail(value) => (Some(kpi::numeric(value)?), row.detail),
         // What was seen is shown beside the reason why nothing follows from it.
@@ -62,15 +54,16 @@ fn row(
             (None, Some(format!("{reason}{}", seen.unwrap_or_default())))
         }
     };
-    Ok((row.kpi.name.to_owned(), value, target, status, row.samples, row.measured_over, row.method, detail))
+    let (method, detail) = (row.method.map(Utf8::from), detail.map(Utf8::from));
+    Ok((row.kpi.name.into(), value, target.into(), status, row.samples, row.measured_over, method, detail))
 }
 
 /// True, or an error that says what is wrong: for a CHECK constraint.
 #[pg_extern(schema = "groundskeeper_internal", immutable, parallel_safe)]
 fn check_kpi_target(
-    kpi: Option<&str>,
+    kpi: Option<Utf8>,
     target: Option<AnyNumeric>,
-    comparison: Option<&str>,
+    comparison: Option<Utf8>,
     min_samples: Option<i64>,
     measured_over: Option<Interval>,
 ) -> Result<bool, ErrorReport> {
@@ -79,18 +72,18 @@ fn check_kpi_target(
     };
     let name = given(kpi, "kpi")?;
     let names: Vec<&str> = KPIS.iter().map(|kpi| kpi.name).collect();
-    let kpi = named(name).ok_or_else(|| {
-        wrong(format!("unknown KPI \"{name}\""), format!("There are {}.", names.join(", ")))
+    let kpi = named(&name).ok_or_else(|| {
+        wrong(format!("unknown KPI \"{}\"", &*name), format!("There are {}.", names.join(", ")))
     })?;
     let unfit = |detail: String| {
-        wrong(format!("no target for KPI \"{name}\""), detail)
+        wrong(format!("no target for KPI \"{}\"", &*name), detail)
             .hint("DELETE a row of groundskeeper.kpi_targets to get the plan's target back.")
     };
     let sign = given(comparison, "comparison")?;
     let wanted = Target {
         target: kpi::decimal(&given(target, "target")?)
             .ok_or_else(|| unfit("Its target is no number that can be reached.".to_owned()))?,
-        comparison: Comparison::parse(sign).ok_or_else(|| unfit("Its comparison is > or <.".to_owned()))?,
+        comparison: Comparison::parse(&sign).ok_or_else(|| unfit("Its comparison is > or <.".to_owned()))?,
         min_samples: given(min_samples, "min_samples")?,
     };
     kpi.check(&wanted).map_err(|error| unfit(error.to_string()))?;

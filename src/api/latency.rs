@@ -1,6 +1,7 @@
 //! `query_latency`, `statement_latency`.
 
 use super::given;
+use crate::encoding::Utf8;
 use crate::error::{Failure, Result as Fallible};
 use crate::latency;
 use crate::sql::{self, required};
@@ -36,7 +37,7 @@ fn query_latency(
     TableIterator<
         'static,
         (
-            name!(scope, String),
+            name!(scope, Utf8),
             name!(calls, i64),
             name!(p50_ms, Option<f64>),
             name!(p95_ms, Option<f64>),
@@ -56,7 +57,7 @@ fn query_latency(
             parts.iter().filter_map(|part| window.histograms.get(part)).for_each(|part| sum.merge(part));
             let length = Interval::from_micros(window.length);
             rows.push((
-                scope.to_owned(),
+                scope.into(),
                 count(sum.calls()),
                 quantile(&sum, 0.5),
                 quantile(&sum, 0.95),
@@ -83,7 +84,7 @@ fn statement_latency(
         'static,
         (
             name!(queryid, Option<i64>),
-            name!(query, Option<String>),
+            name!(query, Option<Utf8>),
             name!(calls, i64),
             name!(p50_ms, Option<f64>),
             name!(p95_ms, Option<f64>),
@@ -105,7 +106,7 @@ fn statement_latency(
     let rows = statements.into_iter().map(move |(queryid, histogram)| {
         (
             queryid,
-            queryid.and_then(|queryid| texts.remove(&queryid)),
+            queryid.and_then(|queryid| texts.remove(&queryid)).map(Utf8::from),
             count(histogram.calls()),
             quantile(&histogram, 0.5),
             quantile(&histogram, 0.95),

@@ -4,6 +4,7 @@ use super::given;
 use super::quality::Text;
 use super::regclass::{Regclass, existing};
 use crate::backend;
+use crate::encoding::Utf8;
 use crate::error::Failure;
 use crate::migration;
 use groundskeeper_core::migration::{Iso, iso, roles};
@@ -30,12 +31,13 @@ extension_sql_file!(
 #[pg_extern(schema = "groundskeeper_internal", volatile, parallel_unsafe)]
 #[search_path(pg_catalog, pg_temp)]
 fn start_migration(
-    bet_type: Option<&str>,
+    bet_type: Option<Utf8>,
     batch_size: Option<i32>,
     sweep: Option<bool>,
 ) -> Result<Vec<i64>, ErrorReport> {
     let in_procedure = backend::is_in_procedure();
-    let runs = migration::start(bet_type, given(batch_size, "batch_size")?, given(sweep, "sweep")?)?;
+    let runs =
+        migration::start(bet_type.as_deref(), given(batch_size, "batch_size")?, given(sweep, "sweep")?)?;
     if in_procedure && !runs.is_empty() {
         backend::hold_requests_to_stop();
     }
@@ -93,11 +95,12 @@ fn read(text: Text<'_>) -> Option<Iso> {
 /// True for a role that the migration knows of the relation.
 #[pg_extern(schema = "groundskeeper_internal", immutable, parallel_safe)]
 fn check_column_name(
-    relation: Option<&str>,
-    role: Option<&str>,
-    column_name: Option<&str>,
+    relation: Option<Utf8>,
+    role: Option<Utf8>,
+    column_name: Option<Utf8>,
 ) -> Result<bool, ErrorReport> {
     let (relation, role) = (given(relation, "relation")?, given(role, "role")?);
+    let (relation, role) = (&*relation, &*role);
     let invalid = |message: String| Failure::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, message);
     let known = roles(relation).ok_or_else(|| {
         invalid(format!("the migration knows no relation \"{relation}\"")).hint(

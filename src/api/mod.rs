@@ -39,3 +39,9 @@ fn given<T>(value: Option<T>, argument: &str) -> Result<T> {
         Failure::new(PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED, format!("{argument} must not be null"))
     })
 }
+
+/// The elements of an array argument: neither it nor one of them may be NULL.
+fn elements<T>(array: Option<Vec<Option<T>>>, argument: &str) -> Result<Vec<T>> {
+    let name = format!("an element of {argument}");
+    given(array, argument)?.into_iter().map(|element| given(element, &name)).collect()
+}

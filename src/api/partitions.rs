@@ -2,6 +2,7 @@
 
 use super::given;
 use super::regclass::{Regclass, existing};
+use crate::encoding::Utf8;
 use crate::error::{Failure, Result as Fallible};
 use crate::partition::retention::{self, Action};
 use crate::partition::{adopt, drain, health, leave, premake};
@@ -35,20 +36,22 @@ fn create_monthly_partitions(
     TableIterator<
         'static,
         (
-            name!(parent, String),
-            name!(partition, Option<String>),
-            name!(range_start, Option<String>),
-            name!(range_end, Option<String>),
-            name!(action, String),
+            name!(parent, Utf8),
+            name!(partition, Option<Utf8>),
+            name!(range_start, Option<Utf8>),
+            name!(range_end, Option<Utf8>),
+            name!(action, Utf8),
         ),
     >,
     ErrorReport,
 > {
     let months = within(given(months_ahead, "months_ahead")?, "months_ahead", MAX_MONTHS_AHEAD)?;
     let outcomes = premake::create_ahead(months)?;
-    Ok(TableIterator::new(
-        outcomes.into_iter().map(|o| (o.parent, o.partition, o.range_start, o.range_end, o.action)),
-    ))
+    Ok(TableIterator::new(outcomes.into_iter().map(|o| {
+        let [partition, start, end] =
+            [o.partition, o.range_start, o.range_end].map(|text| text.map(Utf8::from));
+        (o.parent.into(), partition, start, end, o.action.into())
+    })))
 }
 
 /// Takes over a range-partitioned table that was made by hand.
@@ -56,14 +59,14 @@ fn create_monthly_partitions(
 #[search_path(pg_catalog, pg_temp)]
 fn adopt_partitioned_table(
     relation: Option<Regclass>,
-    interval: default!(Option<String>, "'month'"),
-    timezone: default!(Option<String>, "NULL"),
+    interval: default!(Option<Utf8>, "'month'"),
+    timezone: default!(Option<Utf8>, "NULL"),
     premake: default!(Option<i32>, 3),
 ) -> Result<(), ErrorReport> {
     let relation = existing(relation, "relation")?;
     let interval = interval_named(&given(interval, "interval")?)?;
     let premake = within(given(premake, "premake")?, "premake", MAX_PREMAKE)?;
-    Ok(adopt::adopt(relation, interval, timezone, premake)?)
+    Ok(adopt::adopt(relation, interval, timezone.map(String::from), premake)?)
 }
 
 /// Says how long partitions are kept after their end, and what becomes of them then; NULL keeps them for ever.
@@ -72,12 +75,12 @@ fn adopt_partitioned_table(
 fn set_retention(
     relation: Option<Regclass>,
     keep: Option<Interval>,
-    action: default!(Option<String>, "'detach'"),
+    action: default!(Option<Utf8>, "'detach'"),
 ) -> Result<(), ErrorReport> {
     let relation = existing(relation, "relation")?;
     let name = given(action, "action")?;
     let action = Action::parse(&name).ok_or_else(|| {
-        Failure::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, format!("\"{name}\" is no action"))
+        Failure::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, format!("\"{}\" is no action", &*name))
             .detail("A partition whose time is over can be left to detach, drop or archive.")
     })?;
     Ok(retention::set(relation, keep, action)?)
@@ -93,16 +96,20 @@ fn apply_retention(
     TableIterator<
         'static,
         (
-            name!(parent, String),
-            name!(partition, Option<String>),
-            name!(action, String),
-            name!(detail, Option<String>),
+            name!(parent, Utf8),
+            name!(partition, Option<Utf8>),
+            name!(action, Utf8),
+            name!(detail, Option<Utf8>),
         ),
     >,
     ErrorReport,
 > {
     let outcomes = retention::apply(given(dry_run, "dry_run")?)?;
-    Ok(TableIterator::new(outcomes.into_iter().map(|o| (o.parent, o.partition, o.action, o.detail))))
+    Ok(TableIterator::new(
+        outcomes.into_iter().map(|o| {
+            (o.parent.into(), o.partition.map(Utf8::from), o.action.into(), o.detail.map(Utf8::from))
+        }),
+    ))
 }
 
 /// Makes a partition a table of its own again; the number of the job that does it.
@@ -153,32 +160,32 @@ fn partition_health() -> Result<
     TableIterator<
         'static,
         (
-            name!(parent, String),
-            name!(partition_key, String),
+            name!(parent, Utf8),
+            name!(partition_key, Utf8),
             name!(partitions, Option<i64>),
-            name!(next_missing_month, Option<String>),
+            name!(next_missing_month, Option<Utf8>),
             name!(default_rows, Option<i64>),
             name!(gap_count, Option<i64>),
-            name!(newest_bound, Option<String>),
-            name!(status, String),
-            name!(detail, Option<String>),
+            name!(newest_bound, Option<Utf8>),
+            name!(status, Utf8),
+            name!(detail, Option<Utf8>),
             name!(capture_backlog, Option<i64>),
         ),
     >,
     ErrorReport,
 > {
     let row = |h: health::Health| {
-        let next_missing = h.next_missing.map(|day| day.to_string());
+        let next_missing = h.next_missing.map(|day| day.to_string().into());
         (
-            h.parent,
-            h.partition_key,
+            h.parent.into(),
+            h.partition_key.into(),
             h.partitions,
             next_missing,
             h.default_rows,
             h.gap_count,
-            h.newest_bound,
-            h.status,
-            h.detail,
+            h.newest_bound.map(Utf8::from),
+            h.status.into(),
+            h.detail.map(Utf8::from),
             h.capture_backlog,
         )
     };

@@ -1,7 +1,8 @@
 //! `plan_status`, `apply_plan`, `rollback_plan`.
 
-use super::{built_in_plan, given};
+use super::{built_in_plan, elements, given};
 use crate::backend;
+use crate::encoding::Utf8;
 use crate::error::{self, Failure};
 use crate::journal;
 use crate::plan::{self, Context, Outcome, assess};
@@ -22,14 +23,14 @@ fn plan_status() -> Result<
     TableIterator<
         'static,
         (
-            name!(item, String),
-            name!(section, String),
-            name!(kind, String),
-            name!(target, String),
-            name!(state, String),
-            name!(detail, Option<String>),
-            name!(apply_sql, Option<String>),
-            name!(revert_sql, Option<String>),
+            name!(item, Utf8),
+            name!(section, Utf8),
+            name!(kind, Utf8),
+            name!(target, Utf8),
+            name!(state, Utf8),
+            name!(detail, Option<Utf8>),
+            name!(apply_sql, Option<Utf8>),
+            name!(revert_sql, Option<Utf8>),
         ),
     >,
     ErrorReport,
@@ -44,14 +45,14 @@ fn plan_status() -> Result<
             None => assessed.work.as_ref().map(|work| script(&work.inverse)).filter(|sql| !sql.is_empty()),
         };
         rows.push((
-            item.id(),
-            item.section.clone(),
-            item.action.kind().to_owned(),
-            target(&item),
-            assessed.verdict.state.as_str().to_owned(),
-            assessed.verdict.detail.clone(),
-            assessed.work.as_ref().map(plan::apply_sql),
-            revert,
+            item.id().into(),
+            item.section.as_str().into(),
+            item.action.kind().into(),
+            target(&item).into(),
+            assessed.verdict.state.as_str().into(),
+            assessed.verdict.detail.as_deref().map(Utf8::from),
+            assessed.work.as_ref().map(plan::apply_sql).map(Utf8::from),
+            revert.map(Utf8::from),
         ));
     }
     Ok(TableIterator::new(rows))
@@ -63,22 +64,22 @@ fn plan_status() -> Result<
 #[expect(clippy::type_complexity, reason = "pgrx reads the columns off the signature")]
 fn apply_plan(
     dry_run: default!(Option<bool>, false),
-    sections: default!(Option<Vec<Option<String>>>, "NULL"),
+    sections: default!(Option<Vec<Option<Utf8>>>, "NULL"),
 ) -> Result<
     TableIterator<
         'static,
         (
-            name!(item, String),
-            name!(action, String),
-            name!(state, String),
-            name!(detail, Option<String>),
-            name!(sql, Option<String>),
+            name!(item, Utf8),
+            name!(action, Utf8),
+            name!(state, Utf8),
+            name!(detail, Option<Utf8>),
+            name!(sql, Option<Utf8>),
         ),
     >,
     ErrorReport,
 > {
     let dry_run = given(dry_run, "dry_run")?;
-    let sections = sections.map(|s| elements(s, "sections")).transpose()?;
+    let sections = asked(sections, "sections")?;
     let stated = built_in_plan()?;
     if let Some(unknown) = sections.iter().flatten().find(|section| !stated.has_section(section)) {
         return Err(Failure::new(
@@ -101,22 +102,22 @@ fn apply_plan(
 #[expect(clippy::type_complexity, reason = "pgrx reads the columns off the signature")]
 fn rollback_plan(
     dry_run: default!(Option<bool>, false),
-    items: default!(Option<Vec<Option<String>>>, "NULL"),
+    items: default!(Option<Vec<Option<Utf8>>>, "NULL"),
 ) -> Result<
     TableIterator<
         'static,
         (
-            name!(item, String),
-            name!(action, String),
-            name!(state, String),
-            name!(detail, Option<String>),
-            name!(sql, Option<String>),
+            name!(item, Utf8),
+            name!(action, Utf8),
+            name!(state, Utf8),
+            name!(detail, Option<Utf8>),
+            name!(sql, Option<Utf8>),
         ),
     >,
     ErrorReport,
 > {
     let dry_run = given(dry_run, "dry_run")?;
-    let items = items.map(|i| elements(i, "items")).transpose()?;
+    let items = asked(items, "items")?;
     for id in items.iter().flatten() {
         if plan::item(built_in_plan()?, id)?.is_none() {
             return Err(Failure::new(
@@ -131,11 +132,11 @@ fn rollback_plan(
     Ok(TableIterator::new(outcomes.into_iter().map(row)))
 }
 
-pub(super) type OutcomeRow = (String, String, String, Option<String>, Option<String>);
+pub(super) type OutcomeRow = (Utf8, Utf8, Utf8, Option<Utf8>, Option<Utf8>);
 
 pub(super) fn row(outcome: Outcome) -> OutcomeRow {
-    let state = outcome.state.as_str().to_owned();
-    (outcome.item.id(), outcome.action.to_owned(), state, outcome.detail, outcome.sql)
+    let (detail, sql) = (outcome.detail.map(Utf8::from), outcome.sql.map(Utf8::from));
+    (outcome.item.id().into(), outcome.action.into(), outcome.state.as_str().into(), detail, sql)
 }
 
 /// What an item is about, quoted.
@@ -146,9 +147,10 @@ fn target(item: &Item) -> String {
     }
 }
 
-/// The elements of an array argument, none of which may be NULL.
-fn elements(array: Vec<Option<String>>, argument: &str) -> error::Result<Vec<String>> {
-    array.into_iter().map(|element| given(element, &format!("an element of {argument}"))).collect()
+/// What is asked for of the plan; nothing for all of it.
+fn asked(names: Option<Vec<Option<Utf8>>>, argument: &str) -> error::Result<Option<Vec<String>>> {
+    let Some(names) = names else { return Ok(None) };
+    Ok(Some(elements(Some(names), argument)?.into_iter().map(String::from).collect()))
 }
 
 /// What an installation did, item by item, in one message.

@@ -1,6 +1,7 @@
 //! `schedule_maintenance`, `unschedule_maintenance`, and what schedulers call.
 
 use super::given;
+use crate::encoding::Utf8;
 use crate::schedule::{self, Scheduled};
 use pgrx::iter::TableIterator;
 use pgrx::pg_sys::panic::ErrorReport;
@@ -26,15 +27,15 @@ extension_sql_file!(
 #[pg_extern(schema = "groundskeeper", volatile, parallel_unsafe)]
 #[search_path(pg_catalog, pg_temp)]
 fn schedule_maintenance(
-    timezone: default!(Option<String>, "NULL"),
+    timezone: default!(Option<Utf8>, "NULL"),
 ) -> Result<
     TableIterator<
         'static,
-        (name!(job_name, String), name!(schedule, String), name!(command, String), name!(scheduler, String)),
+        (name!(job_name, Utf8), name!(schedule, Utf8), name!(command, Utf8), name!(scheduler, Utf8)),
     >,
     ErrorReport,
 > {
-    Ok(TableIterator::new(schedule::schedule(timezone)?.into_iter().map(row)))
+    Ok(TableIterator::new(schedule::schedule(timezone.map(String::from))?.into_iter().map(row)))
 }
 
 /// Takes them off again; what was scheduled.
@@ -43,33 +44,35 @@ fn schedule_maintenance(
 fn unschedule_maintenance() -> Result<
     TableIterator<
         'static,
-        (name!(job_name, String), name!(schedule, String), name!(command, String), name!(scheduler, String)),
+        (name!(job_name, Utf8), name!(schedule, Utf8), name!(command, Utf8), name!(scheduler, Utf8)),
     >,
     ErrorReport,
 > {
     Ok(TableIterator::new(schedule::unschedule()?.into_iter().map(row)))
 }
 
-fn row(scheduled: Scheduled) -> (String, String, String, String) {
-    (scheduled.job_name, scheduled.schedule, scheduled.command, scheduled.scheduler.to_owned())
+fn row(scheduled: Scheduled) -> (Utf8, Utf8, Utf8, Utf8) {
+    let Scheduled { job_name, schedule, command, scheduler } = scheduled;
+    (job_name.into(), schedule.into(), command.into(), scheduler.into())
 }
 
 /// One step of a run.
 #[pg_extern(schema = "groundskeeper_internal", volatile, parallel_unsafe)]
 #[search_path(pg_catalog, pg_temp)]
 fn run_step(
-    step: Option<String>,
-    job_name: Option<String>,
-    argument: default!(Option<String>, "NULL"),
-) -> Result<Option<String>, ErrorReport> {
-    Ok(schedule::step(&given(step, "step")?, &given(job_name, "job_name")?, argument.as_deref())?)
+    step: Option<Utf8>,
+    job_name: Option<Utf8>,
+    argument: default!(Option<Utf8>, "NULL"),
+) -> Result<Option<Utf8>, ErrorReport> {
+    let said = schedule::step(&given(step, "step")?, &given(job_name, "job_name")?, argument.as_deref())?;
+    Ok(said.map(Utf8::from))
 }
 
 /// The entries that are overdue.
 #[pg_extern(schema = "groundskeeper_internal", stable, parallel_unsafe)]
 #[search_path(pg_catalog, pg_temp)]
-fn overdue_runs() -> Result<Vec<String>, ErrorReport> {
-    Ok(schedule::overdue()?)
+fn overdue_runs() -> Result<Vec<Utf8>, ErrorReport> {
+    Ok(schedule::overdue()?.into_iter().map(Utf8::from).collect())
 }
 
 /// Deletes what is too old from the histories.
@@ -81,25 +84,25 @@ fn prune_history() -> Result<i64, ErrorReport> {
 
 /// True, or an error that says what is wrong: for a CHECK constraint.
 #[pg_extern(schema = "groundskeeper_internal", immutable, parallel_safe)]
-fn check_schedule(schedule: Option<&str>, timezone: Option<&str>) -> Result<bool, ErrorReport> {
-    Ok(schedule::check(given(schedule, "schedule")?, timezone)?)
+fn check_schedule(schedule: Option<Utf8>, timezone: Option<Utf8>) -> Result<bool, ErrorReport> {
+    Ok(schedule::check(&given(schedule, "schedule")?, timezone.as_deref())?)
 }
 
 /// When an entry is due next.
 #[pg_extern(schema = "groundskeeper_internal", stable, parallel_safe)]
 fn next_run(
-    schedule: Option<&str>,
-    timezone: Option<&str>,
+    schedule: Option<Utf8>,
+    timezone: Option<Utf8>,
     since: Option<TimestampWithTimeZone>,
     last_run: Option<TimestampWithTimeZone>,
     failures: Option<i32>,
 ) -> Result<Option<TimestampWithTimeZone>, ErrorReport> {
     /// PostgreSQL counts from the year 2000.
     const EPOCH: i64 = 946_684_800_000_000;
-    let micros = |at: TimestampWithTimeZone| i64::from(at) + EPOCH;
+    let micros = |at: TimestampWithTimeZone| i64::from(at).saturating_add(EPOCH);
     let since = micros(given(since, "since")?);
     let failures = given(failures, "failures")?;
-    let next =
-        schedule::next_run(given(schedule, "schedule")?, timezone, since, last_run.map(micros), failures)?;
+    let (schedule, timezone) = (given(schedule, "schedule")?, timezone.as_deref());
+    let next = schedule::next_run(&schedule, timezone, since, last_run.map(micros), failures)?;
     Ok(next.and_then(|next| TimestampWithTimeZone::try_from(next.timestamp_micros() - EPOCH).ok()))
 }

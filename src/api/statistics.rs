@@ -2,6 +2,7 @@
 
 use super::regclass::{Regclass, existing};
 use super::{built_in_plan, given};
+use crate::encoding::Utf8;
 use crate::statistics::{self, registry};
 use pgrx::iter::TableIterator;
 use pgrx::pg_sys::panic::ErrorReport;
@@ -22,12 +23,12 @@ fn update_table_statistics(
 ) -> Result<
     TableIterator<
         'static,
-        (name!(relation, String), name!(action, String), name!(reason, String), name!(duration_ms, f64)),
+        (name!(relation, Utf8), name!(action, Utf8), name!(reason, Utf8), name!(duration_ms, f64)),
     >,
     ErrorReport,
 > {
     let outcomes = statistics::update(built_in_plan()?, given(force, "force")?)?;
-    let row = |o: statistics::Maintained| (o.relation, o.action.to_owned(), o.reason, o.duration_ms);
+    let row = |o: statistics::Maintained| (o.relation.into(), o.action.into(), o.reason.into(), o.duration_ms);
     Ok(TableIterator::new(outcomes.into_iter().map(row)))
 }
 

@@ -1,6 +1,7 @@
 //! What procedures that commit ask first.
 
 use super::given;
+use crate::encoding::Utf8;
 use crate::error::Failure;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
@@ -9,7 +10,7 @@ extension_sql_file!("../../sql/toplevel.sql", name = "toplevel", requires = [req
 
 /// Raises an error unless the procedure that calls it may commit.
 #[pg_extern(schema = "groundskeeper_internal", stable, parallel_unsafe)]
-fn require_top_level(routine: Option<&str>) -> Result<(), ErrorReport> {
+fn require_top_level(routine: Option<Utf8>) -> Result<(), ErrorReport> {
     let routine = given(routine, "routine")?;
     // SAFETY: both read the backend's own state. Nothing here has connected to SPI, so the connection asked about
     // is the calling procedure's.
@@ -19,7 +20,7 @@ fn require_top_level(routine: Option<&str>) -> Result<(), ErrorReport> {
     }
     Err(Failure::new(
         PgSqlErrorCode::ERRCODE_INVALID_TRANSACTION_TERMINATION,
-        format!("groundskeeper.{routine}() cannot run inside a transaction block"),
+        format!("groundskeeper.{}() cannot run inside a transaction block", &*routine),
     )
     .detail("It commits what it has done step by step, so the transaction must be its own. Nothing was changed.")
     .hint(

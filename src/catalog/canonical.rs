@@ -1,11 +1,12 @@
 //! Two definitions are the same when PostgreSQL, having analyzed both, writes them the same way.
 
+use crate::encoding::{to_rust, to_server_cstring};
 use crate::error::{Failure, Result};
 use crate::parse::one_statement;
 use crate::subtransaction::looked_at;
 use crate::{settings, sql};
 use pgrx::pg_sys;
-use std::ffi::{CStr, CString};
+use std::ffi::CStr;
 
 /// The query as PostgreSQL writes it back: names qualified, casts and parentheses made explicit. What the catalogs
 /// hold goes the same way before it is compared.
@@ -30,7 +31,7 @@ pub fn same_query(canonical: &str, other: &str) -> bool {
 }
 
 fn deparsed(query: &str) -> Result<String> {
-    let text = CString::new(query).map_err(|_| Failure::internal("a query contains a NUL byte"))?;
+    let text = to_server_cstring(query).ok_or_else(|| Failure::internal("a query contains a NUL byte"))?;
     // SAFETY: `text` outlives the calls; the parse tree and the query live in the current memory context, which
     // the enclosing subtransaction outlives. Errors arrive as panics through pgrx's guards and are caught there.
     unsafe {
@@ -43,6 +44,6 @@ fn deparsed(query: &str) -> Result<String> {
             std::ptr::null_mut(),
         );
         let deparsed = pg_sys::pg_get_querydef(analyzed, false);
-        Ok(CStr::from_ptr(deparsed).to_string_lossy().into_owned())
+        Ok(to_rust(CStr::from_ptr(deparsed).to_bytes()))
     }
 }

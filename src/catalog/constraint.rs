@@ -69,7 +69,7 @@ const CHECK: &str = "
            FROM pg_catalog.pg_constraint con
           WHERE con.conrelid = $1 AND con.contype = 'c'";
 
-fn found(query: &str, args: &[pgrx::datum::DatumWithOid]) -> Result<Vec<Check>> {
+fn found(query: &str, args: &[crate::sql::Argument]) -> Result<Vec<Check>> {
     sql::rows(query, args, |row| {
         Ok(Check {
             quoted: required(row, 1)?,

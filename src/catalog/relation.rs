@@ -36,7 +36,7 @@ const RELATION: &str = "
       JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
       JOIN pg_catalog.pg_roles a ON a.oid = c.relowner";
 
-fn read(row: &pgrx::spi::SpiHeapTupleData) -> Result<Relation> {
+fn read(row: &crate::sql::Tuple) -> Result<Relation> {
     Ok(Relation {
         oid: required(row, 1)?,
         quoted: required(row, 2)?,

@@ -30,7 +30,7 @@ const ROLE: &str = "
         ON s.setrole = r.oid
        AND s.setdatabase = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())";
 
-fn read(row: &pgrx::spi::SpiHeapTupleData) -> Result<Role> {
+fn read(row: &crate::sql::Tuple) -> Result<Role> {
     let settings: Vec<String> = required(row, 6)?;
     let pair =
         |setting: String| setting.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));

@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::extension::as_owner;
 use crate::sql;
-use pgrx::datum::DatumWithOid;
+use crate::sql::Argument;
 
 /// Shows how far this worker's job has come.
 pub fn report(phase: &str, progress: f64) -> Result<()> {
@@ -15,7 +15,7 @@ pub fn step_done() -> Result<()> {
     of_this_worker("attempts = 1", &[])
 }
 
-fn of_this_worker(change: &str, args: &[DatumWithOid]) -> Result<()> {
+fn of_this_worker(change: &str, args: &[Argument]) -> Result<()> {
     let mine = "state = 'running' AND worker_pid = pg_catalog.pg_backend_pid()";
     as_owner(|| sql::run(&format!("UPDATE groundskeeper.job SET {change} WHERE {mine}"), args))
 }

@@ -3,11 +3,11 @@
 use super::facts::Deployment;
 use super::{bisect, failures, games, notes};
 use crate::error::{Failure, Result, sqlstate};
+use crate::sql::Argument;
 use crate::sql::{self, Text, required};
 use crate::subtransaction::isolated;
 use groundskeeper_core::migration::{self, Scope, Shape};
 use pgrx::PgSqlErrorCode;
-use pgrx::datum::DatumWithOid;
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
 
@@ -45,7 +45,7 @@ impl Rows {
         }
     }
 
-    fn plain_args<'a>(&self) -> Vec<DatumWithOid<'a>> {
+    fn plain_args<'a>(&self) -> Vec<Argument> {
         match self {
             Self::Range { after, upto, left_out, .. } => {
                 vec![(*after).into(), (*upto).into(), left_out.clone().into()]
@@ -55,7 +55,7 @@ impl Rows {
     }
 
     /// Arguments of a statement that scores and names.
-    pub fn args<'a>(&self, deployment: &'a Deployment) -> Vec<DatumWithOid<'a>> {
+    pub fn args<'a>(&self, deployment: &'a Deployment) -> Vec<Argument> {
         let configured = [deployment.rules.as_str().into(), deployment.naming.clone().into()];
         configured.into_iter().chain(self.plain_args()).collect()
     }

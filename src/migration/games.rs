@@ -6,9 +6,9 @@ use super::notes::{self, AboutGames};
 use super::{bisect, prepared_memory};
 use crate::error::Result;
 use crate::guc::pinned;
+use crate::sql::Argument;
 use crate::sql::{self, Text, required};
 use groundskeeper_core::migration::{self, Market};
-use pgrx::datum::DatumWithOid;
 use serde::Serialize;
 use std::collections::{HashMap, HashSet};
 
@@ -172,7 +172,7 @@ fn one_by_one(deployment: &Deployment, ids: Vec<Text>) -> Result<Tally> {
     Ok(tally)
 }
 
-fn arguments<'a>(deployment: &'a Deployment, touched: &Touched) -> Result<Vec<DatumWithOid<'a>>> {
+fn arguments<'a>(deployment: &'a Deployment, touched: &Touched) -> Result<Vec<Argument>> {
     let [teams, date, time] = notes::corrections()?;
     Ok(vec![
         deployment.rules.as_str().into(),

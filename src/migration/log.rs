@@ -1,6 +1,6 @@
 //! The pipeline's own log, where the database has one: written with the caller's rights, as any of its jobs does.
 
-use crate::error::Result;
+use crate::error::{Failure, Result};
 use crate::extension::as_owner;
 use crate::sql::{self, Text, required};
 use crate::subtransaction::isolated;
@@ -67,12 +67,12 @@ pub fn write(run: i64, known: Entry) -> Result<()> {
     if let Err(failure) = written
         && is_news(run, &failure.one_line())?
     {
-        ereport!(
-            WARNING,
+        Failure::new(
             failure.code,
             "public.pipeline_execution_log could not be written; groundskeeper.migration_runs has the run",
-            failure.one_line()
-        );
+        )
+        .detail(failure.one_line())
+        .say(PgLogLevel::WARNING);
     }
     Ok(())
 }

@@ -2,11 +2,11 @@
 
 use crate::error::Result;
 use crate::guc::pinned;
+use crate::sql::Tuple;
 use crate::sql::{self, qualified, required};
 use groundskeeper_core::partition::{Edge, Existing, NaiveDate, epoch_days, from_epoch_days, with_offset};
 use groundskeeper_core::plan::Qualified;
 use pgrx::pg_sys::Oid;
-use pgrx::spi::SpiHeapTupleData;
 use std::collections::HashMap;
 
 /// The type of a partition key.
@@ -141,7 +141,7 @@ pub fn parent_named(quoted: &str, zone: &str) -> Result<Option<Parent>> {
     Ok(parents(&[(quoted.to_owned(), zone.to_owned())])?.pop().flatten())
 }
 
-fn parent(row: &SpiHeapTupleData) -> Result<Option<Parent>> {
+fn parent(row: &Tuple) -> Result<Option<Parent>> {
     let (schema, name) = (required::<String>(row, 3)?, required::<String>(row, 4)?);
     let (Some(key_type), Some(today)) =
         (KeyType::parse(&required::<String>(row, 7)?), from_epoch_days(required(row, 8)?))
@@ -162,7 +162,7 @@ fn parent(row: &SpiHeapTupleData) -> Result<Option<Parent>> {
     }))
 }
 
-fn add_partition(parent: &mut Parent, row: &SpiHeapTupleData) -> Result<()> {
+fn add_partition(parent: &mut Parent, row: &Tuple) -> Result<()> {
     let Some(oid) = row.get::<Oid>(10)? else { return Ok(()) };
     let (schema, name) = (required::<String>(row, 11)?, required::<String>(row, 12)?);
     let edge = |at: usize| -> Result<(Edge, Option<String>)> {

@@ -2,9 +2,9 @@
 
 use crate::error::{Failure, Result};
 use crate::extension::as_owner;
+use crate::sql::Tuple;
 use crate::sql::{self, required};
 use groundskeeper_core::partition::Interval;
-use pgrx::spi::SpiHeapTupleData;
 
 /// A managed table, as it is written down.
 #[derive(Debug, Clone)]
@@ -33,7 +33,7 @@ const MANAGED: &str = r#"
     SELECT parent, partition_key, "interval", timezone, premake, retention IS NOT NULL, retention_action, key_table, former
       FROM groundskeeper.managed_tables"#;
 
-fn read(row: &SpiHeapTupleData) -> Result<Managed> {
+fn read(row: &Tuple) -> Result<Managed> {
     let interval: String = required(row, 3)?;
     Ok(Managed {
         parent: required(row, 1)?,

@@ -5,7 +5,6 @@ pub mod bounds;
 pub mod convert;
 pub mod create;
 pub mod drain;
-pub mod guard;
 pub mod health;
 pub mod leave;
 pub mod managed;

@@ -69,12 +69,12 @@ pub fn schedule(timezone: Option<String>) -> Result<Vec<Scheduled>> {
     match (cron, registered) {
         (Some(cron), Ok(())) => Ok(cron.scheduled(jobs)),
         (Some(cron), Err(why)) if scheduler == "none" => {
-            ereport!(
-                WARNING,
+            Failure::new(
                 PgSqlErrorCode::ERRCODE_WARNING,
                 format!("nothing was scheduled in database {}: {why}", quote_identifier(&cron.database)),
-                "Run the returned commands there, as a role that may."
-            );
+            )
+            .detail("Run the returned commands there, as a role that may.")
+            .say(PgLogLevel::WARNING);
             Ok(cron.by_hand(jobs, &role))
         }
         _ => {
@@ -99,15 +99,15 @@ pub fn unschedule() -> Result<Vec<Scheduled>> {
     if let Some(cron) = pg_cron::find()?
         && let Err(why) = cron.register(&[], &role)?
     {
-        ereport!(
-            WARNING,
+        Failure::new(
             PgSqlErrorCode::ERRCODE_WARNING,
             format!(
                 "pg_cron's jobs could not be removed in database {}: {why}",
                 quote_identifier(&cron.database)
             ),
-            format!("Run there, as a role that may: {};", cron.removal(&[]))
-        );
+        )
+        .detail(format!("Run there, as a role that may: {};", cron.removal(&[])))
+        .say(PgLogLevel::WARNING);
     }
     let removed = as_owner(|| {
         sql::rows(
@@ -155,7 +155,7 @@ pub fn resume() -> Result<()> {
     Ok(())
 }
 
-fn row(row: &pgrx::spi::SpiHeapTupleData) -> Result<Row> {
+fn row(row: &crate::sql::Tuple) -> Result<Row> {
     Ok(Row { job_name: required(row, 1)?, schedule: required(row, 2)?, command: required(row, 3)? })
 }
 
@@ -253,19 +253,19 @@ fn say_what_is_missing(role: &str) -> Result<()> {
     )
     .unwrap_or_default();
     let at = |n: usize| place.get(n).map_or("", String::as_str);
-    ereport!(
-        WARNING,
+    Failure::new(
         PgSqlErrorCode::ERRCODE_WARNING,
         "the server has no scheduler: neither pg_cron nor pg_groundskeeper is preloaded",
-        format!(
-            "Add pg_groundskeeper to shared_preload_libraries, restart, and call schedule_maintenance() again; \
+    )
+    .detail(format!(
+        "Add pg_groundskeeper to shared_preload_libraries, restart, and call schedule_maintenance() again; \
              groundskeeper.prerequisites() has the lines. Or have the system's cron do it: \
              * * * * * psql -X -q -h '{}' -p {} -U {role} -d '{}' -c 'CALL groundskeeper.run_overdue()'",
-            at(2),
-            at(1),
-            at(0)
-        )
-    );
+        at(2),
+        at(1),
+        at(0)
+    ))
+    .say(PgLogLevel::WARNING);
     Ok(())
 }
 

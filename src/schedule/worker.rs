@@ -54,12 +54,12 @@ pub extern "C-unwind" fn groundskeeper_scheduler(argument: pg_sys::Datum) {
         }
         (Ok(_), None) => {}
         // Without an answer the launcher tries again.
-        (Err(failure), _) => ereport!(
-            WARNING,
+        (Err(failure), _) => Failure::new(
             failure.code,
             format!("groundskeeper's schedule could not be looked at: {}", failure.message),
-            failure.one_line()
-        ),
+        )
+        .detail(failure.one_line())
+        .say(PgLogLevel::WARNING),
     }
 }
 
@@ -170,12 +170,9 @@ pub extern "C-unwind" fn groundskeeper_scheduled_run(argument: pg_sys::Datum) {
     let job_name = worker::told();
     let Some(mut between) = worker::begin(argument, Rights::Role) else { return };
     if let Err(failure) = toplevel::run(&mut between, &super::call(job_name)) {
-        ereport!(
-            WARNING,
-            failure.code,
-            format!("{} in groundskeeper's schedule", failure.message),
-            failure.one_line()
-        );
+        Failure::new(failure.code, format!("{} in groundskeeper's schedule", failure.message))
+            .detail(failure.one_line())
+            .say(PgLogLevel::WARNING);
     }
 }
 

@@ -60,7 +60,7 @@ pub fn relations(plan: &Plan, caller: &str) -> Result<Vec<Relation>> {
     as_owner(|| sql::rows(include_str!("relations.sql"), &[of_the_plan.into(), caller.into()], relation))
 }
 
-fn relation(row: &pgrx::spi::SpiHeapTupleData) -> Result<Relation> {
+fn relation(row: &crate::sql::Tuple) -> Result<Relation> {
     let name = required(row, 1)?;
     let Some(oid) = row.get::<Oid>(2)? else { return Ok(Relation { name, found: None }) };
     let seen = row.get::<String>(14)?;

@@ -5,17 +5,19 @@
 
 use super::Between;
 use crate::compat;
+use crate::encoding::to_server_cstring;
 use crate::error::{Failure, Result};
 use crate::parse::one_statement;
 use pgrx::pg_sys;
 use pgrx::pg_sys::PgTryBuilder;
 use std::cell::Cell;
-use std::ffi::{CStr, CString};
+use std::ffi::CStr;
 use std::panic::AssertUnwindSafe;
 
 /// Runs one statement outside of any transaction. After a failure the session is as before it.
 pub fn run(_: &mut Between, statement: &str) -> Result<()> {
-    let text = CString::new(statement).map_err(|_| Failure::internal("a statement contains a NUL byte"))?;
+    let text =
+        to_server_cstring(statement).ok_or_else(|| Failure::internal("a statement contains a NUL byte"))?;
     let context = Cell::new(std::ptr::null_mut());
     let result = PgTryBuilder::new(AssertUnwindSafe(|| {
         // SAFETY: the worker is outside of any transaction, as the caller's token says, and `text` outlives the call.

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod conversion;
+mod ddl;
 mod figures;
 mod install;
 mod machine;
@@ -55,6 +56,8 @@ enum Suite {
     Roundtrip,
     /// The months of many tables are made: against pg_partman's run_maintenance() and bare statements
     Maintenance,
+    /// Partitions of a table that is not ours come and go among many converted ones: against no event triggers
+    Ddl,
     /// A moneyline is scored: against the same rules in SQL and PL/pgSQL, above a bare scan
     Score,
     /// Raw records are staged: against a bare INSERT, one statement in SQL, and a client that goes row by row
@@ -138,6 +141,7 @@ impl Suite {
             Self::Conversion => conversion::run(effort),
             Self::Roundtrip => roundtrip::run(effort),
             Self::Maintenance => maintenance::run(effort),
+            Self::Ddl => ddl::run(effort),
             Self::Score => score::run(effort),
             Self::Migration => migration::run(effort),
             Self::Steady => steady::run(effort),

@@ -130,6 +130,8 @@ impl Server {
         let log = self.log_file();
         let mut command = self.pg_ctl("start")?;
         command.arg("--log").arg(&log).args(["--wait", "--timeout=60"]);
+        // A text that would have a backtrace in it shows it.
+        command.env("RUST_BACKTRACE", "1");
         // The server inherits these; a pipe would keep the caller waiting for it to end.
         let status = command.stdout(Stdio::null()).stderr(Stdio::null()).status()?;
         ensure!(status.success(), "the server did not start; its log:\n{}", self.log());

@@ -25,6 +25,9 @@ pub struct Options {
     repeat: u32,
     #[command(flatten)]
     choice: Choice,
+    /// Call each function so often with what it was not made for, by a new seed or by one that was printed
+    #[arg(long, value_name = "CALLS[:SEED]")]
+    fuzz: Option<String>,
     /// Run only tests whose names contain one of these
     filters: Vec<String>,
 }
@@ -86,6 +89,9 @@ fn client_tests(
     let skipped = server.base().join("skipped");
     client.env("GROUNDSKEEPER_SERVER", server.base()).env("GROUNDSKEEPER_SKIPPED", &skipped);
     client.env(PG_CONFIG, installation.pg_config());
+    if let Some(fuzz) = fuzz {
+        client.env("GROUNDSKEEPER_FUZZ", fuzz);
+    }
     client.arg("--").args(filters);
     if let Some(odds) = odds {
         client.env("GROUNDSKEEPER_ODDS", odds).arg("--include-ignored");

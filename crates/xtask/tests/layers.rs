@@ -12,7 +12,7 @@ use sources::sources;
 
 /// Each module may use those in the lines above it, and those before it in its own line; none that comes later.
 const LAYERS: [&[&str]; 9] = [
-    &["error", "settings"],
+    &["encoding", "error", "settings"],
     &["compat", "sql", "subtransaction", "parse", "guc", "backend"],
     &["extension", "waiting", "owner", "worker", "latency", "connections"],
     &["catalog", "bloat", "kpi", "metrics"],

@@ -45,8 +45,6 @@ const WITH_NULL: &[(&str, &[&str])] = &[
     ("SELECT groundskeeper.drop_partition partition", &["groundskeeper.drop_partition(NULL)"]),
     ("SELECT groundskeeper_internal.fail_migration ", &[]),
     ("SELECT groundskeeper.finalize_partitioning relation", &["groundskeeper.finalize_partitioning(NULL)"]),
-    // Called by its event trigger only.
-    ("SELECT groundskeeper_internal.guard_partitions ", &[]),
     (
         "CALL groundskeeper.migrate_to_staging bet_type batch_size sweep",
         &["groundskeeper.migrate_to_staging(NULL, NULL)"],

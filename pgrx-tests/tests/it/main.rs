@@ -19,7 +19,11 @@ mod docs;
 #[cfg(test)]
 mod dump;
 #[cfg(test)]
+mod encodings;
+#[cfg(test)]
 mod feed;
+#[cfg(test)]
+mod fuzz;
 #[cfg(test)]
 mod install;
 #[cfg(test)]

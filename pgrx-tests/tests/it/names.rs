@@ -1,6 +1,6 @@
 //! A deployment's names of clubs and sportsbooks: the tables, and the functions that apply them.
 
-use groundskeeper_sandbox::server::{SUPERUSER, quote_ident};
+use groundskeeper_sandbox::server::quote_ident;
 use groundskeeper_tests::sql::{refusal, text, texts};
 use groundskeeper_tests::{Template, TestDb};
 use postgres::Client;
@@ -252,18 +252,7 @@ fn few_may_see_the_tables_and_whom_they_are_granted_to_may_write_them() {
 
 #[test]
 fn names_outside_of_ascii_pass_in_other_encodings() {
-    let db = TestDb::new(Template::Empty).unwrap();
-    let server = db.server();
-    server.drop_database(db.name()).unwrap();
-    server
-        .connect("postgres", SUPERUSER)
-        .unwrap()
-        .batch_execute(&format!(
-            "CREATE DATABASE {} TEMPLATE template0 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'",
-            quote_ident(db.name())
-        ))
-        .unwrap();
-    db.install().unwrap();
+    let db = TestDb::encoded("LATIN1").unwrap();
     let mut client = db.client().unwrap();
     client
         .batch_execute(

@@ -83,32 +83,6 @@ fn indexes_of_former(conversion: &Conversion) -> Result<Vec<record::Carried>> {
     )
 }
 
-/// What partitions that were made or attached by plain statements lack: no trigger on TRUNCATE comes from the whole.
-pub fn missing_triggers(conversion: &Conversion) -> Result<Vec<String>> {
-    let lacking = |trigger: &str| {
-        sql::texts(
-            "SELECT pg_catalog.format('%I.%I', n.nspname, c.relname)
-               FROM pg_catalog.pg_partition_tree(pg_catalog.to_regclass($1)) p
-               JOIN pg_catalog.pg_class c ON c.oid = p.relid
-               JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-              WHERE p.isleaf AND pg_catalog.pg_has_role(c.relowner, 'USAGE')
-                AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger g WHERE g.tgrelid = c.oid AND g.tgname = $2)",
-            &[conversion.quoted().into(), trigger.into()],
-        )
-    };
-    let mut statements = Vec::new();
-    if conversion.stage == Stage::Converted {
-        let lacking = lacking(shadow::CAPTURE_TRUNCATE)?;
-        statements
-            .extend(lacking.iter().flat_map(|partition| shadow::capture_truncate(conversion, partition)));
-    }
-    if conversion.has_key_table && matches!(conversion.stage, Stage::Converted | Stage::Finalized) {
-        let lacking = lacking(keys::TRUNCATED)?;
-        statements.extend(lacking.iter().flat_map(|partition| keys::of_partition(conversion, partition)));
-    }
-    Ok(statements)
-}
-
 /// The conversion that a partitioned table came from, by its quoted name.
 pub fn of_parent(quoted: &str) -> Result<Option<Conversion>> {
     let name = "SELECT schema_name, table_name FROM groundskeeper.conversion WHERE relation = $1";

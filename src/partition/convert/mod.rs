@@ -15,7 +15,7 @@ mod steps;
 mod sync;
 
 pub use keys::{DELETED as KEY_DELETED, TRUNCATED as KEY_TRUNCATED};
-pub use known::{missing_triggers, of_parent, recognized};
+pub use known::{of_parent, recognized};
 pub use preflight::{Finding, preflight};
 pub use shadow::CAPTURE_TRUNCATE;
 pub use steps::{rows_copied, run};
@@ -32,7 +32,6 @@ use groundskeeper_core::partition::preflight::Severity;
 use groundskeeper_core::partition::{Interval, MAX_PREMAKE};
 use groundskeeper_core::plan::Qualified;
 use pgrx::PgSqlErrorCode;
-use pgrx::ereport;
 use pgrx::pg_sys::Oid;
 
 /// The triggers that a conversion puts on a table; they do not move with what is the user's.
@@ -213,7 +212,7 @@ fn clear_away(relation: &Qualified, known: &record::Conversion) -> Result<i64> {
         format!("Kept will be {}.", kept.join("; and "))
     };
     let message = format!("{} was dropped or replaced in the middle of its conversion", known.quoted());
-    ereport!(WARNING, PgSqlErrorCode::ERRCODE_WARNING, message, detail);
+    Failure::new(PgSqlErrorCode::ERRCODE_WARNING, message).detail(detail).say(pgrx::PgLogLevel::WARNING);
     let quoted = qualified(&relation.schema, &relation.name);
     let task = Task::UndoPartitioning { table: known.table.clone() };
     match jobs::open_of_kind(&quoted, task.kind())? {

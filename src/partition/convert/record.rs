@@ -2,12 +2,12 @@
 
 use crate::error::{Failure, Result};
 use crate::extension::as_owner;
+use crate::sql::Argument;
 use crate::sql::{self, qualified, quote_identifier, required};
 use groundskeeper_core::names::suffixed;
 use groundskeeper_core::partition::Interval;
 use groundskeeper_core::partition::convert::Stage;
 use groundskeeper_core::plan::Qualified;
-use pgrx::datum::DatumWithOid;
 
 /// A row of `groundskeeper.conversion`.
 #[derive(Debug, Clone)]
@@ -175,7 +175,7 @@ pub fn expect(conversion: &Conversion, rows: i64) -> Result<()> {
 }
 
 /// Changes one thing that is written down.
-fn set(conversion: &Conversion, change: &str, value: DatumWithOid) -> Result<()> {
+fn set(conversion: &Conversion, change: &str, value: Argument) -> Result<()> {
     as_owner(|| {
         sql::run(
             &format!("UPDATE groundskeeper.conversion SET {change} WHERE relation = $1"),

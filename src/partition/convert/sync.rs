@@ -6,10 +6,10 @@
 use super::record::{Conversion, FORMER, KEYS, LOG, SHADOW};
 use crate::error::{Failure, Result};
 use crate::partition::bounds::KeyType;
+use crate::sql::Argument;
 use crate::sql::{self, qualified, quote_identifier, quote_literal, required};
 use groundskeeper_core::plan::Qualified;
 use pgrx::PgSqlErrorCode;
-use pgrx::datum::DatumWithOid;
 
 /// What is read and written of a row.
 pub struct Columns {
@@ -85,7 +85,7 @@ impl Taken {
         self.lists.first().map_or(0, Vec::len)
     }
 
-    fn arguments(&self) -> Vec<DatumWithOid<'static>> {
+    fn arguments(&self) -> Vec<Argument> {
         self.lists.iter().map(|list| list.clone().into()).collect()
     }
 
@@ -158,7 +158,7 @@ pub fn set_aside(conversion: &Conversion, pair: &Pair) -> Result<()> {
     sql::run(&format!("DELETE FROM {target} x USING {log} l WHERE {}", conversion.same_key("x", "l")), &[])
 }
 
-fn keep_keys(conversion: &Conversion, source: &str, keys: &str, arguments: &[DatumWithOid]) -> Result<()> {
+fn keep_keys(conversion: &Conversion, source: &str, keys: &str, arguments: &[Argument]) -> Result<()> {
     let (table, list) = (conversion.beside_quoted(KEYS), conversion.key_list(""));
     let (held, same) = (conversion.same_key("y", "x"), conversion.same_key("x", "k"));
     sql::run(

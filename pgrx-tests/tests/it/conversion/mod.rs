@@ -2,6 +2,7 @@
 
 mod both;
 mod crash;
+mod ddl;
 mod grants;
 mod hostile;
 mod keys;

@@ -1,57 +1,21 @@
 //! Databases that are not in UTF-8.
 
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::thread::sleep;
-use std::time::Duration;
-
 use groundskeeper_sandbox::raw::Market;
-use groundskeeper_sandbox::server::{SUPERUSER, Server};
 use groundskeeper_sandbox::shape;
-use groundskeeper_tests::server;
+use groundskeeper_tests::TestDb;
 use groundskeeper_tests::sql::{text, texts};
 use postgres::Client;
 
 use super::{assert_complete, astray, count, migrate};
 
-/// A database of Shape A in an encoding of its own, dropped at its end.
-struct Encoded {
-    server: Server,
-    name: String,
-}
-
-impl Encoded {
-    fn new(encoding: &str) -> Self {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let name = format!("test_{}_encoded_{number}", std::process::id());
-        let encoded = Self { server: server().unwrap(), name };
-        let create =
-            format!("CREATE DATABASE {} ENCODING '{encoding}' LOCALE 'C' TEMPLATE template0", encoded.name);
-        encoded.server.connect("postgres", SUPERUSER).unwrap().batch_execute(&create).unwrap();
-        let mut client = encoded.client();
-        client.batch_execute(shape::SHAPE_A).unwrap();
-        client.batch_execute("CREATE EXTENSION pg_groundskeeper").unwrap();
-        let open = "groundskeeper.jobs WHERE state IN ('queued', 'running', 'waiting')";
-        for _ in 0..3000 {
-            if count(&mut client, open) == 0 {
-                return encoded;
-            }
-            sleep(Duration::from_millis(20));
-        }
-        panic!("jobs of {encoding} do not end");
-    }
-
-    fn client(&self) -> Client {
-        self.server.connect(&self.name, SUPERUSER).unwrap()
-    }
-}
-
-impl Drop for Encoded {
-    fn drop(&mut self) {
-        if let Err(error) = self.server.drop_database(&self.name) {
-            eprintln!("left behind: {error:#}");
-        }
-    }
+/// A database of Shape A in an encoding of its own, and what the plan makes in it.
+fn encoded(encoding: &str) -> (TestDb, Client) {
+    let db = TestDb::encoded(encoding).unwrap();
+    let mut client = db.client().unwrap();
+    client.batch_execute(shape::SHAPE_A).unwrap();
+    client.batch_execute("SELECT groundskeeper.apply_plan()").unwrap();
+    db.settle().unwrap();
+    (db, client)
 }
 
 /// Names as an SQL expression each: of a book, of a team that is no club's, of a game, and of a constraint.
@@ -125,8 +89,7 @@ fn assert_same(client: &mut Client) {
 
 fn in_every_way(names: &Names) {
     let Names { encoding, book, team, game, constraint } = names;
-    let db = Encoded::new(encoding);
-    let mut client = db.client();
+    let (_db, mut client) = encoded(encoding);
     // 1. In names of a book and of a team that is no club's.
     quote(&mut client, "'g1'", book, team, 1);
     migrate(&mut client);
