@@ -24,10 +24,12 @@ COMMENT ON COLUMN groundskeeper.schedule.run_as IS 'The role that called schedul
 COMMENT ON COLUMN groundskeeper.schedule.home IS 'The cluster and database that it was scheduled in; a copy does not run it until groundskeeper.resume()';
 COMMENT ON COLUMN groundskeeper.schedule.scheduled_at IS 'When; NULL while it is not scheduled';
 
+-- All arguments are given, in their own types: whoever may create functions in that schema may add some of these names,
+-- and none of them fits better.
 INSERT INTO groundskeeper.schedule (job_name, schedule, command) VALUES
     -- The plan's active hours: hourly from 10:00 to 02:00.
-    ('statistics', '0 10-23,0-2 * * *', 'SELECT @extschema@.update_table_statistics()'),
-    ('partitions', '5 3 * * *', 'SELECT @extschema@.create_monthly_partitions()'),
+    ('statistics', '0 10-23,0-2 * * *', 'SELECT @extschema@.update_table_statistics(false)'),
+    ('partitions', '5 3 * * *', 'SELECT @extschema@.create_monthly_partitions(3)'),
     ('retention', '35 3 * * *', 'SELECT groundskeeper.apply_retention()'),
     ('alerts', '* * * * *', 'SELECT groundskeeper.check_alerts()'),
     ('metrics', '* * * * *', 'SELECT groundskeeper.record_metrics()'),

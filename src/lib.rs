@@ -21,6 +21,7 @@ mod latency;
 mod launcher;
 mod metrics;
 mod migration;
+mod owner;
 mod parse;
 mod partition;
 mod plan;
@@ -30,6 +31,7 @@ mod settings;
 mod sql;
 mod statistics;
 mod subtransaction;
+mod target;
 mod waiting;
 mod worker;
 

@@ -12,7 +12,7 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
 /// Makes the partitions that managed tables lack, so many months ahead, the current one counted.
-#[pg_extern(volatile, parallel_unsafe, requires = ["managed_tables"])]
+#[pg_extern(schema = "@extschema@", volatile, parallel_unsafe, requires = ["managed_tables"])]
 #[search_path(pg_catalog, pg_temp)]
 #[expect(clippy::type_complexity, reason = "pgrx reads the columns off the signature")]
 fn create_monthly_partitions(

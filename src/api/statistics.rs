@@ -11,7 +11,7 @@ extension_sql_file!("../../sql/statistics.sql", name = "statistics", requires = 
 
 /// Analyzes what has changed enough and refreshes the views whose sources have; in the schema that the extension
 /// is installed in, so that the plan's call works.
-#[pg_extern(volatile, parallel_unsafe)]
+#[pg_extern(schema = "@extschema@", volatile, parallel_unsafe)]
 #[search_path(pg_catalog, pg_temp)]
 fn update_table_statistics(
     force: default!(Option<bool>, false),

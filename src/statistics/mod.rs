@@ -234,20 +234,22 @@ fn attempt(
     let started = Instant::now();
     let result = isolated(work);
     let duration_ms = started.elapsed().as_secs_f64() * 1000.0;
+    // The detail may have values of rows: it is for the caller, and not for who reads the log.
+    let mut written = None;
     let outcome = match result {
         Ok(()) => Outcome { relation: name.to_owned(), action, reason: verdict.reason, duration_ms },
         Err(failure) if failure.code == PgSqlErrorCode::ERRCODE_UNDEFINED_TABLE && gone(name)? => {
             Outcome { duration_ms, ..Outcome::skipped(name, "it does not exist any more") }
         }
-        Err(failure) => Outcome {
-            relation: name.to_owned(),
-            action: "failed",
-            reason: format!("{} ({})", failure.one_line(), sqlstate(failure.code)),
-            duration_ms,
-        },
+        Err(failure) => {
+            let code = sqlstate(failure.code);
+            written = Some(format!("{} ({code})", failure.message));
+            let reason = format!("{} ({code})", failure.one_line());
+            Outcome { relation: name.to_owned(), action: "failed", reason, duration_ms }
+        }
     };
     if outcome.action != "skipped" {
-        log(&outcome)?;
+        log(&outcome, written.as_ref().unwrap_or(&outcome.reason))?;
     }
     Ok(outcome)
 }
@@ -275,7 +277,7 @@ fn remember(oid: Oid, refreshes: i64, seen: &Seen) -> Result<()> {
     })
 }
 
-fn log(outcome: &Outcome) -> Result<()> {
+fn log(outcome: &Outcome, reason: &str) -> Result<()> {
     as_owner(|| {
         sql::run(
             "INSERT INTO groundskeeper.maintenance_log (relation, action, reason, started_at, duration_ms)
@@ -283,7 +285,7 @@ fn log(outcome: &Outcome) -> Result<()> {
             &[
                 outcome.relation.as_str().into(),
                 outcome.action.into(),
-                outcome.reason.as_str().into(),
+                reason.into(),
                 outcome.duration_ms.into(),
             ],
         )

@@ -25,7 +25,8 @@ const TEST_PACKAGES: [&str; 2] = ["pgbouncer", "python3-venv"];
 /// Needed by benchmarks: what ours is measured against, and what counts instructions.
 const BENCHMARK_PACKAGES: [&str; 3] = ["postgresql-15-partman", "valgrind", "python3-venv"];
 /// The libraries that applications connect with, in the releases that the tests were written with.
-const PYTHON_LIBRARIES: [&str; 3] = ["SQLAlchemy==2.1.9", "psycopg2-binary==2.9.13", "asyncpg==0.32.0"];
+const PYTHON_LIBRARIES: [&str; 4] =
+    ["SQLAlchemy==2.1.9", "psycopg2-binary==2.9.13", "asyncpg==0.32.0", "pgspot==0.9.4"];
 
 /// Machines often upgrade themselves just when they have come up.
 const WAIT_FOR_OTHERS: &str = "--option=DPkg::Lock::Timeout=300";

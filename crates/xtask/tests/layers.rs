@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, bail};
 const LAYERS: [&[&str]; 9] = [
     &["error", "settings"],
     &["sql", "subtransaction", "parse", "guc", "backend"],
-    &["extension", "waiting", "owner", "worker", "latency", "connections"],
+    &["owner", "target", "extension", "waiting", "worker", "latency", "connections"],
     &["catalog", "bloat", "kpi", "metrics"],
     &["journal", "jobs", "alerts"],
     &["index", "partition", "migration", "statistics", "schedule"],

@@ -49,6 +49,8 @@ mod quality;
 #[cfg(test)]
 mod queries;
 #[cfg(test)]
+mod rights;
+#[cfg(test)]
 mod roles;
 #[cfg(test)]
 mod rollback;
