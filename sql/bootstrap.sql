@@ -1,3 +1,7 @@
+-- Nothing below is resolved by the path of whoever installs: in the target schema anybody may have planted a function or
+-- an operator that fits better than PostgreSQL's own. What is made there is named with its schema.
+SET LOCAL search_path = pg_catalog, pg_temp;
+
 -- Names of ours that are taken by something else are refused before anything is changed, all in one error.
 DO $$
 DECLARE

@@ -48,7 +48,11 @@ CREATE TABLE groundskeeper.job (
     worker_pid integer,
     queued_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
     started_at timestamptz,
-    finished_at timestamptz
+    finished_at timestamptz,
+    target_oid oid,
+    target_owner oid,
+    error_detail text,
+    gives_way boolean NOT NULL DEFAULT false
 );
 COMMENT ON TABLE groundskeeper.job IS 'Work for background workers; groundskeeper.jobs shows it';
 COMMENT ON COLUMN groundskeeper.job.task IS 'What is to be brought about';
@@ -58,6 +62,10 @@ COMMENT ON COLUMN groundskeeper.job.home IS 'The cluster and database that the j
 COMMENT ON COLUMN groundskeeper.job.phase IS 'What the worker is at';
 COMMENT ON COLUMN groundskeeper.job.progress IS 'How much of it is done, 0 to 1';
 COMMENT ON COLUMN groundskeeper.job.not_before IS 'When the next attempt may start';
+COMMENT ON COLUMN groundskeeper.job.target_oid IS 'The relation that the job was queued for: another by its name is left alone; true of the home alone';
+COMMENT ON COLUMN groundskeeper.job.target_owner IS 'Its owner then';
+COMMENT ON COLUMN groundskeeper.job.gives_way IS 'It waits for a lock and is told to give its place to another role''s job; it goes back to the queue';
+COMMENT ON COLUMN groundskeeper.job.error_detail IS 'What else was said, which may hold values of rows: for the requester and the role that the job runs as';
 COMMENT ON COLUMN groundskeeper.job.worker_pid IS 'The worker that has it, if that worker still lives';
 CREATE UNIQUE INDEX ON groundskeeper.job (item, kind) WHERE state IN ('queued', 'running');
 CREATE INDEX ON groundskeeper.job (state, not_before);
@@ -71,9 +79,22 @@ CREATE TABLE groundskeeper.job_attempt (
     error text,
     lock_waits integer NOT NULL DEFAULT 0,
     rows_done bigint NOT NULL DEFAULT 0,
+    error_detail text,
     PRIMARY KEY (job_id, attempt)
 );
 COMMENT ON TABLE groundskeeper.job_attempt IS 'One row per attempt at a job';
+COMMENT ON COLUMN groundskeeper.job_attempt.error_detail IS 'As in groundskeeper.job';
+
+-- A detail may hold keys and values of rows that not everybody who may look at jobs may read.
+CREATE FUNCTION groundskeeper_internal.error_shown(error text, detail text, requested_by text, run_as text) RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+RETURN CASE WHEN SESSION_USER IN (requested_by, run_as)
+              OR (SELECT r.rolsuper FROM pg_catalog.pg_roles r WHERE r.rolname = CURRENT_USER)
+              OR EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname = run_as AND pg_catalog.pg_has_role(r.oid, 'USAGE'))
+            THEN error || COALESCE(': ' || detail, '') ELSE error END;
+COMMENT ON FUNCTION groundskeeper_internal.error_shown(text, text, text, text) IS 'An error with its detail for the requester of the job and the role that it runs as, without it for others';
+GRANT EXECUTE ON FUNCTION groundskeeper_internal.error_shown(text, text, text, text) TO PUBLIC;
 
 -- Everybody sees their own jobs, members of pg_monitor all.
 CREATE VIEW groundskeeper.jobs WITH (security_barrier = true) AS
@@ -98,7 +119,7 @@ SELECT j.job_id, j.kind, j.target,
             WHEN j.state = 'running' THEN COALESCE(b.work, j.detail)
             ELSE j.detail
        END AS detail,
-       j.attempts, j.queued_at, j.started_at, j.finished_at, j.error
+       j.attempts, j.queued_at, j.started_at, j.finished_at, groundskeeper_internal.error_shown(j.error, j.error_detail, j.requested_by, j.run_as) AS error
   FROM groundskeeper.job j
   LEFT JOIN pg_catalog.pg_stat_activity a ON j.state = 'running' AND a.pid = j.worker_pid
   LEFT JOIN pg_catalog.pg_stat_progress_create_index p ON p.pid = a.pid
@@ -134,7 +155,8 @@ COMMENT ON COLUMN groundskeeper.jobs.progress IS '0 to 1; for builds from pg_sta
 COMMENT ON COLUMN groundskeeper.jobs.detail IS 'For a waiting job the pids that it waits for, for a build the rows or bytes of its phase';
 
 CREATE VIEW groundskeeper.job_history WITH (security_barrier = true) AS
-SELECT h.job_id, h.attempt, h.started_at, h.finished_at, h.state, h.error, h.lock_waits, h.rows_done
+SELECT h.job_id, h.attempt, h.started_at, h.finished_at, h.state,
+       groundskeeper_internal.error_shown(h.error, h.error_detail, j.requested_by, j.run_as) AS error, h.lock_waits, h.rows_done
   FROM groundskeeper.job_attempt h
   JOIN groundskeeper.job j USING (job_id)
  WHERE pg_catalog.pg_has_role('pg_monitor', 'USAGE') OR j.requested_by = SESSION_USER
@@ -148,6 +170,14 @@ SELECT pg_catalog.pg_extension_config_dump('groundskeeper.job', '');
 SELECT pg_catalog.pg_extension_config_dump('groundskeeper.job_job_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('groundskeeper.job_attempt', '');
 
+-- A name can hold a newline, which would end the comment that it stands in: what follows would be run.
+CREATE FUNCTION groundskeeper_internal.one_line(text text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+RETURN regexp_replace(one_line.text, '[[:cntrl:]]+', ' ', 'g');
+COMMENT ON FUNCTION groundskeeper_internal.one_line(text) IS 'A text without what could end a line, for comments in scripts';
+GRANT EXECUTE ON FUNCTION groundskeeper_internal.one_line(text) TO PUBLIC;
+
 -- The whole log as one script, newest change first: the schema as it was before, for a backup or for rehearsal.
 CREATE FUNCTION groundskeeper.rollback_script() RETURNS text
     LANGUAGE sql STABLE
@@ -155,9 +185,10 @@ CREATE FUNCTION groundskeeper.rollback_script() RETURNS text
 BEGIN ATOMIC
     SELECT COALESCE(string_agg(
                format(E'-- change %s: %s, applied %s by %s\n%s%s\n',
-                      change_id, item, to_char(applied_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS"Z"'),
-                      regexp_replace(applied_by, '[\r\n]+', ' ', 'g'),
-                      COALESCE('-- before: ' || regexp_replace(prior_definition, '[\r\n]+', E'\n--         ', 'g') || E'\n', ''),
+                      change_id, groundskeeper_internal.one_line(item), to_char(applied_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS"Z"'),
+                      groundskeeper_internal.one_line(applied_by),
+                      COALESCE('-- before: ' || (SELECT string_agg(groundskeeper_internal.one_line(w.line), E'\n--         ' ORDER BY w.place)
+                                                   FROM regexp_split_to_table(prior_definition, '[\r\n]+') WITH ORDINALITY w (line, place)) || E'\n', ''),
                       inverse_sql),
                E'\n' ORDER BY change_id DESC), '')
       FROM groundskeeper.change_log

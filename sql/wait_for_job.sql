@@ -4,7 +4,7 @@ CREATE PROCEDURE groundskeeper.wait_for_job(job_id bigint, timeout interval DEFA
     LANGUAGE plpgsql
 AS $$
 DECLARE
-    give_up timestamptz;
+    give_up pg_catalog.timestamptz;
 BEGIN
     PERFORM groundskeeper_internal.require_top_level('wait_for_job');
     COMMIT;

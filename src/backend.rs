@@ -28,6 +28,12 @@ pub fn role() -> pg_sys::Oid {
     unsafe { pg_sys::GetUserId() }
 }
 
+/// The role that the session logged in as, or was authorized as since: what RESET ROLE goes back to.
+pub fn session_role() -> pg_sys::Oid {
+    // SAFETY: a plain read of the process's own state.
+    unsafe { pg_sys::GetSessionUserId() }
+}
+
 /// The current transaction's number, if it has written anything.
 pub fn transaction() -> Option<pg_sys::TransactionId> {
     // SAFETY: a plain read of the process's own state.

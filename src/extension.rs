@@ -3,26 +3,17 @@
 use crate::backend;
 use crate::error::{Failure, Result};
 use crate::guc::pinned;
+use crate::owner::Switched;
 use crate::sql::{self, required};
 use pgrx::pg_sys;
 
 /// Runs `work` with the rights of the extension's owner, for its own tables only: callers need no grants on
 /// them, and cannot write them by themselves.
 pub fn as_owner<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
-    let owner = owner()?;
-    let (mut caller, mut context) = (pg_sys::InvalidOid, 0);
-    // SAFETY: reads and sets the backend's current user, as a SECURITY DEFINER call does. It is put back below; if `work`
-    // raises an error instead, the abort of the (sub)transaction puts it back. The search_path is pinned because a
-    // job's session may have run the user's code, which may have left operators and types there by the names of
-    // PostgreSQL's own.
-    unsafe {
-        pg_sys::GetUserIdAndSecContext(&raw mut caller, &raw mut context);
-        pg_sys::SetUserIdAndSecContext(owner, context | pg_sys::SECURITY_LOCAL_USERID_CHANGE as i32);
-    }
-    let result = pinned(&[(c"search_path", c"pg_catalog, pg_temp")], work);
-    // SAFETY: as above; these are the values that were current before.
-    unsafe { pg_sys::SetUserIdAndSecContext(caller, context) };
-    result
+    // As a SECURITY DEFINER call does. The search_path is pinned because a job's session may have run the user's code,
+    // which may have left operators and types there by the names of PostgreSQL's own.
+    let _switched = Switched::to(owner()?, pg_sys::SECURITY_LOCAL_USERID_CHANGE);
+    pinned(&[(c"search_path", c"pg_catalog, pg_temp")], work)
 }
 
 fn owner() -> Result<pg_sys::Oid> {

@@ -6,7 +6,15 @@ use std::ffi::{CStr, CString};
 /// Runs `work` with other settings, and brings back those that were. An error that is raised inside leaves that to
 /// the abort of the (sub)transaction, as a function's own SET does.
 pub fn pinned<T>(settings: &[(&CStr, &CStr)], work: impl FnOnce() -> T) -> T {
-    set_during(pg_sys::GucContext::PGC_USERSET, settings, work)
+    // SAFETY: opens a level of settings that is closed below, or by the abort.
+    let level = unsafe { pg_sys::NewGUCNestLevel() };
+    for (name, value) in settings {
+        set(pg_sys::GucAction::GUC_ACTION_SAVE, name, value);
+    }
+    let result = work();
+    // SAFETY: the level opened above; any opened inside have been closed, or went with their subtransaction.
+    unsafe { pg_sys::AtEOXact_GUC(true, level) };
+    result
 }
 
 /// Has the current transaction commit without waiting for the disk: a crash may take it back, whole, and no later one
@@ -26,39 +34,17 @@ pub fn synchronous_commit() -> CString {
 /// Sets what any session may set, until the end of the transaction, as `SET LOCAL` does.
 pub fn set_for_transaction(settings: &[(&CStr, &CStr)]) {
     settings.iter().for_each(|(name, value)| {
-        set(pg_sys::GucContext::PGC_USERSET, pg_sys::GucAction::GUC_ACTION_LOCAL, name, value);
+        set(pg_sys::GucAction::GUC_ACTION_LOCAL, name, value);
     });
 }
 
-/// Runs statements that fire no ordinary trigger, foreign keys' own included, whoever the current role is. Only
-/// for statements of ours that run no code of a user's.
-pub fn without_triggers<T>(work: impl FnOnce() -> T) -> T {
-    set_during(pg_sys::GucContext::PGC_SUSET, &[(c"session_replication_role", c"replica")], work)
-}
-
-fn set_during<T>(
-    context: pg_sys::GucContext::Type,
-    settings: &[(&CStr, &CStr)],
-    work: impl FnOnce() -> T,
-) -> T {
-    // SAFETY: opens a level of settings that is closed below, or by the abort.
-    let level = unsafe { pg_sys::NewGUCNestLevel() };
-    for (name, value) in settings {
-        set(context, pg_sys::GucAction::GUC_ACTION_SAVE, name, value);
-    }
-    let result = work();
-    // SAFETY: the level opened above; any opened inside have been closed, or went with their subtransaction.
-    unsafe { pg_sys::AtEOXact_GUC(true, level) };
-    result
-}
-
-fn set(context: pg_sys::GucContext::Type, action: pg_sys::GucAction::Type, name: &CStr, value: &CStr) {
+fn set(action: pg_sys::GucAction::Type, name: &CStr, value: &CStr) {
     // SAFETY: a NUL-terminated name and value, which are copied, set as SQL would.
     unsafe {
         pg_sys::set_config_option(
             name.as_ptr(),
             value.as_ptr(),
-            context,
+            pg_sys::GucContext::PGC_USERSET,
             pg_sys::GucSource::PGC_S_SESSION,
             action,
             true,

@@ -2,6 +2,7 @@
 
 use crate::error::{Failure, Result};
 use crate::guc::pinned;
+use crate::owner;
 use crate::sql::{self, required};
 use crate::subtransaction::isolated;
 use crate::waiting::with_lock_timeout;
@@ -55,8 +56,9 @@ pub fn of(plan: &Plan, kpi: &'static Kpi) -> Result<Row> {
 }
 
 fn row(kpi: &'static Kpi, wanted: &Wanted) -> Row {
+    // The message alone: a detail may have values of rows, and alerts repeat what is said here.
     let found = isolated(|| with_lock_timeout(100, || measure(kpi, wanted)));
-    let found = found.unwrap_or_else(|failure| Reading::unmeasured(failure.one_line()));
+    let found = found.unwrap_or_else(|failure| Reading::unmeasured(failure.message));
     Row {
         kpi,
         target: wanted.target,
@@ -164,16 +166,18 @@ fn migration(over: &Option<Interval>) -> Result<Reading> {
     let ours = || ask(include_str!("kpi/migration_runs.sql"), over);
     let why_not = match unreadable_log()? {
         None => {
-            // The log is the user's: a policy is refused, not run with the caller's rights.
+            // The log is the user's: a policy is refused, and what it has of code runs as its owner.
             let log = || {
-                pinned(&[(c"row_security", c"off")], || {
-                    ask(&of_log(include_str!("kpi/migration_log.sql")), over)
+                owner::reading_named(PIPELINE_LOG, || {
+                    pinned(&[(c"row_security", c"off")], || {
+                        ask(&of_log(include_str!("kpi/migration_log.sql")), over)
+                    })
                 })
             };
             match isolated(log) {
                 Ok(found) if found.measured.samples > 0 => return Ok(found),
                 Ok(found) => found.measured.figure.err(),
-                Err(failure) => Some(failure.one_line()),
+                Err(failure) => Some(failure.message),
             }
         }
         reason => reason,

@@ -23,6 +23,7 @@ mod latency;
 mod launcher;
 mod metrics;
 mod migration;
+mod owner;
 mod parse;
 mod partition;
 mod plan;
@@ -32,6 +33,7 @@ mod settings;
 mod sql;
 mod statistics;
 mod subtransaction;
+mod target;
 mod waiting;
 mod worker;
 

@@ -6,10 +6,12 @@ use crate::extension::as_owner;
 use crate::index::{build, dropped, rebuild};
 use crate::journal;
 use crate::migration;
+use crate::owner;
 use crate::partition::convert;
 use crate::partition::{drain, leave};
 use crate::plan;
-use crate::sql::{self, qualified, required};
+use crate::sql::{self, Tuple, qualified, required};
+use crate::target::{self, Target};
 use crate::worker::{self, Between, Rights, locks, toplevel, writeback};
 use groundskeeper_core::job::{self, Task};
 use groundskeeper_core::partition::convert::Goal;
@@ -25,6 +27,8 @@ struct Job {
     item: Option<String>,
     /// What the change log is to say once it is done.
     entry: Option<Entry>,
+    /// The relation that it was queued for.
+    target: Option<Target>,
 }
 
 /// The runner's entry point.
@@ -35,7 +39,10 @@ pub extern "C-unwind" fn groundskeeper_runner(argument: pg_sys::Datum) {
     let Some(mut between) = worker::begin(argument, Rights::Role) else { return };
     writeback::begin();
     let Ok(Some(job)) = between.transaction(|| claim(number)) else { return };
-    let result = carry_out(&mut between, &job).and_then(|()| between.transaction(|| write_down(&job)));
+    target::set(job.target.clone());
+    let result = carry_out(&mut between, &job);
+    target::set(None);
+    let result = result.and_then(|()| between.transaction(|| write_down(&job)));
     if let Err(failure) = between.transaction(|| finish(&job, result.as_ref().err())) {
         // The job says `running` without a worker now, and will be taken up again.
         Failure::new(
@@ -57,7 +64,8 @@ fn claim(number: i64) -> Result<Option<Job>> {
         sql::run(
             "UPDATE groundskeeper.job
                 SET state = 'running', attempts = attempts + 1, worker_pid = pg_catalog.pg_backend_pid(),
-                    started_at = COALESCE(started_at, pg_catalog.clock_timestamp()), detail = NULL, error = NULL
+                    started_at = COALESCE(started_at, pg_catalog.clock_timestamp()), detail = NULL, error = NULL,
+                    error_detail = NULL
               WHERE job_id = $1 AND state = 'queued' AND run_as = $2",
             &[number.into(), me.first().cloned().into()],
         )?;
@@ -70,7 +78,9 @@ fn claim(number: i64) -> Result<Option<Job>> {
               WHERE j.job_id = $1 AND j.worker_pid = pg_catalog.pg_backend_pid()",
             &[number.into()],
         )?;
-        let claimed = "SELECT task::text, item, entry::text FROM groundskeeper.job
+        let claimed =
+            "SELECT task::text, item, entry::text, target_oid, target_owner, pg_catalog.parse_ident(target)
+                         FROM groundskeeper.job
                         WHERE job_id = $1 AND state = 'running' AND worker_pid = pg_catalog.pg_backend_pid()";
         sql::first(claimed, &[number.into()], |row| {
             let unreadable = |e: serde_json::Error| Failure::internal(e.to_string());
@@ -83,9 +93,19 @@ fn claim(number: i64) -> Result<Option<Job>> {
                     .map(|entry| serde_json::from_str(&entry))
                     .transpose()
                     .map_err(unreadable)?,
+                target: target(row)?,
             })
         })
     })
+}
+
+/// The relation of a job's row. One that was not there when the job was queued cannot be told from another.
+fn target(row: &Tuple<'_>) -> Result<Option<Target>> {
+    let (relation, owner) = (row.get::<pg_sys::Oid>(4)?, row.get::<pg_sys::Oid>(5)?);
+    let Some((relation, owner)) = relation.zip(owner) else { return Ok(None) };
+    let [schema, name] = <[String; 2]>::try_from(required::<Vec<String>>(row, 6)?)
+        .map_err(|_| Failure::internal("a job's target is no name of a relation"))?;
+    Ok(Some(Target { name: Qualified { schema, name }, relation, owner }))
 }
 
 fn carry_out(between: &mut Between, job: &Job) -> Result<()> {
@@ -128,7 +148,9 @@ fn write_down(job: &Job) -> Result<()> {
 
 /// Validates a constraint; one that rows violate says how many.
 fn validate(between: &mut Between, table: &Qualified, constraint: &str, expression: &str) -> Result<()> {
-    let result = toplevel::run(between, &plan::validate(table, constraint));
+    // In a transaction, as it reads the rows by the table's CHECK: as the owner, and not of another table by that name.
+    let statement = plan::validate(table, constraint);
+    let result = between.transaction(|| owner::run(&statement));
     match result {
         Err(failure) if failure.code == PgSqlErrorCode::ERRCODE_CHECK_VIOLATION => {
             let quoted = qualified(&table.schema, &table.name);
@@ -139,41 +161,48 @@ fn validate(between: &mut Between, table: &Qualified, constraint: &str, expressi
     }
 }
 
+/// After so many seconds a job that has given its place to another is tried again.
+const GIVEN_WAY: f64 = 10.0;
+
 /// Writes down how the attempt ended, and whether there will be another.
 fn finish(job: &Job, failure: Option<&Failure>) -> Result<()> {
-    let attempts = as_owner(|| {
-        sql::first("SELECT attempts FROM groundskeeper.job WHERE job_id = $1", &[job.number.into()], |row| {
-            required::<i32>(row, 1)
+    let known = "SELECT attempts, gives_way FROM groundskeeper.job WHERE job_id = $1";
+    let (attempts, gives_way) = as_owner(|| {
+        sql::first(known, &[job.number.into()], |row| {
+            Ok((required::<i32>(row, 1)?, required::<bool>(row, 2)?))
         })
     })?
-    .unwrap_or(0);
+    .unwrap_or_default();
     let attempt = u32::try_from(attempts).unwrap_or(0);
     let (state, pause) = match failure {
         None => ("succeeded", 0.0),
+        Some(f) if f.code == PgSqlErrorCode::ERRCODE_QUERY_CANCELED && gives_way => ("queued", GIVEN_WAY),
         Some(f) if f.code == PgSqlErrorCode::ERRCODE_QUERY_CANCELED => ("cancelled", 0.0),
         Some(f) if job::is_passing(&crate::error::sqlstate(f.code)) && attempt < job::MAX_ATTEMPTS => {
             ("queued", job::backoff(attempt, jitter()).as_secs_f64())
         }
         Some(_) => ("failed", 0.0),
     };
-    let error = failure.map(Failure::one_line);
+    let error = failure.map(|failure| failure.message.clone());
+    let detail = failure.and_then(|failure| failure.detail.clone());
     let rows = if failure.is_none() { rows_done(&job.task)? } else { 0 };
     let refused = i32::from(failure.is_some_and(Failure::is_lock_not_available));
     as_owner(|| {
         sql::run(
             "UPDATE groundskeeper.job
-                SET state = $2, error = $3, not_before = pg_catalog.now() + pg_catalog.make_interval(secs => $4),
+                SET state = $2, error = $3, error_detail = $5, gives_way = false,
+                    attempts = attempts - CASE WHEN $2 = 'queued' AND gives_way THEN 1 ELSE 0 END, not_before = pg_catalog.now() + pg_catalog.make_interval(secs => $4),
                     finished_at = CASE WHEN $2 <> 'queued' THEN pg_catalog.clock_timestamp() END,
                     detail = CASE WHEN $2 = 'queued' THEN 'to be tried again' END, worker_pid = NULL
               WHERE job_id = $1",
-            &[job.number.into(), state.into(), error.clone().into(), pause.into()],
+            &[job.number.into(), state.into(), error.clone().into(), pause.into(), detail.clone().into()],
         )?;
         sql::run(
             "UPDATE groundskeeper.job_attempt
-                SET state = CASE WHEN $2 = 'queued' THEN 'failed' ELSE $2 END, error = $3,
+                SET state = CASE WHEN $2 = 'queued' THEN 'failed' ELSE $2 END, error = $3, error_detail = $6,
                     finished_at = pg_catalog.clock_timestamp(), rows_done = $4, lock_waits = lock_waits + $5
               WHERE job_id = $1 AND state = 'running'",
-            &[job.number.into(), state.into(), error.into(), rows.into(), refused.into()],
+            &[job.number.into(), state.into(), error.into(), rows.into(), refused.into(), detail.into()],
         )
     })
 }

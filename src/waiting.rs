@@ -2,7 +2,8 @@
 
 use crate::error::{Failure, Result};
 use crate::guc::pinned;
-use crate::sql;
+use crate::owner;
+use crate::target;
 use std::ffi::CString;
 use std::time::{Duration, Instant};
 
@@ -17,11 +18,12 @@ pub fn run_before_deadline(milliseconds: i32, statements: &[String]) -> Result<(
     })
 }
 
-/// Runs one statement of ours, which waits no longer than that for any lock.
+/// Runs one statement of ours, which waits no longer than that for any lock; an ALTER TABLE as the table's owner.
 pub fn run_waiting(milliseconds: i32, statement: &str) -> Result<()> {
     // what is ours looks after the keys of partitions itself
     let ours = [(c"groundskeeper.allow_partition_ddl", c"on")];
-    with_lock_timeout(milliseconds, || pinned(&ours, || sql::run(statement, &[])))
+    with_lock_timeout(milliseconds, || pinned(&ours, || owner::run(statement)))?;
+    target::check()
 }
 
 /// Runs `work` with another `lock_timeout`, and brings the caller's back.

@@ -27,7 +27,7 @@ extension_sql_file!(
 );
 
 /// Makes the partitions that managed tables lack, so many months ahead, the current one counted.
-#[pg_extern(volatile, parallel_unsafe, requires = ["managed_tables"])]
+#[pg_extern(schema = "@extschema@", volatile, parallel_unsafe, requires = ["managed_tables"])]
 #[search_path(pg_catalog, pg_temp)]
 #[expect(clippy::type_complexity, reason = "pgrx reads the columns off the signature")]
 fn create_monthly_partitions(

@@ -16,7 +16,7 @@ extension_sql_file!(
 
 /// Analyzes what has changed enough and refreshes the views whose sources have; in the schema that the extension
 /// is installed in, so that the plan's call works.
-#[pg_extern(volatile, parallel_unsafe)]
+#[pg_extern(schema = "@extschema@", volatile, parallel_unsafe)]
 #[search_path(pg_catalog, pg_temp)]
 fn update_table_statistics(
     force: default!(Option<bool>, false),
@@ -28,7 +28,8 @@ fn update_table_statistics(
     ErrorReport,
 > {
     let outcomes = statistics::update(built_in_plan()?, given(force, "force")?)?;
-    let row = |o: statistics::Maintained| (o.relation.into(), o.action.into(), o.reason.into(), o.duration_ms);
+    let row =
+        |o: statistics::Maintained| (o.relation.into(), o.action.into(), o.reason.into(), o.duration_ms);
     Ok(TableIterator::new(outcomes.into_iter().map(row)))
 }
 

@@ -2,6 +2,7 @@
 
 use super::canonical::{canonical_query, same_query};
 use crate::error::Result;
+use crate::owner;
 use crate::sql::{self, required};
 use groundskeeper_core::deparsed::read_back_same;
 use groundskeeper_core::plan::decide::CheckFact;
@@ -82,10 +83,11 @@ fn found(query: &str, args: &[crate::sql::Argument]) -> Result<Vec<Check>> {
     })
 }
 
-/// How many rows a CHECK expression rejects. Reads the whole table.
+/// How many rows a CHECK expression rejects. Reads the whole table, as its owner.
 pub fn rows_violating(table: &str, expression: &str) -> Result<i64> {
     let query = format!("SELECT pg_catalog.count(*) FROM {table} WHERE NOT ({expression})");
-    Ok(sql::first(&query, &[], |row| required::<i64>(row, 1))?.unwrap_or(0))
+    let count = || sql::first(&query, &[], |row| required::<i64>(row, 1));
+    Ok(owner::reading_named(table, count)?.unwrap_or(0))
 }
 
 impl Check {

@@ -1,6 +1,7 @@
 //! Relations, their columns, sizes and privileges.
 
 use crate::error::Result;
+use crate::owner;
 use crate::sql::{self, quote_identifier, required};
 use groundskeeper_core::plan::Qualified;
 use groundskeeper_core::plan::decide::{ColumnFact, Digits};
@@ -222,7 +223,7 @@ pub fn partition_key(relation: &Qualified) -> Result<Option<String>> {
 }
 
 /// How many rows hold a value that a narrower numeric type cannot, be it a digit before the point or after it. Reads the
-/// whole table.
+/// whole table, as its owner.
 pub fn rows_beyond(table: &str, column: &str, narrower: &str) -> Result<i64> {
     let column = quote_identifier(column);
     let limit = "10::pg_catalog.numeric ^ ($1::integer - $2::integer)";
@@ -231,7 +232,8 @@ pub fn rows_beyond(table: &str, column: &str, narrower: &str) -> Result<i64> {
           WHERE pg_catalog.abs(pg_catalog.round({column}, $2)) >= {limit} OR pg_catalog.round({column}, $2) <> {column}"
     );
     let Some((precision, scale)) = digits_of(narrower) else { return Ok(0) };
-    Ok(sql::first(&query, &[precision.into(), scale.into()], |row| required::<i64>(row, 1))?.unwrap_or(0))
+    let count = || sql::first(&query, &[precision.into(), scale.into()], |row| required::<i64>(row, 1));
+    Ok(owner::reading_named(table, count)?.unwrap_or(0))
 }
 
 /// The digits of `numeric(p,s)`.

@@ -158,6 +158,7 @@ struct Watch {
 /// Brings what the tables say of the jobs up to what has become of them.
 fn tidy(Watch { started, waiting }: &mut Watch) -> Result<()> {
     prune()?;
+    stop_who_gives_way()?;
     give_back_orphans()?;
     count_lock_waits(waiting)?;
     started.retain(|job, runner| keep_waiting(*job, runner).unwrap_or(false));
@@ -171,8 +172,10 @@ fn start_due(Watch { started, .. }: &mut Watch) -> Result<Option<Duration>> {
     let mut load = Load { open: running + started.len(), working };
     load.working += started.values().filter(|runner| runner.heavy).count();
     let limits = limits();
-    for Due { job, role, begun, heavy } in due(started)? {
-        if !load.admits(heavy, limits) {
+    let mut refused = 0;
+    for Due { job, role, begun, heavy, first } in due(started)? {
+        if !load.admits(heavy, limits) && !(first && load.admits_first_of_role(limits)) {
+            refused += i64::from(first);
             continue;
         }
         if let Some(worker) = start_runner(job, role) {
@@ -182,12 +185,39 @@ fn start_due(Watch { started, .. }: &mut Watch) -> Result<Option<Duration>> {
             note(job, "no background worker is free: raise max_worker_processes")?;
         }
     }
+    have_waiting_jobs_give_way(refused)?;
     if load.open > 0 {
         return Ok(Some(Duration::from_millis(200)));
     }
     let queued = "SELECT EXISTS (SELECT FROM groundskeeper.job WHERE state = 'queued' AND home = $1)";
     let queued: Option<bool> = sql::first(queued, &[home().into()], |row| required(row, 1))?;
     Ok((queued == Some(true)).then_some(Duration::from_millis(500)))
+}
+
+/// Jobs that have waited for a lock for long give their place to as many jobs of roles that have none: whoever holds that
+/// lock would hold up everybody's work. They are told in the next look, when this is there to be read.
+fn have_waiting_jobs_give_way(places: i64) -> Result<()> {
+    if places == 0 {
+        return Ok(());
+    }
+    sql::run(
+        "UPDATE groundskeeper.job SET gives_way = true
+          WHERE job_id IN (
+             SELECT j.job_id FROM groundskeeper.job j
+               JOIN pg_catalog.pg_locks l ON l.pid = j.worker_pid AND NOT l.granted
+              WHERE j.state = 'running' AND j.home = $2 AND l.waitstart < pg_catalog.clock_timestamp() - interval '1 second'
+              ORDER BY l.waitstart LIMIT $1)",
+        &[places.into(), home().into()],
+    )
+}
+
+fn stop_who_gives_way() -> Result<()> {
+    sql::run(
+        "SELECT pg_catalog.pg_cancel_backend(j.worker_pid)
+           FROM groundskeeper.job j JOIN pg_catalog.pg_stat_activity a ON a.pid = j.worker_pid
+          WHERE j.state = 'running' AND j.home = $1 AND j.gives_way AND a.wait_event_type = 'Lock'",
+        &[home().into()],
+    )
 }
 
 /// Starts the runner of a job; `None` when no background worker is free.
@@ -332,15 +362,17 @@ struct Due {
     role: pg_sys::Oid,
     begun: i64,
     heavy: bool,
+    /// Whether its role has no other job at work.
+    first: bool,
 }
 
-/// The jobs whose turn it is, oldest first, at most one per relation, with the OID of the role that runs them and
-/// the number of attempts that have been begun.
+/// The jobs whose turn it is, at most one per relation, with the OID of the role that runs them and the number of attempts
+/// that have been begun: the roles by turns, each oldest first.
 fn due(started: &HashMap<i64, Started>) -> Result<Vec<Due>> {
     let begun: Vec<i64> = started.keys().copied().collect();
     let query = format!(
         "WITH busy AS (
-             SELECT target FROM groundskeeper.job WHERE state = 'running' AND home = $1 OR job_id = ANY ($2)),
+             SELECT target, run_as FROM groundskeeper.job WHERE state = 'running' AND home = $1 OR job_id = ANY ($2)),
          first AS (
              SELECT DISTINCT ON (target) job_id, run_as, task FROM groundskeeper.job
               WHERE state = 'queued' AND home = $1 AND not_before <= pg_catalog.clock_timestamp()
@@ -348,9 +380,12 @@ fn due(started: &HashMap<i64, Started>) -> Result<Vec<Due>> {
               ORDER BY target, job_id)
          SELECT f.job_id, r.oid,
                 (SELECT pg_catalog.count(*) FROM groundskeeper.job_attempt a WHERE a.job_id = f.job_id),
-                f.task::text
+                f.task::text, o.place = 1
            FROM first f JOIN pg_catalog.pg_roles r ON r.rolname = f.run_as AND {CAN_CONNECT}
-          ORDER BY f.job_id"
+          CROSS JOIN LATERAL (
+               SELECT (SELECT pg_catalog.count(*) FROM busy b WHERE b.run_as = f.run_as)
+                    + (SELECT pg_catalog.count(*) FROM first e WHERE e.run_as = f.run_as AND e.job_id <= f.job_id)) o (place)
+          ORDER BY o.place, f.job_id"
     );
     sql::rows(&query, &[home().into(), begun.into()], |row| {
         Ok(Due {
@@ -358,6 +393,7 @@ fn due(started: &HashMap<i64, Started>) -> Result<Vec<Due>> {
             role: required(row, 2)?,
             begun: required(row, 3)?,
             heavy: is_heavy(&required::<String>(row, 4)?),
+            first: required(row, 5)?,
         })
     })
 }

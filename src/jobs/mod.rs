@@ -4,11 +4,12 @@ mod dispatcher;
 mod progress;
 
 pub use dispatcher::start_in;
-pub use progress::{report, step_done};
+pub use progress::{report, step_done, works_on};
 
-use crate::catalog::{self, Login};
+use crate::catalog::{self, CAN_CONNECT, Login};
 use crate::error::{Failure, Result};
 use crate::extension::{as_owner, home};
+use crate::owner;
 use crate::sql::{self, qualified, quote_literal, required};
 use crate::worker::locks;
 use groundskeeper_core::job::JobRequest;
@@ -19,7 +20,9 @@ use std::collections::HashMap;
 /// Queues a job; its worker starts when the transaction commits. Returns the job's number, or that of the job
 /// which has the item already.
 pub fn enqueue(request: &JobRequest) -> Result<i64> {
-    let run_as = worker_role(&request.relation)?;
+    let relation = catalog::relation(&request.relation)?;
+    let run_as = worker_role(&request.relation, relation.as_ref().map(|relation| relation.owner.clone()))?;
+    let oid = relation.map(|relation| relation.oid);
     let task = serde_json::to_string(&request.task).map_err(|e| Failure::internal(e.to_string()))?;
     let entry = request.entry.as_ref().map(serde_json::to_string).transpose();
     let entry = entry.map_err(|e| Failure::internal(e.to_string()))?;
@@ -27,8 +30,8 @@ pub fn enqueue(request: &JobRequest) -> Result<i64> {
     let target = qualified(&request.relation.schema, &request.relation.name);
     let id = as_owner(|| {
         sql::run(
-            "INSERT INTO groundskeeper.job (kind, target, item, task, run_as, requested_by, home, entry)
-             VALUES ($1, $2, $3, $4::pg_catalog.jsonb, $5, $6, $7, $8::pg_catalog.jsonb)
+            "INSERT INTO groundskeeper.job (kind, target, item, task, run_as, requested_by, home, entry, target_oid, target_owner)
+             VALUES ($1, $2, $3, $4::pg_catalog.jsonb, $5, $6, $7, $8::pg_catalog.jsonb, $9, $10)
              ON CONFLICT (item, kind) WHERE state IN ('queued', 'running') DO NOTHING",
             &[
                 request.task.kind().into(),
@@ -39,6 +42,8 @@ pub fn enqueue(request: &JobRequest) -> Result<i64> {
                 caller.clone().into(),
                 home().into(),
                 entry.into(),
+                oid.into(),
+                oid.and_then(owner::owner_of).into(),
             ],
         )?;
         sql::first(
@@ -53,20 +58,20 @@ pub fn enqueue(request: &JobRequest) -> Result<i64> {
     id.ok_or_else(|| Failure::internal("the queued job is not there"))
 }
 
-/// The role that the worker connects as: the caller, or the owner where a superuser works on another's table,
-/// whose triggers and functions must not run with a superuser's rights.
-fn worker_role(relation: &Qualified) -> Result<String> {
-    let owner = catalog::relation(relation)?.map(|r| r.owner);
-    let role = sql::first(
-        "SELECT w.rolname::text,
-                COALESCE((SELECT pg_catalog.pg_has_role(o.oid, 'USAGE') FROM pg_catalog.pg_roles o WHERE o.rolname = $1), true)
+/// The role that the worker connects as: the relation's owner, whose triggers and functions must not run with the rights
+/// of a greater role. A group that nobody can log in as trusts its members: a member's job runs as that member.
+fn worker_role(relation: &Qualified, owner: Option<String>) -> Result<String> {
+    let query = format!(
+        "SELECT CASE WHEN o.name IS NULL THEN me.rolname WHEN me.rolsuper OR o.can THEN o.name ELSE me.rolname END::text,
+                COALESCE(o.mine, true)
            FROM pg_catalog.pg_roles me
-           JOIN pg_catalog.pg_roles w
-             ON w.rolname = CASE WHEN me.rolsuper THEN COALESCE($1, me.rolname) ELSE me.rolname END
-          WHERE me.rolname = CURRENT_USER",
-        &[owner.into()],
-        |row| Ok((required::<String>(row, 1)?, required::<bool>(row, 2)?)),
-    )?;
+           LEFT JOIN (SELECT r.rolname, {CAN_CONNECT}, pg_catalog.pg_has_role(r.oid, 'USAGE')
+                        FROM pg_catalog.pg_roles r WHERE r.rolname = $1) o (name, can, mine) ON true
+          WHERE me.rolname = CURRENT_USER"
+    );
+    let role = sql::first(&query, &[owner.into()], |row| {
+        Ok((required::<String>(row, 1)?, required::<bool>(row, 2)?))
+    })?;
     let role = match role {
         None => return Err(Failure::internal("the current role does not exist")),
         Some((_, false)) => return Err(Failure::not_owner(relation)),
@@ -260,7 +265,7 @@ pub fn retry(job: i64) -> Result<String> {
         sql::run(
             "UPDATE groundskeeper.job
                 SET state = 'queued', attempts = 0, not_before = pg_catalog.now(), finished_at = NULL, error = NULL,
-                    detail = NULL, worker_pid = NULL
+                    error_detail = NULL, detail = NULL, worker_pid = NULL
               WHERE job_id = $1 AND state IN ('failed', 'cancelled')",
             &[job.into()],
         )
@@ -276,7 +281,10 @@ pub fn resume() -> Result<i64> {
         sql::returned(
             &format!(
                 "WITH adopted AS (
-                     UPDATE groundskeeper.job SET home = {here}, state = 'queued', worker_pid = NULL
+                     UPDATE groundskeeper.job
+                        SET home = {here}, state = 'queued', worker_pid = NULL,
+                            target_oid = pg_catalog.to_regclass(target),
+                            target_owner = (SELECT c.relowner FROM pg_catalog.pg_class c WHERE c.oid = pg_catalog.to_regclass(target))
                       WHERE state IN ('queued', 'running') AND home <> {here} RETURNING 1)
                  SELECT pg_catalog.count(*) FROM adopted",
                 here = quote_literal(&here)

@@ -4,6 +4,7 @@ use crate::error::Result;
 use crate::extension::as_owner;
 use crate::sql;
 use crate::sql::Argument;
+use pgrx::pg_sys::Oid;
 
 /// Shows how far this worker's job has come.
 pub fn report(phase: &str, progress: f64) -> Result<()> {
@@ -13,6 +14,11 @@ pub fn report(phase: &str, progress: f64) -> Result<()> {
 /// A step is done: the attempts begin anew, as what stood in its way says nothing of the next.
 pub fn step_done() -> Result<()> {
     of_this_worker("attempts = 1", &[])
+}
+
+/// The relation that the job works on by its name from now on, as the job itself has exchanged two.
+pub fn works_on(relation: Oid) -> Result<()> {
+    of_this_worker("target_oid = $1", &[relation.into()])
 }
 
 fn of_this_worker(change: &str, args: &[Argument]) -> Result<()> {

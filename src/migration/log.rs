@@ -1,7 +1,9 @@
-//! The pipeline's own log, where the database has one: written with the caller's rights, as any of its jobs does.
+//! The pipeline's own log, where the database has one: written with the caller's rights, as any of its jobs does, and
+//! with no greater ones than its owner's.
 
 use crate::error::{Failure, Result};
 use crate::extension::as_owner;
+use crate::owner;
 use crate::sql::{self, Text, required};
 use crate::subtransaction::isolated;
 use pgrx::prelude::*;
@@ -42,7 +44,7 @@ pub fn write(run: i64, known: Entry) -> Result<()> {
     else {
         return Ok(());
     };
-    let written = isolated(|| {
+    let write = || {
         let update =
             "UPDATE public.pipeline_execution_log l
                 SET records_processed = n.records_processed, records_successful = n.records_successful,
@@ -63,9 +65,10 @@ pub fn write(run: i64, known: Entry) -> Result<()> {
                FROM pg_catalog.jsonb_populate_record(NULL::public.pipeline_execution_log, $1::pg_catalog.jsonb) n",
             &[entry.clone().into()],
         )
-    });
+    };
+    let written = isolated(|| owner::at_most_named("public.pipeline_execution_log", write));
     if let Err(failure) = written
-        && is_news(run, &failure.one_line())?
+        && is_news(run, &failure.message)?
     {
         Failure::new(
             failure.code,

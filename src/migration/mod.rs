@@ -10,6 +10,7 @@ mod log;
 mod look;
 mod notes;
 mod rescore;
+mod rights;
 mod run;
 mod start;
 
@@ -156,14 +157,14 @@ fn work(run: i64, put_off: bool) -> Result<bool> {
     // What a crash takes back, the next run stages again; the last transaction of a run is synchronous.
     guc::commit_asynchronously();
     let more = match run.phase {
-        Phase::Games => make_games(&mut run, &deployment)?,
-        Phase::Rows => stage(&mut run, &deployment, &shape, put_off)?,
-        Phase::Retry => retry(&mut run, &deployment, &shape, put_off)?,
+        Phase::Games => rights::on_games(|| make_games(&mut run, &deployment))?,
+        Phase::Rows => rights::on(run.market, || stage(&mut run, &deployment, &shape, put_off))?,
+        Phase::Retry => rights::on(run.market, || retry(&mut run, &deployment, &shape, put_off))?,
     };
     run.save()?;
     if !more {
         guc::set_for_transaction(&[(c"synchronous_commit", &durable)]);
-        look::completed(&shape)?;
+        rights::on(run.market, || look::completed(&shape))?;
         finish(run.id, None, Entry::Known)?;
     }
     Ok(more)

@@ -3,7 +3,7 @@
 use super::batch::Rows;
 use super::facts::Deployment;
 use super::lock::Lock;
-use super::{games, prepare_transaction};
+use super::{games, prepare_transaction, rights};
 use crate::catalog;
 use crate::error::{Failure, Result};
 use crate::jobs;
@@ -51,13 +51,13 @@ pub fn rescore(between: &mut Between, table: &Qualified) -> Result<()> {
     match target(table) {
         Some(Target::Records(market)) => {
             let mut after = i64::MIN;
-            while let Some(last) = between.transaction(|| records(market, after))? {
+            while let Some(last) = between.transaction(|| rights::on(market, || records(market, after)))? {
                 after = last;
             }
         }
         Some(Target::Games) => {
             let mut after = Text::default();
-            while let Some(last) = between.transaction(|| all_games(&after))? {
+            while let Some(last) = between.transaction(|| rights::on_games(|| all_games(&after)))? {
                 after = last;
             }
         }

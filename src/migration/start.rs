@@ -4,7 +4,7 @@ use super::facts::{self, Deployment, captured};
 use super::lock::Lock;
 use super::log::{self, Entry};
 use super::run::{self, Phase};
-use super::{FAILED, finish, look, notes, prepare_transaction};
+use super::{FAILED, finish, look, notes, prepare_transaction, rights};
 use crate::error::{Failure, Result};
 use crate::sql::{self, required};
 use groundskeeper_core::migration::{GAMES, Market, Misfit, Shape};
@@ -32,6 +32,7 @@ pub fn start(bet_type: Option<&str>, batch_size: i32, sweep: bool) -> Result<Vec
     let fits: Vec<_> = markets.into_iter().map(|market| (market, deployment.fit(market))).collect();
     refuse_or_keep(&fits)?;
     let shapes: Vec<&Shape> = fits.iter().filter_map(|(_, fit)| fit.as_ref().ok()).collect();
+    rights::check(&shapes)?;
     let captured = captured_markets(&deployment, &shapes)?;
     warn_of_missing_indexes(&shapes)?;
     let overflowed = notes::overflowed()?;
@@ -51,9 +52,9 @@ pub fn start(bet_type: Option<&str>, batch_size: i32, sweep: bool) -> Result<Vec
                 Entry::New,
             )?,
             Ok(shape) => {
-                refuse_lowest_id(shape)?;
+                rights::on(*market, || refuse_lowest_id(shape))?;
                 let captured = captured.contains(market) && !overflowed;
-                look::look(shape, &deployment.mapping, captured, sweep)?;
+                rights::on(*market, || look::look(shape, &deployment.mapping, captured, sweep))?;
                 let first = if runs.is_empty() { Phase::Games } else { Phase::Rows };
                 let run = begin(first)?;
                 if notes::pending(*market)? {

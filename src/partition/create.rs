@@ -2,6 +2,7 @@
 
 use super::bounds::{KeyType, Parent, literals};
 use crate::error::{Failure, Result};
+use crate::owner;
 use crate::sql::{self, qualified, quote_identifier, quote_literal, required};
 use groundskeeper_core::partition::{Edge, Interval, NaiveDate, partition_name, stem};
 use groundskeeper_core::plan::Qualified;
@@ -72,6 +73,8 @@ fn ordinary_siblings(parents: &[&Parent]) -> Result<Vec<Oid>> {
 /// A partition to be.
 #[derive(Debug, Clone)]
 pub struct Planned {
+    /// Its name.
+    pub name: Qualified,
     /// `schema.name`, quoted.
     pub quoted: String,
     /// Its first bound, as a literal's text.
@@ -105,7 +108,7 @@ pub fn plan(parent: &Parent, interval: Interval, starts: &[NaiveDate]) -> Result
     let planned = starts.iter().zip(from.into_iter().zip(to)).map(|(start, (from, to))| {
         let schema = parent.name.schema.clone();
         let name = Qualified { schema, name: partition_name(stem, interval, *start) };
-        Planned { quoted: qualified(&name.schema, &name.name), from, to }
+        Planned { quoted: qualified(&name.schema, &name.name), name, from, to }
     });
     Ok(planned.collect())
 }
@@ -153,6 +156,25 @@ pub fn attach(parent: &Parent, planned: &Planned) -> Vec<String> {
     ]
 }
 
+/// Refuses a table whose owner may not make tables beside it: partitions are made by the owner, as whoever makes a table
+/// runs what is written into the one that it is like.
+pub fn owner_may(parent: &Parent) -> Result<()> {
+    let refused = sql::first(
+        "SELECT pg_catalog.format('GRANT CREATE ON SCHEMA %I TO %s', n.nspname, o.role), o.role
+           FROM pg_catalog.pg_class c
+           JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+          CROSS JOIN LATERAL (SELECT pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(c.relowner))) o (role)
+          WHERE c.oid = $1 AND NOT pg_catalog.has_schema_privilege(c.relowner, n.oid, 'CREATE')",
+        &[parent.oid.into()],
+        |row| Ok((required::<String>(row, 1)?, required::<String>(row, 2)?)),
+    )?;
+    let Some((grant, owner)) = refused else { return Ok(()) };
+    let message = format!("{owner}, who owns {}, may not create tables in its schema", parent.quoted);
+    Err(Failure::new(PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE, message)
+        .detail(format!("Partitions are made as the owner of their table; {grant} lets it."))
+        .hint(format!("{grant};")))
+}
+
 /// Refuses a partition whose rows the default one has: they must be drained first. Attaching reads the default
 /// partition under a lock that excludes everybody; this reads it before, so that the lock is not taken in vain,
 /// and with the pages in memory not for long.
@@ -163,7 +185,8 @@ pub fn rows_in_default(parent: &Parent, planned: &Planned) -> Result<()> {
         default.quoted,
         planned.condition(&parent.key, parent.key_type)
     );
-    if sql::first(&query, &[], |row| required::<bool>(row, 1))? != Some(true) {
+    let looked = || sql::first(&query, &[], |row| required::<bool>(row, 1));
+    if owner::reading(default.oid, looked)? != Some(true) {
         return Ok(());
     }
     Err(Failure::new(

@@ -12,10 +12,11 @@ use super::create::{self, Planned};
 use super::managed;
 use super::premake::{self, wanted};
 use crate::error::{Failure, Result};
-use crate::guc::without_triggers;
+use crate::extension::as_owner;
 use crate::jobs;
 use crate::settings;
 use crate::sql::{self, qualified, quote_identifier, quote_literal, required};
+use crate::target;
 use crate::waiting::run_before_deadline;
 use crate::worker::{Between, toplevel};
 use groundskeeper_core::job::{JobRequest, Task, is_passing};
@@ -61,6 +62,7 @@ pub fn drain(between: &mut Between, parent: &Qualified, batch_size: i64) -> Resu
     let mut done = BTreeSet::new();
     while let Some((start, step)) = between.transaction(|| next(&quoted, &done))? {
         between.transaction(|| make_apart(&step))?;
+        target::beside([step.planned.name.clone(), step.default.name.clone()]);
         if !step.identity.is_empty() {
             between.transaction(|| copy(&step))?;
         }
@@ -279,25 +281,18 @@ fn exchange(step: &Move, batch_size: i64) -> Result<()> {
     if !now.contains(&default.oid) {
         return Err(changed_meanwhile(step));
     }
+    // What was in the way of nothing when the rows were copied may have come since.
+    check_obstacles(parent, default)?;
     // or a deferred foreign key's check would be pending when the partition is attached
     sql::run("SET CONSTRAINTS ALL IMMEDIATE", &[])?;
     let written = catch_up(step)?;
     if written > batch_size {
         return Err(too_many(step, batch_size));
     }
-    let keeps_keys = fires_always(default, convert::KEY_DELETED)?;
-    let switch =
-        |how: &str| format!("ALTER TABLE ONLY {} {how} TRIGGER {}", default.quoted, convert::KEY_DELETED);
-    if keeps_keys {
-        sql::run(&switch("DISABLE"), &[])?;
-    }
-    let removed = without_triggers(|| {
+    let removed = without_triggers(default, || {
         let delete = format!("DELETE FROM ONLY {} WHERE {condition} RETURNING 1", default.quoted);
         count(&format!("WITH removed AS ({delete}) SELECT pg_catalog.count(*) FROM removed"))
     })?;
-    if keeps_keys {
-        sql::run(&switch("ENABLE ALWAYS"), &[])?;
-    }
     let there = count(&format!("SELECT pg_catalog.count(*) FROM ONLY {}", planned.quoted))?;
     if removed != there {
         return Err(Failure::internal(format!(
@@ -308,12 +303,23 @@ fn exchange(step: &Move, batch_size: i64) -> Result<()> {
     run_before_deadline(settings::lock_timeout_ms(), &create::attach(parent, planned))
 }
 
-/// Whether a partition has a trigger that fires for whoever writes it.
-fn fires_always(partition: &Partition, trigger: &str) -> Result<bool> {
-    let query = "SELECT EXISTS (SELECT FROM pg_catalog.pg_trigger
-                                 WHERE tgrelid = $1 AND tgname = $2 AND tgenabled = 'A')";
-    let found = sql::first(query, &[partition.oid.into(), trigger.into()], |row| required::<bool>(row, 1))?;
-    Ok(found == Some(true))
+/// Runs `work` while none of a partition's triggers fires, those of foreign keys included, which only a superuser may
+/// switch off. The partition is locked for everybody else. The session stays one for which triggers fire: planning alone
+/// runs code of the table's owner, who could reach any other table with it.
+fn without_triggers<T>(partition: &Partition, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    let triggers = sql::rows(
+        "SELECT pg_catalog.quote_ident(tgname), CASE tgenabled WHEN 'A' THEN 'ENABLE ALWAYS' WHEN 'R' THEN 'ENABLE REPLICA' ELSE 'ENABLE' END
+           FROM pg_catalog.pg_trigger WHERE tgrelid = $1 AND tgenabled <> 'D' ORDER BY oid",
+        &[partition.oid.into()],
+        |row| Ok((required::<String>(row, 1)?, required::<String>(row, 2)?)),
+    )?;
+    let switch = |how: &str, trigger: &str| {
+        as_owner(|| sql::run(&format!("ALTER TABLE ONLY {} {how} TRIGGER {trigger}", partition.quoted), &[]))
+    };
+    triggers.iter().try_for_each(|(trigger, _)| switch("DISABLE", trigger))?;
+    let result = work()?;
+    triggers.iter().try_for_each(|(trigger, how)| switch(how, trigger))?;
+    Ok(result)
 }
 
 /// Brings the copies up to what the rows are now; how many rows that wrote.

@@ -6,6 +6,7 @@ use super::managed::{self, Managed};
 use super::premake::{look_up, wanted};
 use crate::error::Result;
 use crate::guc::pinned;
+use crate::owner;
 use crate::sql::{self, quote_identifier, required};
 use crate::subtransaction::isolated;
 use crate::waiting::with_lock_timeout;
@@ -161,27 +162,27 @@ struct DefaultRows {
 fn default_rows(parent: &Parent, default: Option<&Partition>) -> Result<Option<DefaultRows>> {
     let Some(default) = default else { return Ok(Some(DefaultRows { all: 0, dated: 0 })) };
     let known = sql::first(
-        "SELECT pg_catalog.has_table_privilege(c.oid, 'SELECT'), pg_catalog.pg_stat_get_live_tuples(c.oid),
-                c.reltuples::bigint
+        "SELECT pg_catalog.pg_stat_get_live_tuples(c.oid), c.reltuples::bigint
            FROM pg_catalog.pg_class c WHERE c.oid = $1",
         &[default.oid.into()],
-        |row| Ok((required::<bool>(row, 1)?, required::<i64>(row, 2)?, required::<i64>(row, 3)?)),
+        |row| Ok((required::<i64>(row, 1)?, required::<i64>(row, 2)?)),
     )?;
-    let Some((readable, live, estimated)) = known else { return Ok(None) };
+    let Some((live, estimated)) = known else { return Ok(None) };
     let guess = live.max(estimated).max(0);
-    if readable && guess <= COUNTED {
+    if guess <= COUNTED {
         let key = quote_identifier(&parent.key);
         let query = format!(
             "SELECT pg_catalog.count(*), pg_catalog.count(*) FILTER (WHERE pg_catalog.isfinite({key})) FROM {}",
             default.quoted
         );
+        let count = || {
+            sql::first(&query, &[], |row| {
+                Ok(DefaultRows { all: required(row, 1)?, dated: required(row, 2)? })
+            })
+        };
         let counted = isolated(|| {
             with_lock_timeout(10, || {
-                pinned(&[(c"row_security", c"off")], || {
-                    sql::first(&query, &[], |row| {
-                        Ok(DefaultRows { all: required(row, 1)?, dated: required(row, 2)? })
-                    })
-                })
+                owner::reading(default.oid, || pinned(&[(c"row_security", c"off")], count))
             })
         });
         if let Ok(Some(rows)) = counted {

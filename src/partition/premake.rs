@@ -6,6 +6,7 @@ use super::create::{self, Planned, Template};
 use super::managed::{self, Managed};
 use super::retention;
 use crate::error::{Failure, Result};
+use crate::owner;
 use crate::settings;
 use crate::sql;
 use crate::subtransaction::{isolated, isolated_each};
@@ -86,7 +87,7 @@ pub fn create_ahead(months: u32) -> Result<Vec<Premade>> {
             Ok(work) => lacking.push((table, work)),
         }
     }
-    let locks = isolated_each(&lacking, |(table, _)| lock(&table.parent));
+    let locks = isolated_each(&lacking, |(table, work)| owner::of(work.parent.oid, || lock(&table.parent)));
     let mut locked = Vec::new();
     for ((table, work), lock) in lacking.into_iter().zip(locks) {
         match lock {
@@ -242,10 +243,13 @@ fn make(works: &[Work]) -> Result<Vec<Premade>> {
             failed => outcomes.push(Premade::planned(&parent.quoted, &one, &failed)),
         }
     }
-    let attached = isolated_each(&apart, |(parent, one)| patience.run(&create::attach(parent, one)));
+    let attach = |parent: &Parent, one: &Planned, patience: &mut Patience| {
+        owner::of(parent.oid, || patience.run(&create::attach(parent, one)))
+    };
+    let attached = isolated_each(&apart, |(parent, one)| attach(parent, one, &mut patience));
     for ((parent, one), attached) in apart.iter().zip(attached) {
         if attached.is_err() {
-            sql::run(&format!("DROP TABLE {}", one.quoted), &[])?;
+            owner::of(parent.oid, || sql::run(&format!("DROP TABLE {}", one.quoted), &[]))?;
         }
         outcomes.push(Premade::planned(&parent.quoted, one, &attached));
     }
@@ -254,7 +258,10 @@ fn make(works: &[Work]) -> Result<Vec<Premade>> {
 
 fn build(parent: &Parent, template: &Template, planned: &Planned) -> Result<()> {
     create::rows_in_default(parent, planned)?;
-    run_before_deadline(settings::lock_timeout_ms(), &create::apart(parent, template, planned))
+    create::owner_may(parent)?;
+    owner::of(parent.oid, || {
+        run_before_deadline(settings::lock_timeout_ms(), &create::apart(parent, template, planned))
+    })
 }
 
 /// How long may still be waited for locks. What is locked stays so to the end of the transaction, so all waits

@@ -55,7 +55,18 @@ fn release_keys(conversion: &record::Conversion, keys: &str, partition: &str) ->
     let same = conversion.same_key("k", "p");
     // Who wants to refer to one of them from now on waits for us, and then finds that it is gone.
     sql::run(&format!("SELECT FROM {keys} k JOIN ONLY {partition} p ON {same} FOR UPDATE OF k"), &[])?;
-    for (child, on) in referring(keys)? {
+    let (own, strangers): (Vec<_>, Vec<_>) = referring(keys)?.into_iter().partition(|child| child.own);
+    // What strangers have is read by nobody but PostgreSQL, which checks each key as their table's owner.
+    if let Some(child) = strangers.iter().find(|child| child.acts) {
+        return Err(Failure::new(
+            PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+            format!("{} would lose rows with the keys of {partition}", child.table),
+        )
+        .detail("It is another role's, and its foreign key deletes or changes rows whose key is deleted.")
+        .hint("Let that foreign key be ON DELETE NO ACTION."));
+    }
+    sql::run("SET CONSTRAINTS ALL IMMEDIATE", &[])?;
+    for Child { table: child, on, .. } in own {
         let query = format!(
             "SELECT EXISTS (SELECT FROM {child} c JOIN {keys} k ON {on} JOIN ONLY {partition} p ON {same})"
         );
@@ -70,19 +81,35 @@ fn release_keys(conversion: &record::Conversion, keys: &str, partition: &str) ->
     sql::run(&format!("DELETE FROM {keys} k USING ONLY {partition} p WHERE {same}"), &[])
 }
 
-/// The tables that refer to the key table, each with the condition that joins them, as `c` and `k`.
-fn referring(keys: &str) -> Result<Vec<(String, String)>> {
+/// A table that refers to the key table.
+struct Child {
+    /// Its name, quoted.
+    table: String,
+    /// The condition that joins them, as `c` and `k`.
+    on: String,
+    /// Whether it is the key table's owner's.
+    own: bool,
+    /// Whether deleting a key does something to its rows.
+    acts: bool,
+}
+
+fn referring(keys: &str) -> Result<Vec<Child>> {
     sql::rows(
         "SELECT pg_catalog.format('%I.%I', n.nspname, r.relname),
                 (SELECT pg_catalog.string_agg(pg_catalog.format('c.%I = k.%I', a.attname, b.attname), ' AND ')
                    FROM ROWS FROM (pg_catalog.unnest(c.conkey), pg_catalog.unnest(c.confkey)) u (child, key)
                    JOIN pg_catalog.pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = u.child
-                   JOIN pg_catalog.pg_attribute b ON b.attrelid = c.confrelid AND b.attnum = u.key)
+                   JOIN pg_catalog.pg_attribute b ON b.attrelid = c.confrelid AND b.attnum = u.key),
+                r.relowner = k.relowner, c.confdeltype NOT IN ('a', 'r')
            FROM pg_catalog.pg_constraint c
            JOIN pg_catalog.pg_class r ON r.oid = c.conrelid
+           JOIN pg_catalog.pg_class k ON k.oid = c.confrelid
            JOIN pg_catalog.pg_namespace n ON n.oid = r.relnamespace
           WHERE c.contype = 'f' AND c.confrelid = pg_catalog.to_regclass($1) AND c.conparentid = 0",
         &[keys.into()],
-        |row| Ok((required(row, 1)?, required(row, 2)?)),
+        |row| {
+            let (table, on) = (required(row, 1)?, required(row, 2)?);
+            Ok(Child { table, on, own: required(row, 3)?, acts: required(row, 4)? })
+        },
     )
 }

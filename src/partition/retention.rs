@@ -8,6 +8,7 @@ use super::release::released;
 use crate::error::{Failure, Result};
 use crate::extension::as_owner;
 use crate::guc::pinned;
+use crate::owner;
 use crate::settings;
 use crate::sql::{self, qualified, quote_identifier, quote_literal, required};
 use crate::subtransaction::{isolated, looked_at};
@@ -122,7 +123,7 @@ pub fn apply(dry_run: bool) -> Result<Vec<Retired>> {
     let mut patience = Patience::new();
     for (table, parent, partition, checked) in checked {
         let retired = checked.and_then(|()| {
-            let work = || retire(table, &parent, &partition, &mut patience);
+            let work = || owner::of(parent.oid, || retire(table, &parent, &partition, &mut patience));
             if dry_run { looked_at(work) } else { isolated(work) }
         });
         outcomes.push(match retired {
@@ -191,7 +192,8 @@ fn only_rows_within(parent: &Parent, partition: &Partition) -> Result<()> {
     let query = format!("SELECT EXISTS (SELECT FROM {} WHERE {})", partition.quoted, outside.join(" OR "));
     // or the planner would take the bounds' word for it
     let plain = [(c"constraint_exclusion", c"off"), (c"row_security", c"off")];
-    let found = pinned(&plain, || sql::first(&query, &[], |row| required::<bool>(row, 1)))?;
+    let look = || pinned(&plain, || sql::first(&query, &[], |row| required::<bool>(row, 1)));
+    let found = owner::reading(partition.oid, look)?;
     if found != Some(true) {
         return Ok(());
     }

@@ -93,7 +93,7 @@ SELECT model.place,
          CROSS JOIN LATERAL pg_catalog.aclexplode(da.defaclacl) acl
           LEFT JOIN pg_catalog.pg_roles r ON r.oid = acl.grantee
          WHERE da.defaclobjtype = 'r' AND da.defaclnamespace IN (0, p.relnamespace) AND acl.grantee <> da.defaclrole
-           AND da.defaclrole = (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = CURRENT_USER)
+           AND da.defaclrole = p.relowner
         HAVING pg_catalog.count(*) > 0
         UNION ALL
         SELECT 4, pg_catalog.format('GRANT %s%s ON TABLE ', acl.privilege_type, g.columns),
@@ -105,9 +105,5 @@ SELECT model.place,
                  WHERE a.attrelid = model.source AND a.attnum > 0 AND NOT a.attisdropped) g
          CROSS JOIN LATERAL pg_catalog.aclexplode(g.acl) acl
           LEFT JOIN pg_catalog.pg_roles r ON r.oid = acl.grantee
-         WHERE acl.grantee <> s.relowner
-        UNION ALL
-        SELECT 5, 'ALTER TABLE ', pg_catalog.format(' OWNER TO %I', r.rolname)
-          FROM pg_catalog.pg_roles r
-         WHERE r.oid = p.relowner AND r.rolname <> CURRENT_USER) x) st
+         WHERE acl.grantee <> s.relowner) x) st
  ORDER BY model.place

@@ -6,8 +6,9 @@ use super::{After, Assessment, Context, Work, assess, items, stage};
 use crate::catalog;
 use crate::error::{Failure, Result};
 use crate::journal;
+use crate::owner;
 use crate::settings;
-use crate::sql::{self, script};
+use crate::sql::script;
 use crate::subtransaction::isolated;
 use crate::waiting::{run_before_deadline, with_lock_timeout};
 use crate::{extension, jobs};
@@ -260,7 +261,7 @@ fn follow(after: &After, budget: &mut Allowance) -> Result<Followed> {
                     &check.expression,
                 )));
             }
-            sql::run(&after.statement, &[])?;
+            owner::run(&after.statement)?;
             Ok(Followed::Done)
         })
     });

@@ -238,20 +238,22 @@ fn attempt(
     let started = Instant::now();
     let result = isolated(work);
     let duration_ms = started.elapsed().as_secs_f64() * 1000.0;
+    // The detail may have values of rows: it is for the caller, and not for who reads the log.
+    let mut written = None;
     let outcome = match result {
         Ok(()) => Maintained { relation: name.to_owned(), action, reason: verdict.reason, duration_ms },
         Err(failure) if failure.code == PgSqlErrorCode::ERRCODE_UNDEFINED_TABLE && gone(name)? => {
             Maintained { duration_ms, ..Maintained::skipped(name, "it does not exist any more") }
         }
-        Err(failure) => Maintained {
-            relation: name.to_owned(),
-            action: "failed",
-            reason: format!("{} ({})", failure.one_line(), sqlstate(failure.code)),
-            duration_ms,
-        },
+        Err(failure) => {
+            let code = sqlstate(failure.code);
+            written = Some(format!("{} ({code})", failure.message));
+            let reason = format!("{} ({code})", failure.one_line());
+            Maintained { relation: name.to_owned(), action: "failed", reason, duration_ms }
+        }
     };
     if outcome.action != "skipped" {
-        log(&outcome)?;
+        log(&outcome, written.as_ref().unwrap_or(&outcome.reason))?;
     }
     Ok(outcome)
 }
@@ -279,7 +281,7 @@ fn remember(oid: Oid, refreshes: i64, seen: &Seen) -> Result<()> {
     })
 }
 
-fn log(outcome: &Maintained) -> Result<()> {
+fn log(outcome: &Maintained, reason: &str) -> Result<()> {
     as_owner(|| {
         sql::run(
             "INSERT INTO groundskeeper.maintenance_log (relation, action, reason, started_at, duration_ms)
@@ -287,7 +289,7 @@ fn log(outcome: &Maintained) -> Result<()> {
             &[
                 outcome.relation.as_str().into(),
                 outcome.action.into(),
-                outcome.reason.as_str().into(),
+                reason.into(),
                 outcome.duration_ms.into(),
             ],
         )

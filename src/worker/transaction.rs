@@ -3,6 +3,7 @@
 use super::session;
 use crate::error::{Failure, Result};
 use crate::subtransaction::isolated;
+use crate::target;
 use pgrx::bgworkers::BackgroundWorker;
 use pgrx::pg_sys;
 use std::marker::PhantomData;
@@ -34,7 +35,7 @@ impl Between {
 
 fn run<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     let attempt = pg_sys::PgTryBuilder::new(AssertUnwindSafe(|| {
-        BackgroundWorker::transaction(AssertUnwindSafe(|| isolated(work)))
+        BackgroundWorker::transaction(AssertUnwindSafe(|| isolated(|| target::hold().and_then(|()| work()))))
     }))
     .catch_others(|caught| Err(Failure::from_caught(caught)));
     let result = attempt.execute();

@@ -14,7 +14,7 @@ use sources::sources;
 const LAYERS: [&[&str]; 9] = [
     &["encoding", "error", "settings"],
     &["compat", "sql", "subtransaction", "parse", "guc", "backend"],
-    &["extension", "waiting", "owner", "worker", "latency", "connections"],
+    &["owner", "target", "extension", "waiting", "worker", "latency", "connections"],
     &["catalog", "bloat", "kpi", "metrics"],
     &["journal", "jobs", "alerts"],
     &["index", "partition", "migration", "statistics", "schedule"],

@@ -55,6 +55,8 @@ mod queries;
 #[cfg(test)]
 mod reference;
 #[cfg(test)]
+mod rights;
+#[cfg(test)]
 mod roles;
 #[cfg(test)]
 mod rollback;

@@ -8,6 +8,7 @@ use crate::catalog;
 use crate::error::{Failure, Result};
 use crate::settings;
 use crate::sql::{self, quote_identifier, required};
+use crate::target;
 use crate::waiting::{run_before_deadline, with_lock_timeout};
 use groundskeeper_core::names::suffixed;
 use groundskeeper_core::partition::convert::Stage;
@@ -17,6 +18,9 @@ use std::time::{Duration, Instant};
 
 /// How many entries of the log may be left for when the table is locked.
 pub const LEFT: usize = 2_000;
+
+/// How long what belongs to others may be waited for, and held up: whatever the requester has set, it is they who wait.
+const OTHERS: Duration = Duration::from_millis(300);
 
 /// Which way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,8 +41,11 @@ impl Way {
     }
 }
 
-/// Exchanges the two; what is to follow is returned, in transactions of its own.
-pub fn run(conversion: &Conversion, way: Way) -> Result<Vec<Vec<String>>> {
+/// Exchanges the two; what is to follow is returned, in transactions of its own, and which of the two has the name then.
+///
+/// What belongs to others is locked last, when nothing is left to do that takes as long as the table's owner likes, and
+/// waited for by our own measure.
+pub fn run(conversion: &Conversion, way: Way) -> Result<(Vec<Vec<String>>, Oid)> {
     let (twin, _) = way.suffixes();
     let table = conversion.quoted();
     let twin = conversion.beside_quoted(twin);
@@ -46,8 +53,11 @@ pub fn run(conversion: &Conversion, way: Way) -> Result<Vec<Vec<String>>> {
     let key_table =
         if conversion.has_key_table { oid(&conversion.beside_quoted(KEYS))? } else { pg_sys::InvalidOid };
     let deadline = Instant::now() + milliseconds(settings::lock_timeout_ms());
-    lock(&to_lock(table_oid, twin_oid, key_table)?, deadline)?;
-    if oid(&table)? != table_oid {
+    let (strangers, own): (Vec<_>, Vec<_>) =
+        to_lock(table_oid, twin_oid, key_table)?.into_iter().partition(|(_, strange)| *strange);
+    lock(&own, deadline)?;
+    target::check()?;
+    if oid(&table)? != table_oid || oid(&twin)? != twin_oid {
         return Err(retry("the table was replaced meanwhile"));
     }
     lost::must_be_watched(conversion)?;
@@ -57,9 +67,11 @@ pub fn run(conversion: &Conversion, way: Way) -> Result<Vec<Vec<String>>> {
     }
     catch_up_under_lock(conversion)?;
     let plan = Plan::of(conversion, way, table_oid, twin_oid, key_table)?;
+    lock(&strangers, Instant::now() + OTHERS)?;
     let left = deadline.saturating_duration_since(Instant::now()).as_millis();
-    run_before_deadline(i32::try_from(left).unwrap_or(1).max(1), &plan.statements)?;
-    Ok(plan.later)
+    let left = i32::try_from(left).unwrap_or(1).max(1);
+    target::unchecked(|| run_before_deadline(left, &plan.statements))?;
+    Ok((plan.later, twin_oid))
 }
 
 /// That the table and its twin have the same columns: either may have been altered since the twin was made.
@@ -92,11 +104,11 @@ fn oid(quoted: &str) -> Result<Oid> {
     })
 }
 
-/// All that will be changed, in the order in which readers come to it: views first, then what refers to the table,
+/// All that will be changed, and whether it is another owner's, in the order in which readers come to it: views first, then what refers to the table,
 /// then the table.
-fn to_lock(table: Oid, twin: Oid, keys: Oid) -> Result<Vec<Oid>> {
+fn to_lock(table: Oid, twin: Oid, keys: Oid) -> Result<Vec<(Oid, bool)>> {
     sql::rows(
-        "SELECT oid FROM (
+        "SELECT l.oid, c.relowner <> (SELECT relowner FROM pg_catalog.pg_class WHERE oid = $1) FROM (
              SELECT 1, r.ev_class
                FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_rewrite r ON r.oid = d.objid
                JOIN pg_catalog.pg_class c ON c.oid = r.ev_class AND c.relkind = 'v'
@@ -110,15 +122,16 @@ fn to_lock(table: Oid, twin: Oid, keys: Oid) -> Result<Vec<Oid>> {
                 AND k.conparentid = 0
              UNION ALL SELECT 4, $1 UNION ALL SELECT 5, NULLIF($3, 0::oid) UNION ALL SELECT 6, $2
          ) l (stage, oid)
-          WHERE oid IS NOT NULL ORDER BY stage, oid",
+           JOIN pg_catalog.pg_class c ON c.oid = l.oid
+          ORDER BY l.stage, l.oid",
         &[table.into(), twin.into(), keys.into()],
-        |row| required::<Oid>(row, 1),
+        |row| Ok((required(row, 1)?, required(row, 2)?)),
     )
 }
 
 /// Locks relations against everybody, all of them before the deadline or none.
-fn lock(relations: &[Oid], deadline: Instant) -> Result<()> {
-    relations.iter().try_for_each(|relation| {
+fn lock(relations: &[(Oid, bool)], deadline: Instant) -> Result<()> {
+    relations.iter().try_for_each(|(relation, _)| {
         let left = deadline.saturating_duration_since(Instant::now()).as_millis();
         with_lock_timeout(i32::try_from(left).unwrap_or(1).max(1), || {
             // SAFETY: in a transaction, whose end releases the lock. What is done to the relation checks its rights.

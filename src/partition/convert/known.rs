@@ -48,6 +48,7 @@ pub fn recognized(parent: &Parent, interval: Interval, premake: u32) -> Result<O
             AND u.place <= x.indnkeyatts ORDER BY u.place",
         &[beside.as_str().into()],
     )?;
+    refuse_strangers(&found, parent)?;
     if found.key_columns.is_empty() {
         return Err(Failure::new(
             PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
@@ -63,6 +64,32 @@ pub fn recognized(parent: &Parent, interval: Interval, premake: u32) -> Result<O
     }
     record::reach(&found, found.stage)?;
     Ok(Some(found))
+}
+
+/// What stands by the names of a conversion is one's own to plant in a schema that others use too: what is not the table's
+/// owner's is not believed.
+fn refuse_strangers(found: &Conversion, parent: &Parent) -> Result<()> {
+    let tables =
+        [record::KEYS, record::FORMER, record::LOG].map(|suffix| found.beside_quoted(suffix)).to_vec();
+    let strange = sql::texts(
+        "WITH own AS (SELECT relowner FROM pg_catalog.pg_class WHERE oid = $1)
+         SELECT t.name FROM own, pg_catalog.unnest($2::text[]) t (name)
+           JOIN pg_catalog.pg_class c ON c.oid = pg_catalog.to_regclass(t.name)
+          WHERE c.relowner <> own.relowner OR c.relkind <> 'r'
+         UNION ALL
+         SELECT g.tgfoid::pg_catalog.regprocedure::text FROM own, pg_catalog.pg_trigger g
+           JOIN pg_catalog.pg_proc p ON p.oid = g.tgfoid
+          WHERE g.tgrelid = $1 AND g.tgname = ANY ($3) AND p.proowner <> own.relowner",
+        &[parent.oid.into(), tables.into(), super::OWN_TRIGGERS.to_vec().into()],
+    )?;
+    if strange.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::new(
+        PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
+        format!("{} has triggers of a conversion that was not its owner's", parent.quoted),
+    )
+    .detail(format!("Another role owns {}.", strange.join(", "))))
 }
 
 /// The indexes of the unpartitioned table, by the names that they have on the way back.

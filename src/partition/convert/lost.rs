@@ -5,6 +5,7 @@ use super::plan_item;
 use super::record::{self, CAPTURE, Conversion, FORMER, KEYS, LOG, SHADOW};
 use super::{exchange, keys, shadow};
 use crate::error::{Failure, Result};
+use crate::owner;
 use crate::partition::managed;
 use crate::settings;
 use crate::sql::{self, quote_literal, required};
@@ -44,7 +45,9 @@ pub fn whereabouts(conversion: &Conversion) -> Result<Whereabouts> {
     let found = sql::first(
         "SELECT pg_catalog.format('%I.%I', n.nspname, c.relname), c.oid IS NOT DISTINCT FROM pg_catalog.to_regclass($3)::oid
            FROM pg_catalog.pg_trigger g
-           JOIN pg_catalog.pg_class c ON c.oid = g.tgrelid AND NOT c.relispartition
+           JOIN pg_catalog.pg_proc p ON p.oid = g.tgfoid
+           -- a stranger can have triggers of these names, and call functions that are not his
+           JOIN pg_catalog.pg_class c ON c.oid = g.tgrelid AND NOT c.relispartition AND c.relowner = p.proowner
            JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
           WHERE g.tgfoid IN (SELECT pg_catalog.to_regprocedure(f) FROM pg_catalog.unnest($1::text[]) f)
             AND g.tgname = ANY ($2)
@@ -174,7 +177,8 @@ pub fn remains(conversion: &Conversion) -> Result<Remains> {
 
 fn has_rows(table: &str) -> Result<bool> {
     let query = format!("SELECT EXISTS (SELECT FROM {table})");
-    Ok(sql::first(&query, &[], |row| required::<bool>(row, 1))? == Some(true))
+    let look = || sql::first(&query, &[], |row| required::<bool>(row, 1));
+    Ok(owner::of_named(table, look)? == Some(true))
 }
 
 fn is_referred_to(table: &str) -> Result<bool> {

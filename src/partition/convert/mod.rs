@@ -14,7 +14,7 @@ mod shadow;
 mod steps;
 mod sync;
 
-pub use keys::{DELETED as KEY_DELETED, TRUNCATED as KEY_TRUNCATED};
+pub use keys::TRUNCATED as KEY_TRUNCATED;
 pub use known::{of_parent, recognized};
 pub use preflight::{Finding, preflight};
 pub use shadow::CAPTURE_TRUNCATE;
@@ -25,6 +25,7 @@ use crate::catalog;
 use crate::error::{Failure, Result};
 use crate::extension::as_owner;
 use crate::jobs;
+use crate::owner;
 use crate::sql::{self, qualified, quote_literal, required};
 use groundskeeper_core::job::{JobRequest, Task};
 use groundskeeper_core::partition::convert::{Goal, Stage, Step, next};
@@ -330,7 +331,11 @@ pub fn behind(entries: usize) -> Result<Vec<Qualified>> {
     let mut out = Vec::new();
     for table in open {
         let known = record::get(&table)?;
-        if must_own_named(&known)? && !is_lost(&known)? && sync::backlog(&known, entries + 1)? > entries {
+        if !must_own_named(&known)? || is_lost(&known)? {
+            continue;
+        }
+        let log = known.beside_quoted(record::LOG);
+        if owner::of_named(&log, || sync::backlog(&known, entries + 1))? > entries {
             out.push(table);
         }
     }

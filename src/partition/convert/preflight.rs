@@ -5,6 +5,7 @@ use super::record::{CAPTURE, FORMER, KEYS, LOG, SHADOW};
 use super::{key_type, shadow};
 use crate::catalog;
 use crate::error::{Failure, Result};
+use crate::owner;
 use crate::settings;
 use crate::sql::{self, quote_identifier, quote_literal, required};
 use groundskeeper_core::names::suffixed;
@@ -52,13 +53,14 @@ pub fn preflight(relation: Oid, key: &str, asked: Option<(Interval, &str, i32)>)
     };
     let usable = table.kind == 'r' && key_type(&table.quoted, key).is_ok();
     let starts = if usable {
-        shadow::starts(&conversion, key_type(&table.quoted, key)?, settings::max_partitions())?
+        let key_type = key_type(&table.quoted, key)?;
+        owner::reading(relation, || shadow::starts(&conversion, key_type, settings::max_partitions()))?
     } else {
         Vec::new()
     };
     let mut findings = in_catalogs(relation, key, &names(&conversion, &starts))?;
     if usable {
-        findings.extend(rows(&conversion, &starts)?);
+        findings.extend(owner::reading(relation, || rows(&conversion, &starts))?);
         findings.push(space(relation)?);
     }
     for check in CHECKS {

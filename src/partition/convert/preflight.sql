@@ -1,3 +1,4 @@
+-- Owners are compared, not memberships: a superuser is a member of every role, and would fill a stranger's view.
 -- What stands in the way of partitioning a table, or changes with it: check, severity, detail, remedy, and whether the
 -- warning must be acknowledged. A check without a finding is said to be ok by the caller.
 -- $1 the table, $2 the partition key, $3 the names that will be taken
@@ -185,8 +186,8 @@ SELECT 'incoming_foreign_keys', 'blocker',
   FROM incoming i WHERE NOT EXISTS (SELECT FROM indexes x WHERE x.indexrelid = i.conindid AND x.indisprimary)
 UNION ALL
 SELECT 'incoming_foreign_keys', 'blocker', pg_catalog.format('%I of %s is another owner''s', i.conname, i.child),
-       pg_catalog.format('GRANT %I TO %I, or give both tables the same owner', i.child_owner_name, t.owner), false
-  FROM t, incoming i WHERE NOT pg_catalog.pg_has_role(t.relowner, i.child_owner, 'USAGE')
+       pg_catalog.format('Give both tables the same owner: %s is %I''s.', i.child, i.child_owner_name), false
+  FROM t, incoming i WHERE t.relowner <> i.child_owner
 UNION ALL
 SELECT 'incoming_foreign_keys', 'ok', pg_catalog.string_agg(pg_catalog.format('%I of %s', conname, child), ', '), NULL, false
   FROM incoming HAVING pg_catalog.count(*) > 0
@@ -258,7 +259,7 @@ SELECT 'views', 'blocker', pg_catalog.format('%s reads the table itself and not 
 UNION ALL
 SELECT 'views', 'blocker', pg_catalog.format('%s is another owner''s', v.name),
        pg_catalog.format('Give it to %I.', t.owner), false
-  FROM t, dependents v WHERE NOT pg_catalog.pg_has_role(t.relowner, v.owner, 'USAGE')
+  FROM t, dependents v WHERE t.relowner <> v.owner
 UNION ALL
 SELECT 'views', 'blocker', pg_catalog.format('%s stands on %s, which has to be made again', o.oid::pg_catalog.regclass, v.name),
        'Drop it, and create it again afterwards.', false

@@ -7,10 +7,11 @@ use super::sync::{self, Pair};
 use super::{former, key_type, lost, shadow};
 use crate::error::{Failure, Result};
 use crate::guc;
-use crate::jobs::report;
+use crate::jobs::{self, report};
 use crate::partition::managed;
 use crate::settings;
 use crate::sql::{self, qualified, required};
+use crate::target;
 use crate::waiting::run_before_deadline;
 use crate::worker::{Between, write_at_once};
 use groundskeeper_core::names::suffixed;
@@ -26,14 +27,16 @@ const SHORT: usize = 200;
 /// Brings a table to the goal, from wherever it is.
 pub fn run(between: &mut Between, table: &Qualified, goal: Goal) -> Result<()> {
     write_at_once(between);
+    let name = |suffix| Qualified { schema: table.schema.clone(), name: suffixed(&table.name, suffix) };
+    target::beside([SHADOW, FORMER, record::KEYS, LOG].map(name));
     let result = steps(between, table, goal);
     // What a step then stumbles over says nothing to anybody.
-    match (&result, between.transaction(|| record::find(table))) {
+    target::unchecked(|| match (&result, between.transaction(|| record::find(table))) {
         (Err(failure), Ok(Some(conversion))) if failure.code != PgSqlErrorCode::ERRCODE_QUERY_CANCELED => {
             lost::end_if_lost(between, &conversion, goal).unwrap_or(result)
         }
         _ => result,
-    }
+    })
 }
 
 fn steps(between: &mut Between, table: &Qualified, goal: Goal) -> Result<()> {
@@ -239,20 +242,24 @@ fn swap(between: &mut Between, conversion: &Conversion, goal: Goal) -> Result<()
         former::complete(between, conversion)?;
     }
     let way = if goal == Goal::Undo { Way::Back } else { Way::There };
-    between.transaction(|| {
-        let later = exchange::run(conversion, way)?;
+    let taken = between.transaction(|| {
+        let (later, now) = exchange::run(conversion, way)?;
+        jobs::works_on(now)?;
         give_to_owner(conversion)?;
         record::follow(conversion, &later)?;
         if way == Way::There {
             register(conversion)?;
             plan_item::record(conversion)?;
-            record::reach(conversion, Stage::Swapped)
+            record::reach(conversion, Stage::Swapped)?;
         } else {
             managed::forget(&conversion.quoted())?;
             plan_item::record_undone(conversion)?;
-            record::reach(conversion, Stage::Restored)
+            record::reach(conversion, Stage::Restored)?;
         }
-    })
+        Ok(now)
+    })?;
+    target::is_now(taken);
+    Ok(())
 }
 
 /// Refuses to go on where changes were not logged. What was proven before may not be so any more.

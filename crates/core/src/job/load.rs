@@ -38,6 +38,13 @@ impl Load {
         self.open < limits.open && (!heavy || self.working < limits.working)
     }
 
+    /// Whether a job of a role that has none at work may start: others who take all places, or let theirs work for ever,
+    /// keep nobody waiting. There are as many places for this again.
+    #[must_use]
+    pub fn admits_first_of_role(self, limits: Limits) -> bool {
+        self.open < 2 * limits.open
+    }
+
     /// The load with one more job.
     #[must_use]
     pub fn with(self, heavy: bool) -> Self {
@@ -65,6 +72,11 @@ mod tests {
                 load = load.with(false);
             }
             prop_assert_eq!(load.open, max_workers);
+            prop_assert!(load.admits_first_of_role(limits));
+            while load.admits_first_of_role(limits) {
+                load = load.with(true);
+            }
+            prop_assert_eq!(load.open, 2 * max_workers);
         }
     }
 }

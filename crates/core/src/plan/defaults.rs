@@ -168,7 +168,9 @@ mod tests {
         assert_eq!(rule, serde_json::from_str::<serde_json::Value>(whole).unwrap());
         let commands: Vec<String> = rows("schedule").iter().map(|row| row["command"].to_string()).collect();
         assert!(
-            commands.iter().any(|command| command.contains(r#"\"Our tools\".update_table_statistics()"#))
+            commands
+                .iter()
+                .any(|command| command.contains(r#"\"Our tools\".update_table_statistics(false)"#))
         );
         assert!(commands.iter().all(|command| !command.contains('{')));
         assert_eq!(plan.rows_of("jobs", "public"), None);
