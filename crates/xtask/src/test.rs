@@ -63,7 +63,7 @@ fn tiers(options: &Options, tally: &mut Tally) -> Result<()> {
             announce(format!("round {round} of {}", options.repeat));
         }
         unit_tests(&options.filters, tally)?;
-        client_tests(&installation, &options.filters, odds.as_deref(), tally)?;
+        client_tests(&installation, options, odds.as_deref(), tally)?;
     }
     Ok(())
 }
@@ -79,7 +79,7 @@ fn unit_tests(filters: &[String], tally: &mut Tally) -> Result<()> {
 
 fn client_tests(
     installation: &Installation,
-    filters: &[String],
+    options: &Options,
     odds: Option<&Path>,
     tally: &mut Tally,
 ) -> Result<()> {
@@ -89,10 +89,10 @@ fn client_tests(
     let skipped = server.base().join("skipped");
     client.env("GROUNDSKEEPER_SERVER", server.base()).env("GROUNDSKEEPER_SKIPPED", &skipped);
     client.env(PG_CONFIG, installation.pg_config());
-    if let Some(fuzz) = fuzz {
+    if let Some(fuzz) = &options.fuzz {
         client.env("GROUNDSKEEPER_FUZZ", fuzz);
     }
-    client.arg("--").args(filters);
+    client.arg("--").args(&options.filters);
     if let Some(odds) = odds {
         client.env("GROUNDSKEEPER_ODDS", odds).arg("--include-ignored");
     }
