@@ -54,10 +54,12 @@ fn anyone_may_ask_for_built_in_names() {
             (r"sportsbook(E' \t\n')", ""),
             ("sportsbook(NULL)", ""),
             (r#"sportsbook('dk', naming => '{"books": {"DraftKings": "D. K."}}')"#, "D. K."),
-            ("check_naming(NULL)", "true"),
-            ("check_naming('{}')", "true"),
         ],
     );
+    for naming in ["NULL", "'{}'"] {
+        let fits = format!("SELECT groundskeeper_internal.check_naming({naming})");
+        assert_eq!(text(&mut client, &fits).unwrap(), "true", "{naming}");
+    }
 }
 
 #[test]
@@ -165,9 +167,13 @@ fn what_makes_no_sense_is_refused_by_name() {
     assert_eq!(texts(&mut client, ALL).unwrap(), before);
 
     for naming in ["[]", "3", "null", r#"{"teams": {}}"#, r#"{"clubs": [1]}"#, r#"{"books": {"x": null}}"#] {
-        for function in ["club_code('x', ", "sportsbook('x', ", "club_code(NULL, ", "check_naming("] {
-            let refused =
-                refusal(&mut client, &format!("SELECT groundskeeper.{function}'{naming}')")).unwrap();
+        for function in [
+            "groundskeeper.club_code('x', ",
+            "groundskeeper.sportsbook('x', ",
+            "groundskeeper.club_code(NULL, ",
+            "groundskeeper_internal.check_naming(",
+        ] {
+            let refused = refusal(&mut client, &format!("SELECT {function}'{naming}')")).unwrap();
             assert_eq!(refused.code, "22023", "{function} {naming}: {refused:?}");
             assert!(refused.message.starts_with("naming must be a JSON object"), "{refused:?}");
         }
