@@ -23,7 +23,8 @@ pub fn check(schedule: &str, timezone: Option<&str>) -> Result<bool> {
 
 /// A time in microseconds since 1970 as the pure part has it.
 fn at(micros: i64) -> Result<DateTime<Utc>> {
-    DateTime::from_timestamp_micros(micros).ok_or_else(|| Failure::internal("a time is out of range"))
+    let beyond = || Failure::new(PgSqlErrorCode::ERRCODE_DATETIME_FIELD_OVERFLOW, "a time is out of range");
+    DateTime::from_timestamp_micros(micros).ok_or_else(beyond)
 }
 
 /// When an entry is due next; the times given are in microseconds since 1970.
