@@ -65,7 +65,7 @@ fn claim(number: i64) -> Result<Option<Job>> {
             "UPDATE groundskeeper.job
                 SET state = 'running', attempts = attempts + 1, worker_pid = pg_catalog.pg_backend_pid(),
                     started_at = COALESCE(started_at, pg_catalog.clock_timestamp()), detail = NULL, error = NULL,
-                    error_detail = NULL
+                    error_detail = NULL, gives_way = false
               WHERE job_id = $1 AND state = 'queued' AND run_as = $2",
             &[number.into(), me.first().cloned().into()],
         )?;

@@ -27,8 +27,10 @@ extension_sql_file!(
 );
 
 /// Makes the partitions that managed tables lack, so many months ahead, the current one counted.
-#[pg_extern(schema = "@extschema@", volatile, parallel_unsafe, requires = ["managed_tables"])]
-#[search_path(pg_catalog, pg_temp)]
+#[pg_extern(sql = "CREATE FUNCTION @extschema@.create_monthly_partitions(months_ahead integer DEFAULT 3)
+    RETURNS TABLE (parent text, \"partition\" text, range_start text, range_end text, action text)
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SET search_path TO pg_catalog, pg_temp
+    AS '@MODULE_PATHNAME@', '@FUNCTION_NAME@';", requires = ["managed_tables"])]
 #[expect(clippy::type_complexity, reason = "pgrx reads the columns off the signature")]
 fn create_monthly_partitions(
     months_ahead: default!(Option<i32>, 3),

@@ -16,8 +16,10 @@ extension_sql_file!(
 
 /// Analyzes what has changed enough and refreshes the views whose sources have; in the schema that the extension
 /// is installed in, so that the plan's call works.
-#[pg_extern(schema = "@extschema@", volatile, parallel_unsafe)]
-#[search_path(pg_catalog, pg_temp)]
+#[pg_extern(sql = "CREATE FUNCTION @extschema@.update_table_statistics(force boolean DEFAULT false)
+    RETURNS TABLE (relation text, action text, reason text, duration_ms double precision)
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SET search_path TO pg_catalog, pg_temp
+    AS '@MODULE_PATHNAME@', '@FUNCTION_NAME@';")]
 fn update_table_statistics(
     force: default!(Option<bool>, false),
 ) -> Result<

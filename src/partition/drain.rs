@@ -14,6 +14,7 @@ use super::premake::{self, wanted};
 use crate::error::{Failure, Result};
 use crate::extension::as_owner;
 use crate::jobs;
+use crate::owner;
 use crate::settings;
 use crate::sql::{self, qualified, quote_identifier, quote_literal, required};
 use crate::target;
@@ -200,11 +201,17 @@ fn identity(default: &Partition) -> Result<Vec<String>> {
 
 /// Makes the partition apart. What a run that was interrupted left goes first: nothing is in it but copies.
 fn make_apart(step: &Move) -> Result<()> {
-    if create::is_apart(&step.planned)? {
-        sql::run(&format!("DROP TABLE {}", step.planned.quoted), &[])?;
-    }
+    create::owner_may(&step.parent)?;
     let template = create::template(&step.parent)?;
-    run_before_deadline(settings::lock_timeout_ms(), &create::apart(&step.parent, &template, &step.planned))
+    owner::of(step.parent.oid, || {
+        if create::is_apart(&step.planned)? {
+            sql::run(&format!("DROP TABLE {}", step.planned.quoted), &[])?;
+        }
+        run_before_deadline(
+            settings::lock_timeout_ms(),
+            &create::apart(&step.parent, &template, &step.planned),
+        )
+    })
 }
 
 /// Copies the rows as one snapshot sees them, and remembers which versions those were.

@@ -85,7 +85,10 @@ pub fn partition_table(request: &Request) -> Result<i64> {
     catalog::must_own(request.relation, &table.quoted)?;
     match record::find(&table.name)? {
         // A new table by the name of one that was done with long ago.
-        Some(known) if known.stage == Stage::Finalized && is_lost(&known)? => lost::clear(&known)?,
+        // What is left of that is dropped by name, so as who owns this one.
+        Some(known) if known.stage == Stage::Finalized && is_lost(&known)? => {
+            owner::of(request.relation, || lost::clear(&known))?;
+        }
         Some(known) => {
             let asked = (&request.key, interval, &timezone, request.premake);
             let premake = i32::try_from(known.premake).unwrap_or(i32::MAX);

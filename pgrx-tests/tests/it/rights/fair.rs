@@ -2,23 +2,29 @@
 
 use std::time::{Duration, Instant};
 
+use groundskeeper_sandbox::server::{Options, Server};
 use groundskeeper_tests::sql::text;
+use groundskeeper_tests::{Template, TestDb};
 
 use super::{ended, installed, number, until};
 
 #[test]
 fn jobs_that_wait_give_their_places_to_another_role() {
-    let (mut db, mut client) = installed();
-    let roles = ["greedy", "greedier", "modest"].map(|stem| db.role(stem).unwrap());
+    // with as many workers as other databases leave it
+    let server = Options::default().set("max_worker_processes", "16").start().unwrap();
+    let mut db = TestDb::on(Server::attach(server.base()).unwrap(), Template::Empty).unwrap();
+    db.install().unwrap();
+    let mut client = db.client().unwrap();
+    let roles = ["greedy", "greedier", "grasping", "grabby", "modest"].map(|stem| db.role(stem).unwrap());
     for role in &roles {
         client
             .batch_execute(&format!("CREATE SCHEMA {role} AUTHORIZATION {role}; GRANT EXECUTE ON FUNCTION groundskeeper.reindex TO {role}"))
             .unwrap();
     }
-    let [greedy, greedier, modest] = &roles;
-    // two roles with more jobs than there are places, each of which waits for a lock of theirs
+    let [all @ .., modest] = &roles;
+    // roles with more jobs than there are places, each of which waits for a lock of theirs
     let mut holding = Vec::new();
-    for role in [greedy, greedier] {
+    for role in all {
         let mut session = db.client_as(role).unwrap();
         for n in 1..=8 {
             session
@@ -35,7 +41,7 @@ fn jobs_that_wait_give_their_places_to_another_role() {
             number(&mut session, &format!("groundskeeper.reindex('{role}.i{n}')"));
         }
     }
-    let waiting = "SELECT count(*) > 1 FROM groundskeeper.jobs WHERE state = 'waiting'";
+    let waiting = "SELECT count(*) >= 4 FROM groundskeeper.jobs WHERE state = 'waiting'";
     until(&mut client, waiting, "true");
     let mut session = db.client_as(modest).unwrap();
     session

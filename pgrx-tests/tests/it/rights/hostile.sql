@@ -41,7 +41,7 @@ BEGIN
                         ADD CONSTRAINT trap_constant CHECK (trap.ok(1)), ADD CONSTRAINT trap_rows CHECK (trap.ok(trap_a))', relation);
     EXECUTE format('CREATE INDEX ON %s ((trap_a + trap.int(1)))', relation);
     EXECUTE format('CREATE INDEX ON %s (trap_a) WHERE trap.ok(1)', relation);
-    EXECUTE format('CREATE STATISTICS ON (trap_a + trap.int(1)), trap_b FROM %s', relation);
+    EXECUTE format('CREATE STATISTICS trap.statistics_%s ON (trap_a + trap.int(1)), trap_b FROM %s', relation::oid, relation);
     EXECUTE format('CREATE TRIGGER trap_before BEFORE INSERT OR UPDATE OR DELETE ON %s FOR EACH ROW EXECUTE FUNCTION trap.fire()', relation);
     EXECUTE format('CREATE TRIGGER trap_after AFTER INSERT OR UPDATE OR DELETE ON %s FOR EACH ROW EXECUTE FUNCTION trap.fire()', relation);
     EXECUTE format('CREATE TRIGGER trap_statement BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %s FOR EACH STATEMENT EXECUTE FUNCTION trap.fire()', relation);

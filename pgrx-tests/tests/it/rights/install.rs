@@ -23,24 +23,24 @@ const TRAPS: &str = r#"
                                          AND oprleft = l::regtype AND oprright = r::regtype);
                 result := CASE WHEN o = '||' THEN 'text' WHEN o IN ('+', '-', '*', '/') THEN 'numeric' ELSE 'boolean' END;
                 n := n + 1;
-                EXECUTE format('CREATE FUNCTION public.%I(%s, %s) RETURNS %s LANGUAGE plpgsql AS %L', 'trap_' || n, l, r, result,
-                    format('BEGIN PERFORM public.spring(); RETURN %s; END',
+                EXECUTE pg_catalog.format('CREATE FUNCTION public.%I(%s, %s) RETURNS %s LANGUAGE plpgsql AS %L', 'trap_' || n, l, r, result,
+                    pg_catalog.format('BEGIN PERFORM public.spring(); RETURN %s; END',
                            CASE result WHEN 'text' THEN '$1::text || $2::text' WHEN 'numeric' THEN '1'
-                                ELSE format('$1::text %s $2::text', CASE WHEN o IN ('<@', '@>') THEN '=' ELSE o END) END));
-                EXECUTE format('CREATE OPERATOR public.%s (LEFTARG = %s, RIGHTARG = %s, FUNCTION = public.%I)', o, l, r, 'trap_' || n);
+                                ELSE pg_catalog.format('$1::text %s $2::text', CASE WHEN o IN ('<@', '@>') THEN '=' ELSE o END) END));
+                EXECUTE pg_catalog.format('CREATE OPERATOR public.%s (LEFTARG = %s, RIGHTARG = %s, FUNCTION = public.%I)', o, l, r, 'trap_' || n);
             END LOOP;
         END LOOP; END LOOP;
         -- functions: exact matches where PostgreSQL's own take any type or a list
         FOR l IN SELECT unnest('{format,concat,concat_ws}'::text[]) LOOP
             FOR n IN 1..4 LOOP
-                EXECUTE format('CREATE FUNCTION public.%I(%s) RETURNS text LANGUAGE plpgsql AS %L', l,
+                EXECUTE pg_catalog.format('CREATE FUNCTION public.%I(%s) RETURNS text LANGUAGE plpgsql AS %L', l,
                                array_to_string(array_fill('text'::text, ARRAY[n]), ', '), 'BEGIN PERFORM public.spring(); RETURN $1; END');
             END LOOP;
         END LOOP;
         FOREACH l IN ARRAY '{oid,bigint,text,name,integer}'::text[] LOOP
-            EXECUTE format('CREATE FUNCTION public.collect(%1$s[], %1$s) RETURNS %1$s[] LANGUAGE plpgsql AS %2$L', l,
+            EXECUTE pg_catalog.format('CREATE FUNCTION public.collect(%1$s[], %1$s) RETURNS %1$s[] LANGUAGE plpgsql AS %2$L', l,
                            'BEGIN PERFORM public.spring(); RETURN $1 || $2; END');
-            EXECUTE format('CREATE AGGREGATE public.array_agg(%1$s) (SFUNC = public.collect, STYPE = %1$s[])', l);
+            EXECUTE pg_catalog.format('CREATE AGGREGATE public.array_agg(%1$s) (SFUNC = public.collect, STYPE = %1$s[])', l);
         END LOOP;
     END $$;
     -- what an installation looks at
@@ -69,7 +69,7 @@ fn planted_functions_and_operators_are_not_taken() {
     // its owner may create in schema public, and is no superuser
     client.batch_execute(&format!("ALTER DATABASE {} OWNER TO {attacker}", db.name())).unwrap();
     db.client_as(&attacker).unwrap().batch_execute(TRAPS).unwrap();
-    client.batch_execute("CREATE EXTENSION pg_groundskeeper SCHEMA public").unwrap();
+    client.batch_execute("CREATE EXTENSION pg_groundskeeper SCHEMA public; SET search_path = pg_catalog").unwrap();
     assert_eq!(list(&mut client, CAUGHT), [""; 0]);
     let views =
         "SELECT c.oid::regclass::text FROM pg_class c JOIN pg_depend d ON d.objid = c.oid AND d.deptype = 'e'
@@ -83,7 +83,9 @@ fn planted_functions_and_operators_are_not_taken() {
                  WHERE proname IN ('create_monthly_partitions', 'update_table_statistics') AND pronamespace <> 'attacker'::regnamespace";
     assert_eq!(text(&mut client, home).unwrap(), "public");
     // the traps are ones: this is what the script would have sprung
-    client.batch_execute("SELECT FROM pg_namespace n WHERE n.oid = to_regnamespace('public')").unwrap();
+    client
+        .batch_execute("RESET search_path; SELECT FROM pg_namespace n WHERE n.oid = to_regnamespace('public')")
+        .unwrap();
     assert!(counted(&mut client, "public.sprung") > 0);
 }
 

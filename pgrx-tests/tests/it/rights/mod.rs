@@ -2,6 +2,7 @@
 
 mod archive;
 mod drain;
+mod extremes;
 mod fair;
 mod install;
 mod operator;

@@ -30,7 +30,7 @@ fn a_script_of_the_log_has_no_line_that_a_name_has_begun() {
     client
         .batch_execute(
             "INSERT INTO groundskeeper.change (item, applied_by, forward_sql, inverse_sql, prior_definition)
-             VALUES (E'beyond.s.t\\nDROP ROLE x; --', E'me\\rDROP ROLE x;', '', 'SELECT 1', E'CREATE INDEX \"a\\vDROP\\f\\n\\\\! id\"')",
+             VALUES (E'beyond.s.t\\nDROP ROLE x; --', E'me\\rDROP ROLE x;', '', 'SELECT 1;', E'CREATE INDEX \"a\\vDROP\\f\\n\\\\! id\"')",
         )
         .unwrap();
     let script = text(&mut client, "SELECT groundskeeper.rollback_script()").unwrap();
