@@ -37,7 +37,3 @@ COMMENT ON FUNCTION groundskeeper.partition_preflight(regclass, name) IS 'What s
 COMMENT ON FUNCTION groundskeeper.partition_table(regclass, name, text, text, integer, text[]) IS 'Queues the partitioning of a table while writers go on, and returns the job''s number; accept names the warnings that are acknowledged';
 COMMENT ON FUNCTION groundskeeper.undo_partitioning(regclass) IS 'Queues the way back to the unpartitioned table, with all that was written since, and returns the job''s number';
 COMMENT ON FUNCTION groundskeeper.finalize_partitioning(regclass) IS 'Queues the dropping of the unpartitioned table after a last proof that nothing is lost, and returns the job''s number';
-COMMENT ON FUNCTION groundskeeper_internal.guard_partitions() IS 'Refuses plain statements that would leave keys of a partition''s rows behind, or miss them';
-COMMENT ON FUNCTION groundskeeper_internal.complete_partitions() IS 'Gives partitions that plain statements made or attached the triggers that they do not get from their table';
-COMMENT ON EVENT TRIGGER groundskeeper_guard_partitions IS 'Keeps the keys of converted tables right when partitions come and go';
-COMMENT ON EVENT TRIGGER groundskeeper_complete_partitions IS 'Keeps the keys of converted tables right when partitions that came by plain statements are truncated';

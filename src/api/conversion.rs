@@ -12,15 +12,7 @@ use pgrx::prelude::*;
 extension_sql_file!(
     "../../sql/conversion.sql",
     name = "conversion",
-    requires = [
-        "bootstrap",
-        partition_preflight,
-        partition_table,
-        undo_partitioning,
-        finalize_partitioning,
-        guard_partitions,
-        complete_partitions
-    ]
+    requires = ["bootstrap", partition_preflight, partition_table, undo_partitioning, finalize_partitioning]
 );
 
 // A value of type `name` reaches a function as one of type `cstring` does: as a pointer to a NUL-terminated text. So the
