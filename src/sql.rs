@@ -1,6 +1,6 @@
 //! Statements through SPI: read with parameters, run as text that PostgreSQL quoted.
 
-use crate::encoding::{Utf8, to_server_cstring, with_errors_shown};
+use crate::encoding::{Utf8, to_rust, to_server_cstring, with_errors_shown};
 use crate::error::{Failure, Result};
 use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys;
@@ -245,9 +245,9 @@ pub fn qualified(schema: &str, name: &str) -> String {
 pub struct Text(Vec<u8>);
 
 impl Text {
-    /// For a person to read; what is no UTF-8 is replaced.
+    /// For a person to read.
     pub fn shown(&self) -> String {
-        String::from_utf8_lossy(&self.0).into_owned()
+        to_rust(&self.0)
     }
 }
 
