@@ -174,7 +174,8 @@ fn start_due(Watch { started, .. }: &mut Watch) -> Result<Option<Duration>> {
     let limits = limits();
     let mut refused = 0;
     for Due { job, role, begun, heavy, first } in due(started)? {
-        if !load.admits(heavy, limits) && !(first && load.admits_first_of_role(limits)) {
+        let admitted = load.admits(heavy, limits) || first && load.admits_first_of_role(limits);
+        if !admitted {
             refused += i64::from(first);
             continue;
         }

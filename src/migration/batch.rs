@@ -45,7 +45,7 @@ impl Rows {
         }
     }
 
-    fn plain_args<'a>(&self) -> Vec<Argument> {
+    fn plain_args(&self) -> Vec<Argument> {
         match self {
             Self::Range { after, upto, left_out, .. } => {
                 vec![(*after).into(), (*upto).into(), left_out.clone().into()]

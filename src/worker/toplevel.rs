@@ -15,9 +15,11 @@ use std::ffi::CStr;
 use std::panic::AssertUnwindSafe;
 
 /// Runs one statement outside of any transaction. After a failure the session is as before it.
-pub fn run(_: &mut Between, statement: &str) -> Result<()> {
-    let text =
-        to_server_cstring(statement).ok_or_else(|| Failure::internal("a statement contains a NUL byte"))?;
+pub fn run(between: &mut Between, statement: &str) -> Result<()> {
+    // Only in a transaction can it be converted.
+    let text = between.transaction(|| {
+        to_server_cstring(statement).ok_or_else(|| Failure::internal("a statement contains a NUL byte"))
+    })?;
     let context = Cell::new(std::ptr::null_mut());
     let result = PgTryBuilder::new(AssertUnwindSafe(|| {
         // SAFETY: the worker is outside of any transaction, as the caller's token says, and `text` outlives the call.

@@ -3,7 +3,7 @@
 use groundskeeper_sandbox::raw::Market;
 use groundskeeper_sandbox::shape;
 use groundskeeper_tests::TestDb;
-use groundskeeper_tests::sql::{text, texts};
+use groundskeeper_tests::sql::{refusal, text, texts};
 use postgres::Client;
 
 use super::{assert_complete, astray, count, migrate};
@@ -202,4 +202,40 @@ fn what_no_encoding_is_known_of_is_staged() {
 #[test]
 fn bytes_that_are_no_text_elsewhere_are_staged() {
     in_every_way(&ASCII_BYTES);
+}
+
+/// Columns, clubs and schemas of other names.
+fn called_otherwise(names: &Names) {
+    let Names { encoding, book, team, constraint, .. } = names;
+    let (_db, mut client) = encoded(encoding);
+    client
+        .batch_execute(&format!(
+            "ALTER TABLE raw_data.moneylines_raw RENAME home_odds TO \"{constraint}\";
+             ALTER TABLE staging.moneylines RENAME sportsbook_name TO \"{constraint} 2\";
+             INSERT INTO groundskeeper.column_names VALUES
+                 ('raw_data.moneylines_raw', 'home_odds', '{constraint}'),
+                 ('staging.moneylines', 'sportsbook_name', '{constraint} 2');
+             INSERT INTO groundskeeper.club_names VALUES ({team}, 'DET');
+             INSERT INTO raw_data.moneylines_raw (source, game_external_id, sportsbook_name, \"{constraint}\", away_odds,
+                                                  home_team_name, away_team_name, raw_data, game_date, collected_at)
+             VALUES ('F', 'g1', {book}, -110, -110, {team}, 'Cubs', '{{}}', '2025-06-01', '2025-05-01 12:00+00')"
+        ))
+        .unwrap();
+    migrate(&mut client);
+    let staged = format!(
+        "staging.moneylines WHERE home_team_normalized = 'DET' AND home_odds = -110 AND \"{constraint} 2\" = lower({book})"
+    );
+    assert_eq!(count(&mut client, &staged), 1);
+    assert_eq!(count(&mut client, "groundskeeper.migration_failures"), 0);
+    // What cannot be found is named.
+    client
+        .batch_execute(&format!("ALTER TABLE raw_data.moneylines_raw RENAME \"{constraint}\" TO other"))
+        .unwrap();
+    let refused = refusal(&mut client, "CALL groundskeeper.migrate_to_staging('moneyline')").unwrap();
+    assert!(!refused.code.starts_with("XX"), "{refused:?}");
+}
+
+#[test]
+fn names_of_columns_and_clubs_are_known_in_every_encoding() {
+    [&LATIN1, &WIN1252, &EUC_JP, &ASCII].into_iter().for_each(called_otherwise);
 }
