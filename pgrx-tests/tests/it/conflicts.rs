@@ -42,9 +42,9 @@ fn taken_names_are_refused_at_once_and_the_hint_frees_them() {
         "materialized view monitoring.slow_queries",
         "table monitoring.table_bloat",
         "sequence monitoring.unused_indexes",
-        "function create_monthly_partitions()",
-        "function create_monthly_partitions(integer)",
-        "procedure update_table_statistics(",
+        "function public.create_monthly_partitions()",
+        "function public.create_monthly_partitions(integer)",
+        "procedure public.update_table_statistics(",
     ] {
         assert!(refused.detail.contains(taken), "{taken}: {}", refused.detail);
     }
@@ -112,7 +112,11 @@ fn each_name_that_is_looked_for_is_found_and_freed() {
     }
     let refused = refusal(&mut client, "CREATE EXTENSION pg_groundskeeper").unwrap();
     for (kind, name) in looked_for() {
-        let schema = if kind == "view" { "monitoring." } else { "" };
+        let schema = match kind {
+            "view" => "monitoring.",
+            "function" => "public.",
+            _ => "",
+        };
         assert!(refused.detail.contains(&format!("{kind} {schema}{name}")), "{name}: {}", refused.detail);
     }
     let renames = &refused.hint[refused.hint.find("ALTER ").unwrap()..];
