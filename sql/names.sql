@@ -22,7 +22,7 @@ CREATE TABLE groundskeeper.sportsbook_names (
 );
 
 CREATE FUNCTION groundskeeper.naming() RETURNS jsonb
-LANGUAGE sql STABLE AS $$
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
   SELECT pg_catalog.jsonb_build_object(
            'clubs', (SELECT COALESCE(pg_catalog.jsonb_object_agg(n.name, n.club), '{}'::pg_catalog.jsonb)
                        FROM groundskeeper.club_names n),
