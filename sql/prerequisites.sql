@@ -140,8 +140,10 @@ SELECT * FROM (
          format('everything: the extension is %s, the library that is loaded %s', objects, library),
          CASE
            WHEN objects = library THEN NULL
-           WHEN files = library THEN 'ALTER EXTENSION pg_groundskeeper UPDATE;' || where_to_write
            WHEN files = objects THEN 'restart the server, or connect anew: the library on disk is another by now'
+           WHEN files = library AND regexp_split_to_array(regexp_replace(objects, '[^0-9.].*', ''), '\.')::integer[]
+                                  < regexp_split_to_array(regexp_replace(library, '[^0-9.].*', ''), '\.')::integer[]
+             THEN 'ALTER EXTENSION pg_groundskeeper UPDATE;' || where_to_write
            ELSE format('install pg_groundskeeper %s again, and restart the server', objects)
          END
     FROM versions CROSS JOIN server

@@ -20,6 +20,9 @@ pub use relation::{
     parent_of_partition, partition_key, relation, relation_by_oid, relation_bytes, rows_beyond,
     table_of_index,
 };
-pub use role::{CAN_CONNECT, Login, Role, login, login_members, maintenance_as, must_own, role, role_by_oid};
+pub use role::{
+    CAN_CONNECT, Login, Role, login, login_members, maintenance_as, must_maintain, must_own, role,
+    role_by_oid,
+};
 pub use view::{View, views};
 pub use zone::time_zone;

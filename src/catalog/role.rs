@@ -64,6 +64,17 @@ pub fn must_own(relation: Oid, quoted: &str) -> Result<()> {
     }
 }
 
+/// Refuses a relation that the current role may not maintain: until 16 that is for who must own it, since 17 a privilege.
+pub fn must_maintain(relation: Oid, quoted: &str) -> Result<()> {
+    let may = "SELECT CASE WHEN pg_catalog.current_setting('server_version_num')::integer < 170000 THEN false
+                           ELSE pg_catalog.has_table_privilege(c.oid, 'MAINTAIN') END
+                 FROM pg_catalog.pg_class c WHERE c.oid = $1";
+    match sql::first(may, &[relation.into()], |row| required::<bool>(row, 1))? {
+        Some(true) => Ok(()),
+        _ => must_own(relation, quoted),
+    }
+}
+
 /// That a worker can connect as role `r`, in SQL.
 pub const CAN_CONNECT: &str =
     "(r.rolcanlogin AND pg_catalog.has_database_privilege(r.oid, pg_catalog.current_database(), 'CONNECT'))";

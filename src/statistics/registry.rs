@@ -49,12 +49,12 @@ fn changed(statement: &str, name: &str) -> Result<bool> {
     Ok(as_owner(|| sql::returned(statement, &[name.into()], |row| required(row, 1)))? == Some(true))
 }
 
-/// The relation, which must be the caller's.
+/// The relation, which must be the caller's to maintain.
 fn own(oid: pg_sys::Oid) -> Result<Relation> {
     let relation = catalog::relation_by_oid(oid)?.ok_or_else(|| {
         Failure::new(PgSqlErrorCode::ERRCODE_UNDEFINED_TABLE, "the relation does not exist any more")
     })?;
-    catalog::must_own(relation.oid, &relation.quoted)?;
+    catalog::must_maintain(relation.oid, &relation.quoted)?;
     Ok(relation)
 }
 

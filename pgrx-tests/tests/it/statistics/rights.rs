@@ -46,13 +46,17 @@ fn who_may_maintain_need_not_own() {
     client
         .batch_execute(&format!(
             "GRANT MAINTAIN ON staging.games, staging.daily_game_stats TO {0}; GRANT pg_maintain TO {1};
-             GRANT EXECUTE ON FUNCTION update_table_statistics TO {0}, {1}",
+             GRANT EXECUTE ON FUNCTION update_table_statistics, groundskeeper.maintain TO {0}, {1}",
             quote_ident(&keeper),
             quote_ident(&member)
         ))
         .unwrap();
     let outcomes = call(&mut db.client_as(&keeper).unwrap(), "update_table_statistics(true)");
     assert_eq!(touched(&outcomes), ["staging.games analyzed", "staging.daily_game_stats refreshed"]);
+    let mut keeper = db.client_as(&keeper).unwrap();
+    keeper.batch_execute("SELECT groundskeeper.maintain('staging.games')").unwrap();
+    let refused = refusal(&mut keeper, "SELECT groundskeeper.maintain('staging.totals')").unwrap();
+    assert_eq!(refused.code, "42501");
     let outcomes = call(&mut db.client_as(&member).unwrap(), "update_table_statistics(true)");
     assert!(outcomes.iter().all(|o| o.action != "skipped" && o.action != "failed"), "{outcomes:#?}");
 }
