@@ -183,6 +183,6 @@ fn migration(over: &Option<Interval>) -> Result<Found> {
 /// Why the log cannot be used, if so: reading anything but a plain table with columns of PostgreSQL's own types might
 /// run its owner's code.
 fn unreadable_log() -> Result<Option<String>> {
-    let reason = sql::first(include_str!("kpi/log.sql"), &[], |row| Ok(row.get::<String>(1)?))?;
+    let reason = sql::first(include_str!("kpi/log.sql"), &[], |row| row.get::<String>(1))?;
     Ok(reason.unwrap_or_else(|| Some("does not exist".to_owned())))
 }

@@ -124,48 +124,48 @@ fn datums(args: &[Argument]) -> &[DatumWithOid<'static>] {
 }
 
 /// What can be an argument.
-pub trait AsArgument {
+pub trait IntoArgument {
     /// As pgrx passes it.
     type Datum: IntoDatum;
 
     /// The same.
-    fn as_argument(self) -> Self::Datum;
+    fn into_argument(self) -> Self::Datum;
 }
 
-impl<T: AsArgument> From<T> for Argument {
+impl<T: IntoArgument> From<T> for Argument {
     fn from(value: T) -> Self {
-        Self(value.as_argument().into())
+        Self(value.into_argument().into())
     }
 }
 
-impl<T: AsArgument> AsArgument for Option<T> {
+impl<T: IntoArgument> IntoArgument for Option<T> {
     type Datum = Option<T::Datum>;
 
-    fn as_argument(self) -> Self::Datum {
-        self.map(T::as_argument)
+    fn into_argument(self) -> Self::Datum {
+        self.map(T::into_argument)
     }
 }
 
-impl<T: AsArgument> AsArgument for Vec<T> {
+impl<T: IntoArgument> IntoArgument for Vec<T> {
     type Datum = Vec<T::Datum>;
 
-    fn as_argument(self) -> Self::Datum {
-        self.into_iter().map(T::as_argument).collect()
+    fn into_argument(self) -> Self::Datum {
+        self.into_iter().map(T::into_argument).collect()
     }
 }
 
-impl AsArgument for &str {
+impl IntoArgument for &str {
     type Datum = Utf8;
 
-    fn as_argument(self) -> Utf8 {
+    fn into_argument(self) -> Utf8 {
         self.into()
     }
 }
 
-impl AsArgument for String {
+impl IntoArgument for String {
     type Datum = Utf8;
 
-    fn as_argument(self) -> Utf8 {
+    fn into_argument(self) -> Utf8 {
         self.into()
     }
 }
@@ -190,10 +190,10 @@ impl Value for Vec<String> {
 macro_rules! as_they_are {
     ($($type:ty),*) => {
         $(
-            impl AsArgument for $type {
+            impl IntoArgument for $type {
                 type Datum = Self;
 
-                fn as_argument(self) -> Self {
+                fn into_argument(self) -> Self {
                     self
                 }
             }
@@ -219,10 +219,10 @@ macro_rules! as_they_are {
 
 as_they_are!(bool, i16, i32, i64, f64, pg_sys::Oid, AnyNumeric, Interval, TimestampWithTimeZone, Text);
 
-impl AsArgument for Vec<u8> {
+impl IntoArgument for Vec<u8> {
     type Datum = Self;
 
-    fn as_argument(self) -> Self {
+    fn into_argument(self) -> Self {
         self
     }
 }

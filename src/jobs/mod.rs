@@ -127,7 +127,7 @@ pub fn last_error(item: &str) -> Result<Option<String>> {
             "SELECT CASE WHEN state = 'failed' THEN pg_catalog.format('job %s failed: %s', job_id, error) END
                FROM groundskeeper.job WHERE item = $1 ORDER BY job_id DESC LIMIT 1",
             &[item.into()],
-            |row| Ok(row.get::<String>(1)?),
+            |row| row.get::<String>(1),
         )
     })?;
     Ok(last.flatten())

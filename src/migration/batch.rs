@@ -45,7 +45,7 @@ impl Rows {
         }
     }
 
-    fn plain_args<'a>(&self) -> Vec<Argument> {
+    fn plain_args(&self) -> Vec<Argument> {
         match self {
             Self::Range { after, upto, left_out, .. } => {
                 vec![(*after).into(), (*upto).into(), left_out.clone().into()]
@@ -55,7 +55,7 @@ impl Rows {
     }
 
     /// Arguments of a statement that scores and names.
-    pub fn args<'a>(&self, deployment: &'a Deployment) -> Vec<Argument> {
+    pub fn args(&self, deployment: &Deployment) -> Vec<Argument> {
         let configured = [deployment.rules.as_str().into(), deployment.naming.clone().into()];
         configured.into_iter().chain(self.plain_args()).collect()
     }
@@ -104,7 +104,7 @@ fn is_fresh(shape: &Shape, rows: &Rows) -> Result<bool> {
         shape.staging.raw_id.quoted,
         shape.market.staging()
     );
-    let highest = sql::first(&highest, &[], |row| Ok(row.get::<i64>(1)?))?.flatten();
+    let highest = sql::first(&highest, &[], |row| row.get::<i64>(1))?.flatten();
     Ok(highest.is_none_or(|highest| highest <= *after))
 }
 

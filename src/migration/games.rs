@@ -172,7 +172,7 @@ fn one_by_one(deployment: &Deployment, ids: Vec<Text>) -> Result<Tally> {
     Ok(tally)
 }
 
-fn arguments<'a>(deployment: &'a Deployment, touched: &Touched) -> Result<Vec<Argument>> {
+fn arguments(deployment: &Deployment, touched: &Touched) -> Result<Vec<Argument>> {
     let [teams, date, time] = notes::corrections()?;
     Ok(vec![
         deployment.rules.as_str().into(),

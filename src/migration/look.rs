@@ -25,7 +25,7 @@ pub fn look(shape: &Shape, mapping: &str, captured: bool, sweep: bool) -> Result
     let (raw, staging) = (market.raw(), market.staging());
     let highest = |table: &str, column: &str| {
         let query = format!("SELECT pg_catalog.max(t.{column})::pg_catalog.int8 FROM {table} t");
-        Ok::<_, Failure>(sql::first(&query, &[], |row| Ok(row.get::<i64>(1)?))?.flatten())
+        Ok::<_, Failure>(sql::first(&query, &[], |row| row.get::<i64>(1))?.flatten())
     };
     let upto = highest(&raw, &shape.raw.id.quoted)?;
     let staged = highest(&staging, &shape.staging.raw_id.quoted)?;
@@ -106,7 +106,7 @@ fn files(tables: &[&str]) -> Result<String> {
                         pg_catalog.pg_partition_tree(pg_catalog.to_regclass(t.name)) p
                   WHERE p.level > 0) f (place, oid)",
         &[tables.iter().map(|table| (*table).to_owned()).collect::<Vec<_>>().into()],
-        |row| Ok(row.get::<String>(1)?),
+        |row| row.get::<String>(1),
     )?;
     Ok(files.flatten().unwrap_or_default())
 }
@@ -116,7 +116,7 @@ pub fn completed(shape: &Shape) -> Result<()> {
     let market = shape.market;
     let raw_id = &shape.staging.raw_id.quoted;
     let staged = format!("SELECT pg_catalog.max(s.{raw_id})::pg_catalog.int8 FROM {} s", market.staging());
-    let staged = sql::first(&staged, &[], |row| Ok(row.get::<i64>(1)?))?.flatten();
+    let staged = sql::first(&staged, &[], |row| row.get::<i64>(1))?.flatten();
     as_owner(|| {
         sql::run(
             "UPDATE groundskeeper.migration_progress SET staged_id = $2 WHERE raw_table = $1",

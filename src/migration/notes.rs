@@ -137,7 +137,7 @@ pub fn about_games(markets: &[Market]) -> Result<AboutGames> {
                 "SELECT pg_catalog.array_agg(DISTINCT g.id) FROM groundskeeper.migration_notes n, pg_catalog.unnest(n.games) g (id)
                   WHERE n.note_id = ANY ($1)",
                 &[notes.clone().into()],
-                |row| Ok(row.get::<Vec<Text>>(1)?),
+                |row| row.get::<Vec<Text>>(1),
             )?;
             about.left.extend(left.flatten().unwrap_or_default());
             about.everything |= everything;
@@ -212,7 +212,7 @@ pub fn fan_out(sources: &[(Source, Option<String>)], games: &[Text], everything:
                     raw = source.market.raw(),
                     game = source.game.quoted
                 );
-                sql::first(&query, &[games.to_vec().into()], |row| Ok(row.get::<String>(1)?))?.flatten()
+                sql::first(&query, &[games.to_vec().into()], |row| row.get::<String>(1))?.flatten()
             }
         };
         if let Some(ids) = ids {

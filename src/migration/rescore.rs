@@ -78,7 +78,7 @@ fn records(market: Market, after: i64) -> Result<Option<i64>> {
         raw_id = shape.staging.raw_id.quoted,
         staging = market.staging()
     );
-    let last = sql::first(&next, &[after.into(), BATCH.into()], |row| Ok(row.get::<i64>(1)?))?.flatten();
+    let last = sql::first(&next, &[after.into(), BATCH.into()], |row| row.get::<i64>(1))?.flatten();
     if let Some(last) = last {
         let rows = Rows::Range { after, upto: last, count: 0, left_out: Vec::new() };
         sql::run(&shape.rescore(Scope::Range), &rows.args(&deployment))?;

@@ -199,7 +199,7 @@ fn capture_backlog(table: &Managed) -> Result<Option<i64>> {
     let Some(conversion) = convert::of_parent(&table.parent)? else { return Ok(None) };
     let live = "SELECT pg_catalog.pg_stat_get_live_tuples(pg_catalog.to_regclass($1))";
     let log = conversion.beside_quoted(convert::record::LOG);
-    Ok(sql::first(live, &[log.into()], |row| Ok(row.get::<i64>(1)?))?.flatten())
+    Ok(sql::first(live, &[log.into()], |row| row.get::<i64>(1))?.flatten())
 }
 
 fn never_analyzed(parent: Oid) -> Result<bool> {

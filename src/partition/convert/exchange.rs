@@ -86,7 +86,7 @@ fn milliseconds(n: i32) -> Duration {
 
 fn oid(quoted: &str) -> Result<Oid> {
     let found =
-        sql::first("SELECT pg_catalog.to_regclass($1)::oid", &[quoted.into()], |row| Ok(row.get::<Oid>(1)?))?;
+        sql::first("SELECT pg_catalog.to_regclass($1)::oid", &[quoted.into()], |row| row.get::<Oid>(1))?;
     found.flatten().ok_or_else(|| {
         Failure::new(PgSqlErrorCode::ERRCODE_UNDEFINED_TABLE, format!("relation {quoted} does not exist"))
     })

@@ -247,7 +247,7 @@ pub fn prove(conversion: &Conversion, pair: &Pair, key_type: KeyType) -> Result<
          SELECT pg_catalog.string_agg(DISTINCT COALESCE(period::text, 'no date'), ', ')
            FROM ((TABLE s EXCEPT TABLE t) UNION ALL (TABLE t EXCEPT TABLE s)) d"
     );
-    let different = sql::first(&query, &[], |row| Ok(row.get::<String>(1)?))?.flatten();
+    let different = sql::first(&query, &[], |row| row.get::<String>(1))?.flatten();
     match different {
         Some(periods) => Err(differ(conversion, pair, &format!("Rows differ in: {periods}."))),
         None if pair.keys => prove_keys(conversion, pair, &columns),
