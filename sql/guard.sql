@@ -4,7 +4,9 @@
 -- All of it is PL/pgSQL over the system catalogs and reads nobody's tables, ours included: DDL goes on, and is looked
 -- at, with the library missing or another, with a table of ours broken or gone, and for roles that may see nothing of
 -- ours. First comes a look at the statement's own relations, for a trigger of a conversion on them: for all others it
--- is the last. Where the look itself fails, a warning says so and the statement goes on.
+-- is the last. Where the look itself fails, a warning says so and the statement goes on. What is looked up for each
+-- object of a statement stands in subqueries with LIMIT, which the planner leaves alone: as a join it would read the
+-- whole catalog, as it expects a hundred objects.
 
 -- STABLE has its queries see the catalogs as they were when the statement began; functions of PostgreSQL's that look an
 -- object up see it as it is by now. What others change while the statement waits for its locks is not its doing: those
@@ -27,8 +29,9 @@ BEGIN
                    'groundskeeper.drop_partition() does both.'
               INTO refused, instead
               FROM pg_event_trigger_dropped_objects() d
-              JOIN pg_inherits i ON i.inhrelid = d.objid
-              JOIN pg_trigger g ON g.tgrelid = i.inhparent AND g.tgname = 'A_groundskeeper_key_insert'
+             CROSS JOIN LATERAL (SELECT i.inhparent FROM pg_inherits i WHERE i.inhrelid = d.objid LIMIT 1) i
+             CROSS JOIN LATERAL (SELECT FROM pg_trigger g
+                                  WHERE g.tgrelid = i.inhparent AND g.tgname = 'A_groundskeeper_key_insert' LIMIT 1) g
               JOIN pg_class t ON t.oid = i.inhparent
               JOIN pg_namespace n ON n.oid = t.relnamespace
              WHERE d.classid = 'pg_class'::regclass AND d.objsubid = 0 AND d.original
@@ -40,8 +43,8 @@ BEGIN
             SELECT c.objid, c.objsubid, c.object_identity
               FROM pg_event_trigger_ddl_commands() c
              WHERE tg_event = 'ddl_command_end' AND c.classid = 'pg_class'::regclass
-               AND EXISTS (SELECT FROM pg_trigger g
-                            WHERE g.tgrelid = c.objid AND g.tgname IN ('A_groundskeeper_key_insert', 'groundskeeper_capture'))
+               AND (SELECT true FROM pg_trigger g
+                     WHERE g.tgrelid = c.objid AND g.tgname IN ('A_groundskeeper_key_insert', 'groundskeeper_capture') LIMIT 1)
         LOOP
             SELECT format('%I.%I', n.nspname, t.relname) AS name, a.attname,
                    EXISTS (SELECT FROM pg_trigger g
@@ -148,6 +151,17 @@ DECLARE
 BEGIN
     BEGIN
         IF COALESCE(NULLIF(current_setting('groundskeeper.allow_partition_ddl', true), '')::boolean, false) THEN
+            RETURN;
+        END IF;
+        IF NOT EXISTS (SELECT FROM pg_event_trigger_ddl_commands() c
+                        WHERE c.classid = 'pg_class'::regclass
+                          AND (SELECT true FROM pg_trigger g
+                                WHERE g.tgname IN ('A_groundskeeper_key_insert', 'groundskeeper_capture')
+                                  AND g.tgrelid = CASE tg_tag
+                                          WHEN 'ALTER TABLE' THEN c.objid
+                                          ELSE (SELECT i.inhparent FROM pg_inherits i WHERE i.inhrelid = c.objid LIMIT 1)
+                                      END
+                                LIMIT 1)) THEN
             RETURN;
         END IF;
         FOR lacking IN

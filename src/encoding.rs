@@ -179,12 +179,12 @@ pub fn with_errors_shown<T>(work: impl FnOnce() -> T) -> T {
     if is_utf8() {
         return work();
     }
-    // SAFETY: the list of the backend's one thread.
+    // SAFETY: a plain read of the list that this process, which has one thread, keeps of what is to be told of errors.
     let previous = unsafe { pg_sys::error_context_stack };
     let mut frame =
         pg_sys::ErrorContextCallback { previous, callback: Some(show_error), arg: std::ptr::null_mut() };
-    let _pushed = Pushed { previous: frame.previous };
-    // SAFETY: as above. The frame is taken off before it goes, by the guard's Drop, whether `work` returns or is left by
+    let _pushed = Pushed { previous };
+    // SAFETY: the frame is taken off before it goes, as the guard is dropped first, whether `work` returns or is left by
     // an error.
     unsafe { pg_sys::error_context_stack = &raw mut frame };
     work()

@@ -2,7 +2,7 @@
 
 use crate::encoding::shown;
 use pgrx::PgLogLevel;
-use pgrx::pg_sys::panic::{CaughtError, ErrorReport};
+use pgrx::pg_sys::panic::{CaughtError, ErrorReport, ErrorReportWithLevel};
 use pgrx::prelude::*;
 use std::fmt;
 
@@ -131,12 +131,17 @@ impl From<Failure> for pgrx::pg_sys::panic::ErrorReport {
     }
 }
 
-/// An error of PostgreSQL's passes us as a panic. It is none, and its text is for a person: pgrx's hook would put a
-/// backtrace into its detail wherever the server's environment asks for those. What is a panic keeps the hook.
+/// Errors, PostgreSQL's and ours, pass through Rust as panics. They are none, and their texts are for a person: pgrx's
+/// hook would put a backtrace into the detail wherever the server's environment asks for those. What is a panic keeps
+/// the hook.
 pub fn hook_panics() {
     let otherwise = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
-        if !panic.payload().is::<CaughtError>() {
+        let payload = panic.payload();
+        let is_error = payload.is::<CaughtError>()
+            || payload.is::<ErrorReportWithLevel>()
+            || payload.is::<ErrorReport>();
+        if !is_error {
             otherwise(panic);
         }
     }));

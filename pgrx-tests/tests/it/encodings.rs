@@ -171,7 +171,7 @@ fn told(named: &mut Named) {
         ("SELECT groundskeeper.silence_alert('NNN', now() + interval '1 hour', 'NNN')", "42704"),
         ("SELECT groundskeeper.apply_plan(true, '{NNN}')", "22023"),
         ("SELECT groundskeeper.connection_pool_config('NNN')", "22023"),
-        (r#"SELECT groundskeeper.drain_default('"NNN"."NNN plain"')"#, "42809"),
+        (r#"SELECT groundskeeper.drain_default('"NNN"."NNN plain"')"#, "55000"),
         ("INSERT INTO groundskeeper.kpi_targets VALUES ('NNN', 1, '<', 1, NULL)", "22023"),
         (
             "INSERT INTO groundskeeper.schedule (job_name, schedule, command) VALUES ('NNN', 'NNN', 'NNN')",
