@@ -362,7 +362,7 @@ struct Due {
     role: pg_sys::Oid,
     begun: i64,
     heavy: bool,
-    /// Whether its role has no other job at work.
+    /// Whether its role has no other job at work, and none that has just given way.
     first: bool,
 }
 
@@ -380,12 +380,14 @@ fn due(started: &HashMap<i64, Started>) -> Result<Vec<Due>> {
               ORDER BY target, job_id)
          SELECT f.job_id, r.oid,
                 (SELECT pg_catalog.count(*) FROM groundskeeper.job_attempt a WHERE a.job_id = f.job_id),
-                f.task::text, o.place = 1
+                f.task::text, o.place = 1 AND NOT o.gave_way
            FROM first f JOIN pg_catalog.pg_roles r ON r.rolname = f.run_as AND {CAN_CONNECT}
           CROSS JOIN LATERAL (
                SELECT (SELECT pg_catalog.count(*) FROM busy b WHERE b.run_as = f.run_as)
-                    + (SELECT pg_catalog.count(*) FROM first e WHERE e.run_as = f.run_as AND e.job_id <= f.job_id)) o (place)
-          ORDER BY o.place, f.job_id"
+                    + (SELECT pg_catalog.count(*) FROM first e WHERE e.run_as = f.run_as AND e.job_id <= f.job_id),
+                      EXISTS (SELECT FROM groundskeeper.job w WHERE w.run_as = f.run_as AND w.gives_way AND w.state = 'queued'
+                                 AND w.not_before > pg_catalog.clock_timestamp())) o (place, gave_way)
+          ORDER BY o.gave_way, o.place, f.job_id"
     );
     sql::rows(&query, &[home().into(), begun.into()], |row| {
         Ok(Due {
