@@ -66,11 +66,14 @@ fn planted_functions_and_operators_are_not_taken() {
     let mut db = TestDb::new(Template::Empty).unwrap();
     let attacker = db.role("attacker").unwrap();
     let mut client = db.client().unwrap();
-    // its owner may create in schema public, and is no superuser
+    // its owner may create in schema public, and is no superuser; planting has sprung some of the traps
     client.batch_execute(&format!("ALTER DATABASE {} OWNER TO {attacker}", db.name())).unwrap();
     db.client_as(&attacker).unwrap().batch_execute(TRAPS).unwrap();
     client
-        .batch_execute("CREATE EXTENSION pg_groundskeeper SCHEMA public; SET search_path = pg_catalog")
+        .batch_execute(
+            "SELECT pg_catalog.setval('public.sprung', 1, false);
+                        CREATE EXTENSION pg_groundskeeper SCHEMA public; SET search_path = pg_catalog",
+        )
         .unwrap();
     assert_eq!(list(&mut client, CAUGHT), [""; 0]);
     let views =
