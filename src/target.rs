@@ -8,6 +8,7 @@ use groundskeeper_core::names::Qualified;
 use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys::{self, Oid};
 use std::cell::{Cell, RefCell};
+use std::thread::LocalKey;
 
 /// A relation as it was when the job was queued, and what is beside it.
 #[derive(Debug, Clone)]
@@ -25,6 +26,7 @@ thread_local! {
     /// Names of what stands beside it.
     static BESIDE: RefCell<Vec<Qualified>> = const { RefCell::new(Vec::new()) };
     static UNCHECKED: Cell<bool> = const { Cell::new(false) };
+    static UNHELD: Cell<bool> = const { Cell::new(false) };
 }
 
 /// From now on this worker works on that relation, or on none.
@@ -50,13 +52,23 @@ pub fn is_now(relation: Oid) {
 /// Runs `work` without looking: where names are exchanged, under locks that were taken by OID, and where it is asked what
 /// has become of a table.
 pub fn unchecked<T>(work: impl FnOnce() -> T) -> T {
-    struct Again(bool);
+    during(&UNCHECKED, work)
+}
+
+/// Runs transactions that begin with a strong lock, under which they look themselves: whoever has read the relation and
+/// then wants as strong a lock would be in a deadlock with one who already holds the weaker.
+pub fn unheld<T>(work: impl FnOnce() -> T) -> T {
+    during(&UNHELD, work)
+}
+
+fn during<T>(flag: &'static LocalKey<Cell<bool>>, work: impl FnOnce() -> T) -> T {
+    struct Again(&'static LocalKey<Cell<bool>>, bool);
     impl Drop for Again {
         fn drop(&mut self) {
-            UNCHECKED.set(self.0);
+            self.0.set(self.1);
         }
     }
-    let _again = Again(UNCHECKED.replace(true));
+    let _again = Again(flag, flag.replace(true));
     work()
 }
 
@@ -65,7 +77,7 @@ pub fn hold() -> Result<()> {
     let Some(target) = watched() else { return Ok(()) };
     let beside = BESIDE.with_borrow(Clone::clone);
     let there = beside.iter().filter_map(oid_by_name);
-    for relation in std::iter::once(target.relation).chain(there) {
+    for relation in std::iter::once(target.relation).chain(there).filter(|_| !UNHELD.get()) {
         // SAFETY: in a transaction, whose end releases the lock. It blocks nobody but who would drop or rewrite it.
         unsafe { pg_sys::LockRelationOid(relation, pg_sys::AccessShareLock as pg_sys::LOCKMODE) };
     }

@@ -186,7 +186,9 @@ fn start_due(Watch { started, .. }: &mut Watch) -> Result<Option<Duration>> {
             note(job, "no background worker is free: raise max_worker_processes")?;
         }
     }
-    have_waiting_jobs_give_way(refused)?;
+    if refused > 0 || load.open > 1 {
+        have_waiting_jobs_give_way(refused)?;
+    }
     if load.open > 0 {
         return Ok(Some(Duration::from_millis(200)));
     }
@@ -196,18 +198,21 @@ fn start_due(Watch { started, .. }: &mut Watch) -> Result<Option<Duration>> {
 }
 
 /// Jobs that have waited for a lock for long give their place to as many jobs of roles that have none: whoever holds that
-/// lock would hold up everybody's work. They are told in the next look, when this is there to be read.
+/// lock would hold up everybody's work. So do those that another role's job waits for, as a build waits for every older
+/// snapshot. They are told in the next look, when this is there to be read.
 fn have_waiting_jobs_give_way(places: i64) -> Result<()> {
-    if places == 0 {
-        return Ok(());
-    }
     sql::run(
-        "UPDATE groundskeeper.job SET gives_way = true
-          WHERE job_id IN (
-             SELECT j.job_id FROM groundskeeper.job j
+        "WITH waiting AS MATERIALIZED (
+             SELECT j.job_id, j.run_as, j.worker_pid, pg_catalog.min(l.waitstart) AS since
+               FROM groundskeeper.job j
                JOIN pg_catalog.pg_locks l ON l.pid = j.worker_pid AND NOT l.granted
-              WHERE j.state = 'running' AND j.home = $2 AND l.waitstart < pg_catalog.clock_timestamp() - interval '1 second'
-              ORDER BY l.waitstart LIMIT $1)",
+              WHERE j.state = 'running' AND j.home = $2 GROUP BY j.job_id),
+         long AS (SELECT * FROM waiting WHERE since < pg_catalog.clock_timestamp() - interval '1 second')
+         UPDATE groundskeeper.job SET gives_way = true
+          WHERE NOT gives_way
+            AND (job_id IN (SELECT job_id FROM long ORDER BY since LIMIT $1)
+              OR job_id IN (SELECT l.job_id FROM long l JOIN waiting w ON w.run_as <> l.run_as
+                             WHERE l.worker_pid = ANY (pg_catalog.pg_blocking_pids(w.worker_pid))))",
         &[places.into(), home().into()],
     )
 }
@@ -363,7 +368,7 @@ struct Due {
     role: pg_sys::Oid,
     begun: i64,
     heavy: bool,
-    /// Whether its role has no other job at work.
+    /// Whether its role has no other job at work, and none that has just given way.
     first: bool,
 }
 
@@ -381,12 +386,14 @@ fn due(started: &HashMap<i64, Started>) -> Result<Vec<Due>> {
               ORDER BY target, job_id)
          SELECT f.job_id, r.oid,
                 (SELECT pg_catalog.count(*) FROM groundskeeper.job_attempt a WHERE a.job_id = f.job_id),
-                f.task::text, o.place = 1
+                f.task::text, o.place = 1 AND NOT o.gave_way
            FROM first f JOIN pg_catalog.pg_roles r ON r.rolname = f.run_as AND {CAN_CONNECT}
           CROSS JOIN LATERAL (
                SELECT (SELECT pg_catalog.count(*) FROM busy b WHERE b.run_as = f.run_as)
-                    + (SELECT pg_catalog.count(*) FROM first e WHERE e.run_as = f.run_as AND e.job_id <= f.job_id)) o (place)
-          ORDER BY o.place, f.job_id"
+                    + (SELECT pg_catalog.count(*) FROM first e WHERE e.run_as = f.run_as AND e.job_id <= f.job_id),
+                      EXISTS (SELECT FROM groundskeeper.job w WHERE w.run_as = f.run_as AND w.gives_way AND w.state = 'queued'
+                                 AND w.not_before > pg_catalog.clock_timestamp())) o (place, gave_way)
+          ORDER BY o.gave_way, o.place, f.job_id"
     );
     sql::rows(&query, &[home().into(), begun.into()], |row| {
         Ok(Due {

@@ -70,7 +70,7 @@ pub fn drain(between: &mut Between, parent: &Qualified, batch_size: i64) -> Resu
         for statement in between.transaction(|| foreign_keys(&step))? {
             between.transaction(|| run_before_deadline(settings::lock_timeout_ms(), &[statement]))?;
         }
-        repeatedly(between, || exchange(&step, batch_size))?;
+        target::unheld(|| repeatedly(between, || exchange(&step, batch_size)))?;
         toplevel::run(between, &format!("ANALYZE {}", step.planned.quoted))?;
         done.insert(start);
     }

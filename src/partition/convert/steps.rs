@@ -242,7 +242,7 @@ fn swap(between: &mut Between, conversion: &Conversion, goal: Goal) -> Result<()
         former::complete(between, conversion)?;
     }
     let way = if goal == Goal::Undo { Way::Back } else { Way::There };
-    let taken = between.transaction(|| {
+    let exchange = || {
         let (later, now) = exchange::run(conversion, way)?;
         jobs::works_on(now)?;
         give_to_owner(conversion)?;
@@ -257,8 +257,8 @@ fn swap(between: &mut Between, conversion: &Conversion, goal: Goal) -> Result<()
             record::reach(conversion, Stage::Restored)?;
         }
         Ok(now)
-    })?;
-    target::is_now(taken);
+    };
+    target::is_now(target::unheld(|| between.transaction(exchange))?);
     Ok(())
 }
 
@@ -341,7 +341,7 @@ fn drop_former(between: &mut Between, conversion: &Conversion) -> Result<()> {
     unless_unwatched(between, conversion)?;
     catch_up(between, conversion)?;
     let (table, former) = (conversion.quoted(), conversion.beside_quoted(FORMER));
-    between.transaction(|| {
+    let drop = || {
         briefly(&[format!("LOCK TABLE {table}, {former} IN ACCESS EXCLUSIVE MODE")])?;
         lost::must_be_watched(conversion)?;
         let pair = Pair::of(conversion);
@@ -363,7 +363,8 @@ fn drop_former(between: &mut Between, conversion: &Conversion) -> Result<()> {
             managed::register(&known)?;
         }
         record::reach(conversion, Stage::Finalized)
-    })
+    };
+    target::unheld(|| between.transaction(drop))
 }
 
 /// How many rows a job of this kind has copied.

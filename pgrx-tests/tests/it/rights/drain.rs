@@ -46,7 +46,7 @@ fn draining_runs_nothing_of_the_owner_as_a_replica() {
              CREATE TRIGGER plain AFTER DELETE ON app.events_default FOR EACH STATEMENT EXECUTE FUNCTION public.spying()",
         )
         .unwrap();
-    let states = "SELECT string_agg(tgname || ' ' || tgenabled, ', ' ORDER BY tgname) FROM pg_trigger
+    let states = "SELECT string_agg(tgname || ' ' || tgenabled::text, ', ' ORDER BY tgname) FROM pg_trigger
                    WHERE tgrelid = 'app.events_default'::regclass";
     let before = text(&mut client, states).unwrap();
     let job = number(&mut as_owner, "groundskeeper.drain_default('app.events')");

@@ -2,7 +2,7 @@
 CREATE SEQUENCE trap.as_owner;
 CREATE SEQUENCE trap.as_another;
 GRANT USAGE ON SCHEMA trap TO PUBLIC;
-GRANT USAGE ON ALL SEQUENCES IN SCHEMA trap TO PUBLIC;
+GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA trap TO PUBLIC;
 -- Sequences keep what is rolled back. Whoever can get out of the owner's role does.
 CREATE FUNCTION trap.spring(hook text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN

@@ -23,11 +23,11 @@ const TRAPS: &str = r#"
                                          AND oprleft = l::regtype AND oprright = r::regtype);
                 result := CASE WHEN o = '||' THEN 'text' WHEN o IN ('+', '-', '*', '/') THEN 'numeric' ELSE 'boolean' END;
                 n := n + 1;
-                EXECUTE pg_catalog.format('CREATE FUNCTION public.%I(%s, %s) RETURNS %s LANGUAGE plpgsql AS %L', 'trap_' || n, l, r, result,
+                EXECUTE pg_catalog.format('CREATE FUNCTION public.%I(%s, %s) RETURNS %s LANGUAGE plpgsql AS %L', 'trap_' || n::text, l, r, result,
                     pg_catalog.format('BEGIN PERFORM public.spring(); RETURN %s; END',
                            CASE result WHEN 'text' THEN '$1::text || $2::text' WHEN 'numeric' THEN '1'
                                 ELSE pg_catalog.format('$1::text %s $2::text', CASE WHEN o IN ('<@', '@>') THEN '=' ELSE o END) END));
-                EXECUTE pg_catalog.format('CREATE OPERATOR public.%s (LEFTARG = %s, RIGHTARG = %s, FUNCTION = public.%I)', o, l, r, 'trap_' || n);
+                EXECUTE pg_catalog.format('CREATE OPERATOR public.%s (LEFTARG = %s, RIGHTARG = %s, FUNCTION = public.%I)', o, l, r, 'trap_' || n::text);
             END LOOP;
         END LOOP; END LOOP;
         -- functions: exact matches where PostgreSQL's own take any type or a list
@@ -66,11 +66,14 @@ fn planted_functions_and_operators_are_not_taken() {
     let mut db = TestDb::new(Template::Empty).unwrap();
     let attacker = db.role("attacker").unwrap();
     let mut client = db.client().unwrap();
-    // its owner may create in schema public, and is no superuser
+    // its owner may create in schema public, and is no superuser; planting has sprung some of the traps
     client.batch_execute(&format!("ALTER DATABASE {} OWNER TO {attacker}", db.name())).unwrap();
     db.client_as(&attacker).unwrap().batch_execute(TRAPS).unwrap();
     client
-        .batch_execute("CREATE EXTENSION pg_groundskeeper SCHEMA public; SET search_path = pg_catalog")
+        .batch_execute(
+            "SELECT pg_catalog.setval('public.sprung', 1, false);
+                        CREATE EXTENSION pg_groundskeeper SCHEMA public; SET search_path = pg_catalog",
+        )
         .unwrap();
     assert_eq!(list(&mut client, CAUGHT), [""; 0]);
     let views =

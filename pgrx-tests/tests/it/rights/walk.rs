@@ -113,7 +113,8 @@ fn partitioned(db: &TestDb, owner: &str) {
     db.settle().unwrap();
     as_owner.batch_execute("SELECT groundskeeper.finalize_partitioning('app.finalized')").unwrap();
     db.settle().unwrap();
-    let stages = "SELECT string_agg(relation || ' ' || stage, ', ' ORDER BY 1) FROM groundskeeper.conversion";
+    let stages =
+        "SELECT string_agg(relation || ' ' || stage, ', ' ORDER BY relation) FROM groundskeeper.conversion";
     assert_eq!(text(&mut client, stages).unwrap(), "app.converted converted, app.finalized finalized");
     // one is left before its exchange, which a reader holds up
     let mut reader = db.client_as(owner).unwrap();
