@@ -1,5 +1,6 @@
 //! A bare Debian in a folder, and commands run in there.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -85,13 +86,23 @@ impl Root {
         Ok(command)
     }
 
-    /// The repository as a clone of it would be, what is not committed yet included.
+    /// The repository as a clone of it would be, what is not committed yet included. Only what has changed is written,
+    /// so that cargo builds that anew and nothing else.
     fn take_sources(&self) -> Result<()> {
-        let copy = r#"rm -rf "$1" && mkdir "$1" && git ls-files -z --cached --others --exclude-standard |
-                      tar --create --null --files-from - --ignore-failed-read | tar --extract --directory "$1""#;
-        let mut shell = Command::new("sh");
-        shell.args(["-c", copy, "copy"]).arg(self.path.join("src")).current_dir(repository());
-        run_quietly(&mut shell)
+        let mut list = Command::new("git");
+        list.args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]).current_dir(repository());
+        let list = ask(&mut list).context("git does not say which files there are")?;
+        let (from, to) = (repository(), self.path.join("src"));
+        let files: BTreeSet<PathBuf> =
+            list.split('\0').map(PathBuf::from).filter(|file| from.join(file).is_file()).collect();
+        for file in &files {
+            let (from, to) = (from.join(file), to.join(file));
+            if fs::read(&to).ok().is_none_or(|there| !fs::read(&from).is_ok_and(|here| here == there)) {
+                fs::create_dir_all(to.parent().unwrap_or(&to))?;
+                fs::copy(&from, &to)?;
+            }
+        }
+        remove_others(&to, &to, &files)
     }
 
     /// How the machine reaches its packages holds in there, too: names, certificates, and what apt is told.
@@ -107,6 +118,19 @@ impl Root {
         let ways: String = ways.flat_map(|line| [line, "\n"]).collect();
         Ok(fs::write(self.path.join("etc/apt/apt.conf.d/90machine"), ways)?)
     }
+}
+
+/// Removes the files of a folder that are not in the list, which has them by their path from `root`.
+fn remove_others(root: &Path, folder: &Path, list: &BTreeSet<PathBuf>) -> Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            remove_others(root, &path, list)?;
+        } else if path.strip_prefix(root).is_ok_and(|file| !list.contains(file)) {
+            fs::remove_file(&path)?;
+        }
+    }
+    Ok(())
 }
 
 /// Where roots are.
