@@ -76,7 +76,7 @@ fn during<T>(flag: &'static LocalKey<Cell<bool>>, work: impl FnOnce() -> T) -> T
 pub fn hold() -> Result<()> {
     let Some(target) = watched() else { return Ok(()) };
     let beside = BESIDE.with_borrow(Clone::clone);
-    let there = beside.iter().filter_map(|name| oid_by_name(name));
+    let there = beside.iter().filter_map(oid_by_name);
     for relation in std::iter::once(target.relation).chain(there).filter(|_| !UNHELD.get()) {
         // SAFETY: in a transaction, whose end releases the lock. It blocks nobody but who would drop or rewrite it.
         unsafe { pg_sys::LockRelationOid(relation, pg_sys::AccessShareLock as pg_sys::LOCKMODE) };

@@ -1,6 +1,7 @@
 //! The dispatcher: one short-lived worker per database that starts a runner for each job whose turn it is, and
 //! leaves when there is nothing left to wait for.
 
+use super::fair;
 use crate::backend;
 use crate::catalog::CAN_CONNECT;
 use crate::error::Result;
@@ -158,7 +159,7 @@ struct Watch {
 /// Brings what the tables say of the jobs up to what has become of them.
 fn tidy(Watch { started, waiting }: &mut Watch) -> Result<()> {
     prune()?;
-    stop_who_gives_way()?;
+    fair::stop_who_gives_way()?;
     give_back_orphans()?;
     count_lock_waits(waiting)?;
     started.retain(|job, runner| keep_waiting(*job, runner).unwrap_or(false));
@@ -174,7 +175,7 @@ fn start_due(Watch { started, .. }: &mut Watch) -> Result<Option<Duration>> {
     let limits = limits();
     let mut refused = 0;
     for Due { job, role, begun, heavy, first } in due(started)? {
-        if !load.admits(heavy, limits) && !(first && load.admits_first_of_role(limits)) {
+        if !(load.admits(heavy, limits) || first && load.admits_first_of_role(limits)) {
             refused += i64::from(first);
             continue;
         }
@@ -186,7 +187,7 @@ fn start_due(Watch { started, .. }: &mut Watch) -> Result<Option<Duration>> {
         }
     }
     if refused > 0 || load.open > 1 {
-        have_waiting_jobs_give_way(refused)?;
+        fair::have_waiting_jobs_give_way(refused)?;
     }
     if load.open > 0 {
         return Ok(Some(Duration::from_millis(200)));
@@ -194,35 +195,6 @@ fn start_due(Watch { started, .. }: &mut Watch) -> Result<Option<Duration>> {
     let queued = "SELECT EXISTS (SELECT FROM groundskeeper.job WHERE state = 'queued' AND home = $1)";
     let queued: Option<bool> = sql::first(queued, &[home().into()], |row| required(row, 1))?;
     Ok((queued == Some(true)).then_some(Duration::from_millis(500)))
-}
-
-/// Jobs that have waited for a lock for long give their place to as many jobs of roles that have none: whoever holds that
-/// lock would hold up everybody's work. So do those that another role's job waits for, as a build waits for every older
-/// snapshot. They are told in the next look, when this is there to be read.
-fn have_waiting_jobs_give_way(places: i64) -> Result<()> {
-    sql::run(
-        "WITH waiting AS MATERIALIZED (
-             SELECT j.job_id, j.run_as, j.worker_pid, pg_catalog.min(l.waitstart) AS since
-               FROM groundskeeper.job j
-               JOIN pg_catalog.pg_locks l ON l.pid = j.worker_pid AND NOT l.granted
-              WHERE j.state = 'running' AND j.home = $2 GROUP BY j.job_id),
-         long AS (SELECT * FROM waiting WHERE since < pg_catalog.clock_timestamp() - interval '1 second')
-         UPDATE groundskeeper.job SET gives_way = true
-          WHERE NOT gives_way
-            AND (job_id IN (SELECT job_id FROM long ORDER BY since LIMIT $1)
-              OR job_id IN (SELECT l.job_id FROM long l JOIN waiting w ON w.run_as <> l.run_as
-                             WHERE l.worker_pid = ANY (pg_catalog.pg_blocking_pids(w.worker_pid))))",
-        &[places.into(), home().into()],
-    )
-}
-
-fn stop_who_gives_way() -> Result<()> {
-    sql::run(
-        "SELECT pg_catalog.pg_cancel_backend(j.worker_pid)
-           FROM groundskeeper.job j JOIN pg_catalog.pg_stat_activity a ON a.pid = j.worker_pid
-          WHERE j.state = 'running' AND j.home = $1 AND j.gives_way AND a.wait_event_type = 'Lock'",
-        &[home().into()],
-    )
 }
 
 /// Starts the runner of a job; `None` when no background worker is free.
