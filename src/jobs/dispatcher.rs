@@ -1,7 +1,7 @@
 //! The dispatcher: one short-lived worker per database that starts a runner for each job whose turn it is, and
 //! leaves when there is nothing left to wait for.
 
-use super::giving_way;
+use super::fair;
 use crate::backend;
 use crate::catalog::CAN_CONNECT;
 use crate::error::Result;
@@ -159,7 +159,7 @@ struct Watch {
 /// Brings what the tables say of the jobs up to what has become of them.
 fn tidy(Watch { started, waiting }: &mut Watch) -> Result<()> {
     prune()?;
-    giving_way::cancel()?;
+    fair::stop_who_gives_way()?;
     give_back_orphans()?;
     count_lock_waits(waiting)?;
     started.retain(|job, runner| keep_waiting(*job, runner).unwrap_or(false));
@@ -175,8 +175,7 @@ fn start_due(Watch { started, .. }: &mut Watch) -> Result<Option<Duration>> {
     let limits = limits();
     let mut refused = 0;
     for Due { job, role, begun, heavy, first } in due(started)? {
-        let admitted = load.admits(heavy, limits) || first && load.admits_first_of_role(limits);
-        if !admitted {
+        if !(load.admits(heavy, limits) || first && load.admits_first_of_role(limits)) {
             refused += i64::from(first);
             continue;
         }
@@ -188,7 +187,7 @@ fn start_due(Watch { started, .. }: &mut Watch) -> Result<Option<Duration>> {
         }
     }
     if refused > 0 || load.open > 1 {
-        giving_way::arrange(refused)?;
+        fair::have_waiting_jobs_give_way(refused)?;
     }
     if load.open > 0 {
         return Ok(Some(Duration::from_millis(200)));

@@ -1,7 +1,7 @@
 //! Jobs: queued by any role for what it may do, run by background workers that connect as that role.
 
 mod dispatcher;
-mod giving_way;
+mod fair;
 mod progress;
 
 pub use dispatcher::start_in;

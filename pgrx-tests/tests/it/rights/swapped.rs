@@ -90,13 +90,8 @@ fn a_table_that_is_replaced_while_its_job_waits_is_left_alone() {
             let waits = "SELECT count(*) > 0 FROM pg_stat_activity
                           WHERE backend_type = 'pg_groundskeeper job' AND wait_event_type = 'Lock'";
             until(&mut client, waits, "true");
-            let swap = match way {
-                "schema" => {
-                    "ALTER SCHEMA app RENAME TO gone; CREATE SCHEMA app AUTHORIZATION CURRENT_USER; SET search_path = gone;
-                     ALTER FUNCTION gone.evil(bigint) SET SCHEMA app; ALTER SEQUENCE gone.sprung SET SCHEMA app;"
-                }
-                _ => "",
-            };
+            let swap = "ALTER SCHEMA app RENAME TO gone; CREATE SCHEMA app AUTHORIZATION CURRENT_USER; SET search_path = gone;
+                     ALTER FUNCTION gone.evil(bigint) SET SCHEMA app; ALTER SEQUENCE gone.sprung SET SCHEMA app;";
             let database = db.name().to_owned();
             client.batch_execute(&format!("GRANT CREATE ON DATABASE {database} TO PUBLIC")).unwrap();
             if way == "schema" {

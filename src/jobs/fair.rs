@@ -1,4 +1,4 @@
-//! Fairness: a job that waits for a lock does not keep other roles' jobs from being served.
+//! Jobs that wait for a lock do not keep those of other roles from being served.
 
 use crate::error::Result;
 use crate::extension::home;
@@ -7,7 +7,7 @@ use crate::sql;
 /// Jobs that have waited for a lock for long give their place to as many jobs of roles that have none: whoever holds that
 /// lock would hold up everybody's work. So do those that another role's job waits for, as a build waits for every older
 /// snapshot. They are told in the next look, when this is there to be read.
-pub fn arrange(places: i64) -> Result<()> {
+pub fn have_waiting_jobs_give_way(places: i64) -> Result<()> {
     sql::run(
         "WITH waiting AS MATERIALIZED (
              SELECT j.job_id, j.run_as, j.worker_pid, pg_catalog.min(l.waitstart) AS since
@@ -24,8 +24,8 @@ pub fn arrange(places: i64) -> Result<()> {
     )
 }
 
-/// Cancels what waits and was told to give way; its runner queues it again.
-pub fn cancel() -> Result<()> {
+/// Tells them.
+pub fn stop_who_gives_way() -> Result<()> {
     sql::run(
         "SELECT pg_catalog.pg_cancel_backend(j.worker_pid)
            FROM groundskeeper.job j JOIN pg_catalog.pg_stat_activity a ON a.pid = j.worker_pid
