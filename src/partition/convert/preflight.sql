@@ -255,7 +255,7 @@ UNION ALL
 SELECT 'views', 'blocker', pg_catalog.format('%s reads the table itself and not its partitions: it says ONLY', v.name),
        'Let it do without ONLY.', false
   FROM t, dependents v
- WHERE v.tree ~ pg_catalog.format(':relid %s :[^{}]*:inh false [^{}]*:inFromCl true', t.oid)
+ WHERE v.tree ~ pg_catalog.format(':relid %s [^{}]*:inh false [^{}]*:inFromCl true', t.oid)
 UNION ALL
 SELECT 'views', 'blocker', pg_catalog.format('%s is another owner''s', v.name),
        pg_catalog.format('Give it to %I.', t.owner), false

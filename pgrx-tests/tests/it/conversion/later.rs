@@ -14,7 +14,7 @@ const TABLE: &str = "
 /// The constraints and indexes of the table, but for the primary key.
 const HANGING: &str = "
     SELECT format('%s %s, %s', conname, pg_get_constraintdef(oid), obj_description(oid, 'pg_constraint'))
-      FROM pg_constraint WHERE conrelid = 't'::regclass AND contype <> 'p'
+      FROM pg_constraint WHERE conrelid = 't'::regclass AND contype NOT IN ('p', 'n')
     UNION ALL
     SELECT replace(pg_get_indexdef(indexrelid), ' ONLY ', ' ') FROM pg_index WHERE indrelid = 't'::regclass AND NOT indisprimary
     ORDER BY 1";

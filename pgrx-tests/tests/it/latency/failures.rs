@@ -16,7 +16,8 @@ fn a_statement_killed_by_timeout_is_seen_with_its_time() {
     let (select, transactions) = (latency(&mut observer, "select"), latency(&mut observer, "transactions"));
     for scope in [select, transactions] {
         assert!(scope.max >= 600.0 && scope.max < 5_000.0, "{scope:?}");
-        assert_eq!((scope.over_slo, scope.failed), (1, 1));
+        // On a busy machine what came before may have taken long, too.
+        assert!(scope.over_slo >= 1 && scope.failed == 1, "{scope:?}");
     }
 }
 
