@@ -122,7 +122,8 @@ BEGIN
         parent := pg_catalog.to_regclass((pg_catalog.regexp_match(pg_catalog.current_query(),
             '^\s*alter\s+table\s+(?:if\s+exists\s+)?(?:only\s+)?(.*?)\s+detach\s+partition\s.*\sconcurrently\s*;?\s*$', 'i'))[1]);
         IF parent IS NULL
-           OR COALESCE(NULLIF(pg_catalog.current_setting('groundskeeper.allow_partition_ddl', true), '')::boolean, false)
+           OR pg_catalog.lower(pg_catalog.current_setting('groundskeeper.allow_partition_ddl', true))
+              OPERATOR(pg_catalog.=) ANY ('{on,true,yes,1}')
            OR NOT EXISTS (SELECT FROM pg_catalog.pg_trigger g
                            WHERE g.tgrelid OPERATOR(pg_catalog.=) parent
                              AND g.tgname OPERATOR(pg_catalog.=) 'A_groundskeeper_key_insert') THEN

@@ -7,6 +7,7 @@
 //! temporary tables, and triggers that are deferred.
 
 use crate::backend;
+use crate::encoding::to_server_cstring;
 use crate::error::{Failure, Result};
 use crate::guc::pinned;
 use crate::parse::one_statement;
@@ -14,7 +15,6 @@ use crate::sql::{self, required};
 use groundskeeper_core::names::Qualified;
 use pgrx::pg_sys::{self, NodeTag, Oid};
 use pgrx::{PgSqlErrorCode, is_a};
-use std::ffi::CString;
 
 /// Runs `work` on a relation as its owner. The caller must have the owner's rights, and who is the owner itself notices
 /// nothing of this.
@@ -134,8 +134,8 @@ fn gone() -> Failure {
 
 /// The relation of that name, if there is one. From the catalog's caches, whoever may use the schema.
 pub fn oid_by_name(name: &Qualified) -> Option<Oid> {
-    let (schema, relation) = (CString::new(&*name.schema).ok()?, CString::new(&*name.name).ok()?);
-    // SAFETY: in a transaction, with names that end with NUL and are in the server's encoding, as they came from it.
+    let (schema, relation) = (to_server_cstring(&name.schema)?, to_server_cstring(&name.name)?);
+    // SAFETY: in a transaction, with names that end with NUL and are in the server's encoding.
     unsafe {
         let schema = pg_sys::get_namespace_oid(schema.as_ptr(), true);
         if schema == pg_sys::InvalidOid {
@@ -169,7 +169,8 @@ fn altered(statement: &str) -> Result<Option<Oid>> {
     if !statement.trim_start().starts_with("ALTER TABLE") {
         return Ok(None);
     }
-    let text = CString::new(statement).map_err(|_| Failure::internal("a statement contains a NUL byte"))?;
+    let text =
+        to_server_cstring(statement).ok_or_else(|| Failure::internal("a statement contains a NUL byte"))?;
     // SAFETY: in a transaction, and `text` outlives the parse tree's use. A node is cast to what its tag says that it
     // is; the commands of an ALTER TABLE are AlterTableCmds.
     unsafe {

@@ -1,6 +1,7 @@
 //! What the plan and the quality rules state, for the tables and views that begin with it.
 
 use super::{built_in_plan, given};
+use crate::encoding::Utf8;
 use crate::error::Failure;
 use crate::extension;
 use groundskeeper_core::quality;
@@ -18,13 +19,16 @@ extension_sql_file!(
 /// The rows that a table holds until they are edited, by the names of its columns.
 #[pg_extern(schema = "groundskeeper_internal", stable, parallel_safe)]
 #[search_path(pg_catalog, pg_temp)]
-fn defaults(relation: Option<&str>) -> Result<SetOfIterator<'static, JsonB>, ErrorReport> {
+fn defaults(relation: Option<Utf8>) -> Result<SetOfIterator<'static, JsonB>, ErrorReport> {
     let relation = given(relation, "relation")?;
-    let rows = match relation {
+    let rows = match &*relation {
         "quality_rules" => Some(quality::default_rows()),
-        _ => built_in_plan()?.rows_of(relation, &extension::schema()?),
+        _ => built_in_plan()?.rows_of(&relation, &extension::schema()?),
     };
-    let rows = rows.ok_or_else(|| Failure::internal(format!("nothing is stated of the table {relation}")))?;
+    let rows = rows.ok_or_else(|| {
+        let code = PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE;
+        Failure::new(code, format!("nothing is stated of a table \"{}\"", &*relation))
+    })?;
     Ok(SetOfIterator::new(rows.into_iter().map(JsonB)))
 }
 
