@@ -25,10 +25,18 @@ pub fn commit_asynchronously() {
 
 /// How durable the session's commits are as it is set now.
 pub fn synchronous_commit() -> CString {
+    current(c"synchronous_commit")
+}
+
+/// Whether the session is shown notices, and nothing less.
+pub fn shows_notices() -> bool {
+    current(c"client_min_messages").as_c_str() == c"notice"
+}
+
+/// One of PostgreSQL's own settings as it is now.
+fn current(name: &CStr) -> CString {
     // SAFETY: a setting that there is, as a text that ends with NUL and is copied at once.
-    unsafe {
-        CStr::from_ptr(pg_sys::GetConfigOption(c"synchronous_commit".as_ptr(), false, false)).to_owned()
-    }
+    unsafe { CStr::from_ptr(pg_sys::GetConfigOption(name.as_ptr(), false, false)).to_owned() }
 }
 
 /// Sets what any session may set, until the end of the transaction, as `SET LOCAL` does.

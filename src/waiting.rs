@@ -1,7 +1,7 @@
 //! Waiting for locks: writers queue behind whoever waits for a strong one, so nobody here waits for long.
 
 use crate::error::{Failure, Result};
-use crate::guc::pinned;
+use crate::guc::{pinned, shows_notices};
 use crate::owner;
 use crate::target;
 use std::ffi::CString;
@@ -20,9 +20,11 @@ pub fn run_before_deadline(milliseconds: i32, statements: &[String]) -> Result<(
 
 /// Runs one statement of ours, which waits no longer than that for any lock; an ALTER TABLE as the table's owner.
 pub fn run_waiting(milliseconds: i32, statement: &str) -> Result<()> {
-    // What is ours looks after the keys of partitions itself, and what PostgreSQL notes of it is no news to the caller.
+    // What is ours looks after the keys of partitions itself, and what PostgreSQL notes of it is news to nobody who has
+    // not asked for more than notices.
     let ours = [(c"groundskeeper.allow_partition_ddl", c"on"), (c"client_min_messages", c"warning")];
-    with_lock_timeout(milliseconds, || pinned(&ours, || owner::run(statement)))?;
+    let ours = if shows_notices() { &ours[..] } else { &ours[..1] };
+    with_lock_timeout(milliseconds, || pinned(ours, || owner::run(statement)))?;
     target::check()
 }
 
