@@ -41,8 +41,10 @@ impl Source {
                 .chain(START_KEYS)
                 .map(|key| format!("'{}'", key.replace('\'', "''")))
                 .collect();
+            // Nearly all moments have the first form, which is told several times as fast as by the expression.
             let of_key = |key: &String| {
-                format!("CASE WHEN r.{0} ->> {key} ~ {MOMENT} THEN r.{0} ->> {key} END", payload.quoted)
+                let text = format!("r.{} ->> {key}", payload.quoted);
+                format!("CASE WHEN {text} LIKE '____-__-__T__:__%' OR {text} ~ {MOMENT} THEN {text} END")
             };
             let each: Vec<String> = keys.iter().map(of_key).collect();
             ways.push(format!(
