@@ -130,6 +130,9 @@ BEGIN
             RETURN;
         END IF;
     EXCEPTION WHEN OTHERS THEN
+        RAISE WARNING 'pg_groundskeeper cannot tell whether this statement is about a table that it converted: %', SQLERRM
+            USING ERRCODE = SQLSTATE,
+                  HINT = 'It goes on all the same. Where this stays so, ALTER EVENT TRIGGER ... DISABLE ends it.';
         RETURN;
     END;
     RAISE object_not_in_prerequisite_state

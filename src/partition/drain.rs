@@ -285,7 +285,13 @@ fn exchange(step: &Move, batch_size: i64) -> Result<()> {
     let tables = format!("ONLY {}, ONLY {}, ONLY {}", parent.quoted, default.quoted, planned.quoted);
     run_before_deadline(settings::lock_timeout_ms(), &[lock(tables)])?;
     let now = bounds::partitions_of(&[parent.oid])?.remove(&parent.oid).unwrap_or_default();
-    if !now.contains(&default.oid) {
+    // Locked was what has the name, and what has it now is emptied.
+    let named = sql::first(
+        "SELECT pg_catalog.to_regclass($1)::pg_catalog.oid",
+        &[default.quoted.as_str().into()],
+        |row| row.get::<Oid>(1),
+    )?;
+    if !now.contains(&default.oid) || named.flatten() != Some(default.oid) {
         return Err(changed_meanwhile(step));
     }
     // What was in the way of nothing when the rows were copied may have come since.
