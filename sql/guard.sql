@@ -112,15 +112,28 @@ END
 $$;
 COMMENT ON FUNCTION groundskeeper_internal.guard_partitions() IS 'Refuses plain statements that would leave keys of a partition''s rows behind, or rename what functions name';
 
--- It commits half-way, so it cannot be taken back when it is over. It stands alone in its query, as it runs at top
--- level only. Names are the caller's to resolve, so the path is the caller's, too.
+-- It commits half-way, so it cannot be taken back when it is over: the statement's text says what it is about to do.
+-- It stands alone in its query, as it runs at top level only. Comments, which nest, go first, but for what looks like
+-- one within quotes. Names are the caller's to resolve, so the path is the caller's, too.
 CREATE FUNCTION groundskeeper_internal.guard_detach_concurrently() RETURNS event_trigger LANGUAGE plpgsql AS $$
 DECLARE
+    statement pg_catalog.text := pg_catalog.current_query();
+    shorter pg_catalog.text;
     parent pg_catalog.regclass;
 BEGIN
     BEGIN
-        parent := pg_catalog.to_regclass((pg_catalog.regexp_match(pg_catalog.current_query(),
-            '^\s*alter\s+table\s+(?:if\s+exists\s+)?(?:only\s+)?(.*?)\s+detach\s+partition\s.*\sconcurrently\s*;?\s*$', 'i'))[1]);
+        -- Nearly all statements end here, and those of background workers, which have no text.
+        IF (statement OPERATOR(pg_catalog.~*) 'concurrently') IS NOT TRUE THEN
+            RETURN;
+        END IF;
+        LOOP
+            shorter := pg_catalog.regexp_replace(statement,
+                '("[^"]*")\s*|--[^\n\r]*|/\*(?:[^*/]|\*(?!/)|/(?!\*))*\*/', '\1 ', 'g');
+            EXIT WHEN shorter OPERATOR(pg_catalog.=) statement;
+            statement := shorter;
+        END LOOP;
+        parent := pg_catalog.to_regclass(pg_catalog.rtrim((pg_catalog.regexp_match(statement,
+            '^\s*alter\s+table\s+(?:if\s+exists\s+)?(?:only\s*\(|only\s+)?(.*?)\mdetach\s+partition\M.*\mconcurrently\s*[;\s]*$', 'i'))[1], E' \t\r\n\f*)'));
         IF parent IS NULL
            OR pg_catalog.lower(pg_catalog.current_setting('groundskeeper.allow_partition_ddl', true))
               OPERATOR(pg_catalog.=) ANY ('{on,true,yes,1}')

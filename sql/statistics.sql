@@ -46,5 +46,6 @@ REVOKE ALL ON groundskeeper.maintained_relations, groundskeeper.relation_seen, g
 GRANT SELECT ON groundskeeper.maintained_relations, groundskeeper.maintenance_log TO pg_monitor;
 
 COMMENT ON FUNCTION @extschema@.update_table_statistics(boolean) IS 'Analyzes tables that have changed as much as autovacuum lets pass, and refreshes materialized views whose sources have changed; with force also those that have not';
+COMMENT ON FUNCTION groundskeeper.update_table_statistics(boolean) IS 'Analyzes tables that have changed as much as autovacuum lets pass, and refreshes materialized views whose sources have changed; with force also those that have not';
 COMMENT ON FUNCTION groundskeeper.maintain(regclass) IS 'Has update_table_statistics() look after one more table or materialized view; false if it does so already';
 COMMENT ON FUNCTION groundskeeper.stop_maintaining(regclass) IS 'Takes a relation off groundskeeper.maintained_relations';

@@ -25,16 +25,6 @@ fn owner() -> Result<pg_sys::Oid> {
     .ok_or_else(|| Failure::internal("extension pg_groundskeeper is not installed in this database"))
 }
 
-/// The schema that it is installed in, quoted.
-pub fn schema() -> Result<String> {
-    sql::first(
-        "SELECT extnamespace::pg_catalog.regnamespace::text FROM pg_catalog.pg_extension WHERE extname = 'pg_groundskeeper'",
-        &[],
-        |row| required(row, 1),
-    )?
-    .ok_or_else(|| Failure::internal("extension pg_groundskeeper is not installed in this database"))
-}
-
 /// Which cluster and database this is. A restored or copied database differs in one of them.
 pub fn home() -> String {
     format!("{}/{}", backend::cluster(), u32::from(backend::database()))

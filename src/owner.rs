@@ -40,7 +40,7 @@ pub fn reading<T>(relation: Oid, work: impl FnOnce() -> Result<T>) -> Result<T> 
 /// The same by name. What is not there says so itself.
 pub fn reading_named<T>(quoted: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
     match oid_of(quoted)? {
-        Some(relation) => reading(relation, work),
+        Some(relation) => reading(relation, || held(quoted, relation, work)),
         None => work(),
     }
 }
@@ -48,7 +48,7 @@ pub fn reading_named<T>(quoted: &str, work: impl FnOnce() -> Result<T>) -> Resul
 /// As [`of`], by name. What is not there says so itself.
 pub fn of_named<T>(quoted: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
     match oid_of(quoted)? {
-        Some(relation) => of(relation, work),
+        Some(relation) => of(relation, || held(quoted, relation, work)),
         None => work(),
     }
 }
@@ -56,10 +56,25 @@ pub fn of_named<T>(quoted: &str, work: impl FnOnce() -> Result<T>) -> Result<T> 
 /// Runs `work` on a relation with no greater rights than its owner's: as the owner for a caller who has these, as the
 /// caller for one who may do less. What is not there says so itself.
 pub fn at_most_named<T>(quoted: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
-    match oid_of(quoted)?.and_then(owner_of).filter(|owner| has_rights_of(*owner)) {
-        Some(owner) => as_role(owner, work),
+    let found = oid_of(quoted)?.and_then(|relation| Some((relation, owner_of(relation)?)));
+    match found.filter(|(_, owner)| has_rights_of(*owner)) {
+        Some((relation, owner)) => as_role(owner, || held(quoted, relation, work)),
         None => work(),
     }
+}
+
+/// Runs `work`, as the owner of a relation, once that name is sure to lead to it and it to be the owner's until the
+/// transaction ends: another's by that name would run its code with this owner's rights. `work` reads the relation in
+/// any case, so that no lock is taken here which it would not take.
+fn held<T>(quoted: &str, relation: Oid, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    // SAFETY: in a transaction, whose end releases the lock. It blocks nobody but who would drop or rename it.
+    unsafe { pg_sys::LockRelationOid(relation, pg_sys::AccessShareLock as pg_sys::LOCKMODE) };
+    if oid_of(quoted)? != Some(relation) || owner_of(relation) != Some(backend::role()) {
+        let message = format!("{quoted} was replaced, or given to another role, in this moment");
+        return Err(Failure::new(PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, message)
+            .hint("Do it again."));
+    }
+    work()
 }
 
 /// Runs one statement; an ALTER TABLE, which may read the table's rows, as the table's owner. What takes the rights of

@@ -3,7 +3,6 @@
 use super::{built_in_plan, given};
 use crate::encoding::Utf8;
 use crate::error::Failure;
-use crate::extension;
 use groundskeeper_core::quality;
 use pgrx::JsonB;
 use pgrx::iter::SetOfIterator;
@@ -23,7 +22,7 @@ fn defaults(relation: Option<Utf8>) -> Result<SetOfIterator<'static, JsonB>, Err
     let relation = given(relation, "relation")?;
     let rows = match &*relation {
         "quality_rules" => Some(quality::default_rows()),
-        _ => built_in_plan()?.rows_of(&relation, &extension::schema()?),
+        _ => built_in_plan()?.rows_of(&relation),
     };
     let rows = rows.ok_or_else(|| {
         let code = PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE;

@@ -26,8 +26,14 @@ extension_sql_file!(
     ]
 );
 
-/// Makes the partitions that managed tables lack, so many months ahead, the current one counted.
+/// Makes the partitions that managed tables lack, so many months ahead, the current one counted. Two functions: in the
+/// schema that the extension is installed in, so that the plan's call works, and in ours, which the schedule calls, as
+/// nobody else can put another of that name beside it there.
 #[pg_extern(sql = "CREATE FUNCTION @extschema@.create_monthly_partitions(months_ahead integer DEFAULT 3)
+    RETURNS TABLE (parent text, \"partition\" text, range_start text, range_end text, action text)
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SET search_path TO pg_catalog, pg_temp
+    AS '@MODULE_PATHNAME@', '@FUNCTION_NAME@';
+CREATE FUNCTION groundskeeper.create_monthly_partitions(months_ahead integer DEFAULT 3)
     RETURNS TABLE (parent text, \"partition\" text, range_start text, range_end text, action text)
     LANGUAGE c VOLATILE PARALLEL UNSAFE SET search_path TO pg_catalog, pg_temp
     AS '@MODULE_PATHNAME@', '@FUNCTION_NAME@';", requires = ["managed_tables"])]

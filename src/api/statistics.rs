@@ -14,12 +14,16 @@ extension_sql_file!(
     requires = ["bootstrap", update_table_statistics, maintain, stop_maintaining]
 );
 
-/// Analyzes what has changed enough and refreshes the views whose sources have; in the schema that the extension
-/// is installed in, so that the plan's call works.
+/// Analyzes what has changed enough and refreshes the views whose sources have. Two functions, as those of
+/// `create_monthly_partitions`.
 #[pg_extern(sql = "CREATE FUNCTION @extschema@.update_table_statistics(force boolean DEFAULT false)
     RETURNS TABLE (relation text, action text, reason text, duration_ms double precision)
     LANGUAGE c VOLATILE PARALLEL UNSAFE SET search_path TO pg_catalog, pg_temp
-    AS '@MODULE_PATHNAME@', '@FUNCTION_NAME@';")]
+    AS '@MODULE_PATHNAME@', '@FUNCTION_NAME@';
+CREATE FUNCTION groundskeeper.update_table_statistics(force boolean DEFAULT false)
+    RETURNS TABLE (relation text, action text, reason text, duration_ms double precision)
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SET search_path TO pg_catalog, pg_temp
+    AS '@MODULE_PATHNAME@', '@FUNCTION_NAME@';", requires = ["bootstrap"])]
 fn update_table_statistics(
     force: default!(Option<bool>, false),
 ) -> Result<

@@ -2,10 +2,12 @@
 //!
 //! The seed is fixed; `cargo xtask test --fuzz CALLS` makes so many calls of each, with a seed of its own that it prints.
 
+mod growth;
+
 use std::fmt::Write as _;
 
 use groundskeeper_sandbox::server::quote_ident;
-use groundskeeper_tests::sql::{text, texts};
+use groundskeeper_tests::sql::texts;
 use groundskeeper_tests::{Template, TestDb};
 use postgres::Client;
 use postgres::error::DbError;
@@ -387,59 +389,6 @@ fn nothing_that_is_passed_is_an_internal_error() {
     }
     assert!(wrong.is_empty(), "of {made} calls:\n{wrong}");
     assert!(made > 5_000, "{made}");
-}
-
-#[test]
-fn nothing_grows_over_100_000_calls() {
-    let (db, mut client) = prepared();
-    let relations = texts(&mut client, RELATIONS).unwrap();
-    let mut random = Random(7);
-    let pure: Vec<Function> =
-        functions(&mut client).into_iter().filter(|f| f.is_pure && !f.arguments.is_empty()).collect();
-    assert!(pure.len() >= 20, "{}", pure.len());
-    client.batch_execute("CREATE TEMP TABLE calls (number serial PRIMARY KEY, statement text)").unwrap();
-    for function in pure.iter().cycle().take(1_000) {
-        let statement = call(function, &relations, &mut random);
-        let select = statement.trim_start_matches("BEGIN; ").trim_end_matches("; ROLLBACK").to_owned();
-        client.execute("INSERT INTO calls (statement) VALUES ($1)", &[&select]).unwrap();
-    }
-    let rounds = |client: &mut Client, rounds: usize| {
-        client
-            .batch_execute(&format!(
-                "SET statement_timeout = 0;
-                 DO $$
-                 DECLARE one text; counted bigint;
-                 BEGIN
-                     FOR round IN 1 .. {rounds} LOOP
-                         FOR one IN SELECT statement FROM calls LOOP
-                             BEGIN
-                                 EXECUTE one INTO counted;
-                             EXCEPTION WHEN OTHERS THEN NULL;
-                             END;
-                         END LOOP;
-                     END LOOP;
-                 END $$"
-            ))
-            .unwrap();
-    };
-    let used = |client: &mut Client| -> i64 {
-        let used = "SELECT sum(used_bytes)::bigint FROM pg_backend_memory_contexts";
-        text(client, used).unwrap().parse().unwrap()
-    };
-    let resident = |client: &mut Client| -> i64 {
-        let pid = text(client, "SELECT pg_backend_pid()").unwrap();
-        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-        line.trim().trim_end_matches(" kB").trim().parse::<i64>().unwrap() * 1024
-    };
-    rounds(&mut client, 10);
-    let before = (used(&mut client), resident(&mut client));
-    rounds(&mut client, 100);
-    let after = (used(&mut client), resident(&mut client));
-    let grown = (after.0 - before.0, after.1 - before.1);
-    assert!(grown.0 < 256 * 1024, "memory contexts grew by {} bytes", grown.0);
-    assert!(grown.1 < 8 * 1024 * 1024, "the process grew by {} bytes", grown.1);
-    drop(db);
 }
 
 #[test]

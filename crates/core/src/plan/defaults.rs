@@ -94,7 +94,7 @@ pub struct Routine {
     pub job_name: String,
     /// Five fields of cron.
     pub schedule: String,
-    /// One statement; `{schema}` is the schema that the extension is installed in.
+    /// One statement. What it calls is in a schema where nobody else can add a function of the same name.
     pub command: String,
     /// Who runs it: nobody until that is asked for.
     #[serde(default = "nobody")]
@@ -128,20 +128,13 @@ pub(super) fn check(targets: &[KpiTarget], rules: &[AlertRule]) -> Result<(), St
 }
 
 impl super::Plan {
-    /// The rows that a table of the extension's holds until they are edited, where the plan states any; `schema` is the
-    /// quoted one that the extension is installed in.
+    /// The rows that a table of the extension's holds until they are edited, where the plan states any.
     #[must_use]
-    pub fn rows_of(&self, table: &str, schema: &str) -> Option<Vec<Value>> {
+    pub fn rows_of(&self, table: &str) -> Option<Vec<Value>> {
         Some(match table {
             "kpi_targets" => self.kpis.iter().map(KpiTarget::row).collect(),
             "alert_rules" => self.alert_rules.iter().map(|rule| json!(rule)).collect(),
-            "schedule" => {
-                let placed = |routine: &Routine| Routine {
-                    command: routine.command.replace("{schema}", schema),
-                    ..routine.clone()
-                };
-                self.schedule.iter().map(|routine| json!(placed(routine))).collect()
-            }
+            "schedule" => self.schedule.iter().map(|routine| json!(routine)).collect(),
             _ => return None,
         })
     }
@@ -158,22 +151,20 @@ mod tests {
     use super::super::Plan;
 
     #[test]
-    fn rows_are_whole_and_commands_find_their_schema() {
+    fn rows_are_whole() {
         let plan = Plan::built_in().unwrap();
-        let rows = |table| plan.rows_of(table, "\"Our tools\"").unwrap();
+        let rows = |table| plan.rows_of(table).unwrap();
         assert_eq!(rows("kpi_targets").len(), 6);
         let rule = rows("alert_rules").into_iter().find(|rule| rule["rule"] == "failed_jobs").unwrap();
         let whole = r#"{"rule":"failed_jobs","metric":"failed_jobs","comparison":">","fire_threshold":0,"clear_threshold":0,
             "fire_after":"0","clear_after":"0","check_every":"0","min_samples":0,"enabled":true}"#;
         assert_eq!(rule, serde_json::from_str::<serde_json::Value>(whole).unwrap());
-        let commands: Vec<String> = rows("schedule").iter().map(|row| row["command"].to_string()).collect();
         assert!(
-            commands
+            rows("schedule")
                 .iter()
-                .any(|command| command.contains(r#"\"Our tools\".update_table_statistics(false)"#))
+                .any(|row| row["command"] == "SELECT groundskeeper.update_table_statistics(false)")
         );
-        assert!(commands.iter().all(|command| !command.contains('{')));
-        assert_eq!(plan.rows_of("jobs", "public"), None);
+        assert_eq!(plan.rows_of("jobs"), None);
     }
 
     #[test]

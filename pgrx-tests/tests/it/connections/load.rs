@@ -116,7 +116,9 @@ fn two_hundred_clients_share_the_pool() {
         SELECT count(*) FROM staging.games WHERE id = :i;
         SELECT pg_sleep(0.005);
         COMMIT;";
-    let mut load = Load::start(&app, &bouncer, script, &["--client=200", "--transactions=40", protocol]);
+    // A thread each: pgbench has a thread wait while it prepares, be it that others of its clients are in transactions.
+    let mut load =
+        Load::start(&app, &bouncer, script, &["--client=200", "--jobs=200", "--transactions=40", protocol]);
     let (utilization, most) = app.watch(&mut load, u32::MAX);
     let (succeeded, said) = load.output();
     assert!(succeeded, "{said}\n{}", bouncer.log());

@@ -262,6 +262,11 @@ fn what_would_harm_keys_is_refused_in_every_form() {
     for statement in [
         format!("ALTER TABLE t DETACH PARTITION {newest} CONCURRENTLY"),
         format!("  alter\ntable if exists only \"public\".t\n detach  partition {newest} concurrently ; "),
+        format!(
+            "/* a /* b */ c */ALTER/**/TABLE--x\nONLY(t) DETACH/*y*/PARTITION {newest}/**/CONCURRENTLY -- z"
+        ),
+        format!("ALTER TABLE \"public\"/* \"t\" */.\"t\"DETACH PARTITION {newest} CONCURRENTLY;;"),
+        format!("ALTER TABLE t * DETACH PARTITION {newest} CONCURRENTLY"),
     ] {
         let refused = refusal(&mut client, &statement).unwrap();
         assert_eq!(refused.code, "55000", "{statement}: {refused:?}");

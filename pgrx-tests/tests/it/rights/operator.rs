@@ -99,6 +99,8 @@ fn a_role_that_owns_nothing_does_the_daily_work_and_no_more() {
         "SELECT groundskeeper.apply_retention(true)",
         "SELECT public.create_monthly_partitions(3)",
         "SELECT public.update_table_statistics(false)",
+        "SELECT groundskeeper.create_monthly_partitions(3)",
+        "SELECT groundskeeper.update_table_statistics(false)",
         "UPDATE groundskeeper.schedule SET command = 'ALTER ROLE x SUPERUSER'",
         "INSERT INTO groundskeeper.quality_rules VALUES ('x', 1, '')",
         "DELETE FROM staging.moneylines",

@@ -18,14 +18,21 @@ fn planted_overloads_neither_win_nor_stop_maintenance() {
     let planted: String = ["update_table_statistics", "create_monthly_partitions"]
         .iter()
         .flat_map(|name| {
-            ["", "bigint DEFAULT 3", "text DEFAULT ''", "VARIADIC integer[]"]
-                .map(|arguments| plant(arguments, name))
+            [
+                "",
+                "bigint DEFAULT 3",
+                "text DEFAULT ''",
+                "VARIADIC integer[]",
+                "integer, text DEFAULT ''",
+                "boolean, text DEFAULT ''",
+            ]
+            .map(|arguments| plant(arguments, name))
         })
         .collect();
     db.client_as(&attacker).unwrap().batch_execute(&planted).unwrap();
     let commands = "SELECT string_agg(command, ';') FROM groundskeeper.schedule WHERE job_name IN ('statistics', 'partitions')";
     let commands = text(&mut client, commands).unwrap();
-    assert_eq!(commands.matches("SELECT public.").count(), 2, "{commands}");
+    assert_eq!(commands.matches("SELECT groundskeeper.").count(), 2, "{commands}");
     client.batch_execute(&commands).unwrap();
     assert_eq!(text(&mut client, "SELECT string_agg(what, ', ') FROM public.ran").unwrap(), "");
 }

@@ -1,5 +1,7 @@
 //! A job works on the relation that it was queued for, and on no other by that name.
 
+use std::thread::spawn;
+
 use groundskeeper_tests::TestDb;
 use groundskeeper_tests::sql::text;
 use postgres::Client;
@@ -132,4 +134,42 @@ fn a_table_that_was_given_to_another_role_is_left_alone() {
         .unwrap();
     let how = ended(&mut client, job);
     assert!(how.contains("belongs to another role now"), "{how}");
+}
+
+#[test]
+fn a_table_that_is_replaced_while_it_is_to_be_read_is_left_alone() {
+    let (db, mut client, mut as_attacker) = prepared();
+    let columns = "pipeline_stage text, status text, records_processed integer, records_successful integer, records_failed integer,
+                   start_time timestamptz, end_time timestamptz";
+    let attacker = text(&mut as_attacker, "SELECT quote_ident(current_user)").unwrap();
+    client
+        .batch_execute(&format!(
+            "CREATE TABLE public.pipeline_execution_log ({columns}); ALTER SCHEMA public OWNER TO {attacker}"
+        ))
+        .unwrap();
+    // The schema's owner may drop what is in it, and what comes in its place asks who reads it.
+    as_attacker
+        .batch_execute(
+            "BEGIN; DROP TABLE public.pipeline_execution_log;
+             CREATE VIEW public.pipeline_execution_log AS
+                 SELECT 'staging' AS pipeline_stage, 'completed' AS status, app.evil(1)::integer AS records_processed,
+                        1 AS records_successful, 0 AS records_failed, now() AS start_time, now() AS end_time",
+        )
+        .unwrap();
+    let mut reader = db.client().unwrap();
+    let read = spawn(move || {
+        text(
+            &mut reader,
+            "SELECT detail FROM groundskeeper.kpi_report() WHERE kpi = 'migration_success_rate'",
+        )
+    });
+    until(
+        &mut client,
+        "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'public.pipeline_execution_log'::regclass",
+        "1",
+    );
+    as_attacker.batch_execute("COMMIT").unwrap();
+    let detail = read.join().unwrap().unwrap();
+    assert_eq!(counted(&mut client, "app.sprung"), 0, "{detail}");
+    assert!(detail.contains("public.pipeline_execution_log was replaced"), "{detail}");
 }

@@ -14,7 +14,7 @@ fn entries_run_at_their_times_as_the_role_that_scheduled_them() {
         .batch_execute(
             "CREATE ROLE keeper LOGIN; ALTER ROLE keeper SET statement_timeout = '1ms'; CREATE SCHEMA own AUTHORIZATION keeper;
              GRANT EXECUTE ON FUNCTION groundskeeper.schedule_maintenance, groundskeeper.unschedule_maintenance,
-                 groundskeeper_internal.run_step, groundskeeper_internal.overdue_runs, update_table_statistics, groundskeeper.prune_history,
+                 groundskeeper_internal.run_step, groundskeeper_internal.overdue_runs, groundskeeper.update_table_statistics, groundskeeper.prune_history,
                  groundskeeper.record_metrics, groundskeeper.check_alerts TO keeper; GRANT pg_monitor TO keeper;
              GRANT EXECUTE ON PROCEDURE groundskeeper_internal.run_one, groundskeeper.run_scheduled, groundskeeper.run_overdue TO keeper",
         )
