@@ -108,6 +108,7 @@ fn two_hundred_clients_share_the_pool() {
     } else {
         "--protocol=extended"
     };
+    ini = ini.replace("\nmax_client_conn", "\nlisten_backlog = 400\nmax_client_conn");
     let bouncer = PgBouncer::start(&server, &ini, &[&app.role]).unwrap();
     let script = "
         \\set i random(1, 1000)
@@ -116,7 +117,7 @@ fn two_hundred_clients_share_the_pool() {
         SELECT count(*) FROM staging.games WHERE id = :i;
         SELECT pg_sleep(0.005);
         COMMIT;";
-    // A thread each: pgbench has a thread wait while it prepares, be it that others of its clients are in transactions.
+    // A thread each, which all connect at once: pgbench has a thread wait while it prepares, be it that others of its clients are in transactions.
     let mut load =
         Load::start(&app, &bouncer, script, &["--client=200", "--jobs=200", "--transactions=40", protocol]);
     let (utilization, most) = app.watch(&mut load, u32::MAX);
