@@ -24,7 +24,10 @@ GRANT EXECUTE ON FUNCTION
   groundskeeper.game_quality_score,
   groundskeeper.game_validation_status,
   groundskeeper.default_quality_rules,
-  groundskeeper_internal.check_quality_rules
+  groundskeeper_internal.check_quality_rules,
+  groundskeeper_internal.moneyline_verdict,
+  groundskeeper_internal.spread_verdict,
+  groundskeeper_internal.total_verdict
 TO PUBLIC;
 
 COMMENT ON TABLE groundskeeper.quality_rules IS
@@ -62,3 +65,6 @@ COMMENT ON FUNCTION groundskeeper.default_quality_rules IS
   'The built-in quality rules, which hold for NULL rules and for keys that a set of rules lacks';
 COMMENT ON FUNCTION groundskeeper_internal.check_quality_rules IS
   'True for rules that a score would accept; raises an error that says what is wrong otherwise';
+COMMENT ON FUNCTION groundskeeper_internal.moneyline_verdict IS 'Score, issues and status of a moneyline, as the migration wants them';
+COMMENT ON FUNCTION groundskeeper_internal.spread_verdict IS 'Score, issues and status of a spread, as the migration wants them';
+COMMENT ON FUNCTION groundskeeper_internal.total_verdict IS 'Score, issues and status of a total, as the migration wants them';

@@ -6,6 +6,7 @@
 mod arguments;
 mod call_site;
 mod rules;
+mod verdict;
 
 use groundskeeper_core::quality::{Bet, Game, Issue, Record, base_factor, status};
 use pgrx::prelude::*;
@@ -34,7 +35,10 @@ extension_sql_file!(
         game_quality_score,
         game_validation_status,
         rules::default_quality_rules,
-        rules::check_quality_rules
+        rules::check_quality_rules,
+        verdict::moneyline_verdict,
+        verdict::spread_verdict,
+        verdict::total_verdict
     ]
 );
 

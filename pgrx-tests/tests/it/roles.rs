@@ -49,6 +49,7 @@ const PURE: &[&str] = &[
     "moment_of",
     "moneyline_quality_issues",
     "moneyline_quality_score",
+    "moneyline_verdict",
     "no_vig_probability",
     "normalized_team",
     "one_line",
@@ -57,8 +58,10 @@ const PURE: &[&str] = &[
     "sportsbook",
     "spread_quality_issues",
     "spread_quality_score",
+    "spread_verdict",
     "total_quality_issues",
     "total_quality_score",
+    "total_verdict",
     "validation_status",
     "watched_schemas",
 ];

@@ -8,6 +8,7 @@ use pgrx::{PgMemoryContexts, is_a};
 
 use super::arguments::{Codes, JsonbArgument, Number};
 use super::rules;
+use super::verdict::Verdicts;
 
 /// Prime, and so without a collision among scores that differ by whole points.
 const KEPT_NUMERICS: usize = 127;
@@ -24,6 +25,7 @@ pub struct CallSite {
     numerics: [Option<(Score, Datum)>; KEPT_NUMERICS],
     sets: Vec<(Vec<&'static str>, Datum)>,
     statuses: Vec<(Assessed, &'static str)>,
+    verdicts: Verdicts,
 }
 
 /// A score and the issues beside it, as they are stored.
@@ -75,6 +77,7 @@ impl CallSite {
                     numerics: [None; KEPT_NUMERICS],
                     sets: Vec::new(),
                     statuses: Vec::new(),
+                    verdicts: Verdicts::default(),
                 };
                 place.fn_extra = PgMemoryContexts::For(place.fn_mcxt).leak_and_drop_on_delete(new).cast();
             }
@@ -90,9 +93,21 @@ impl CallSite {
         let image = argument.image();
         if self.rules.as_ref().map(|(kept, _)| &**kept) != image {
             self.statuses.clear();
+            self.verdicts.clear();
             self.rules = image.map(|image| (image.into(), rules::read_or_raise(image)));
         }
         self.current_rules()
+    }
+
+    /// What lives as long as what is kept.
+    pub fn context(&self) -> pg_sys::MemoryContext {
+        self.context
+    }
+
+    /// The rules last read, and the verdicts by them.
+    pub fn verdicts(&mut self) -> (&Rules, &mut Verdicts) {
+        let rules = self.rules.as_ref().map_or(&Rules::DEFAULT, |(_, rules)| rules);
+        (rules, &mut self.verdicts)
     }
 
     fn current_rules(&self) -> &Rules {

@@ -98,7 +98,7 @@ impl Shape {
         numbered('t', teams)
     }
 
-    /// The issues that the scorer does not know of, as conditions on the inner query.
+    /// The issues that the scorer does not know of, as conditions on the inner query. None of them is there in most rows.
     pub(super) fn conditions(&self) -> Vec<(&'static str, String)> {
         let tells = &self.raw.tells;
         let teams = tells.teams();
@@ -137,7 +137,7 @@ impl Shape {
     fn agreement(&self) -> Option<String> {
         let rounds = self.conditions().iter().any(|(code, _)| *code == "line_rounded");
         (self.raw.tells.sides.is_some() && !rounds).then(|| {
-            "WHEN x.home_code = x.game_home AND x.away_code = x.game_away AND x.home_code <> x.away_code THEN x.found".into()
+            "WHEN x.home_code = x.game_home AND x.away_code = x.game_away AND x.home_code <> x.away_code THEN NULL".into()
         })
     }
 
@@ -168,33 +168,40 @@ impl Shape {
         let none: Vec<String> = none.collect();
         let codes: Vec<String> =
             conditions.iter().map(|(code, holds)| format!("CASE WHEN {holds} THEN '{code}' END")).collect();
-        let issues = if conditions.is_empty() {
-            "x.found".to_owned()
+        let further = if conditions.is_empty() {
+            "NULL::pg_catalog.text[]".to_owned()
         } else {
             format!(
-                "CASE {} WHEN {} THEN x.found ELSE x.found || pg_catalog.array_remove(ARRAY[{}]::pg_catalog.text[], NULL) END",
+                "CASE {} WHEN {} THEN NULL ELSE pg_catalog.array_remove(ARRAY[{}]::pg_catalog.text[], NULL) END",
                 self.agreement().unwrap_or_default(),
                 none.join(" AND "),
                 codes.join(", ")
             )
         };
+        // Nearly always the scorer's verdict is the last word.
+        let issues = "((y.verdict).issues || y.further)";
+        let unless = |further: &str, last: &str| {
+            format!("CASE WHEN y.further IS NULL THEN (y.verdict).{last} ELSE {further} END")
+        };
+        let status = unless(
+            &format!("groundskeeper.validation_status((y.verdict).score, {issues}, {RULES})"),
+            "status",
+        );
+        let errors = unless(&format!("pg_catalog.to_jsonb({issues})"), "errors");
         let game_id = if staging.by_external_id { given(&format!("r.{game}")) } else { "g.id".to_owned() };
-        let status =
-            in_words(staging.words, &format!("groundskeeper.validation_status(y.score, y.issues, {RULES})"));
         format!(
-            "SELECT y.*, {status} AS status,
-                    CASE WHEN pg_catalog.cardinality(y.issues) > 0 THEN pg_catalog.to_jsonb(y.issues) END AS errors
-               FROM (SELECT x.raw_row, x.external_id, x.game_id{passed}{teams}, x.version, x.score::{score_type} AS score,
-                            {issues} AS issues
+            "SELECT y.*, (y.verdict).score::{score_type} AS score, {status} AS status, {errors} AS errors
+               FROM (SELECT x.raw_row, x.external_id, x.game_id{passed}{teams}, x.version, x.verdict,
+                            {further} AS further
                        FROM (SELECT r.{id} AS raw_row, r.{game}::pg_catalog.text AS external_id, {game_id} AS game_id{inner},
                                     {version} AS version{line}{names}, g.home AS game_home, g.away AS game_away,
-                                    groundskeeper.{bet}_quality_score({arguments}) AS score,
-                                    groundskeeper.{bet}_quality_issues({arguments}) AS found
+                                    groundskeeper_internal.{bet}_verdict({arguments}) AS verdict
                                FROM {table} r {games}
                               WHERE {where_}{condition}
                              OFFSET 0) x
                      OFFSET 0) y",
             score_type = staging.score.type_name,
+            status = in_words(staging.words, &status),
             version = version(raw, staging.updated_at.not_null),
             line = line.unwrap_or_default(),
             table = self.market.raw(),

@@ -88,6 +88,12 @@ impl Issues {
         self.0 & issue as u16 != 0
     }
 
+    /// A number for each set of issues.
+    #[must_use]
+    pub const fn bits(self) -> u16 {
+        self.0
+    }
+
     /// The issues, in the order of [`Issue::ALL`].
     pub fn iter(self) -> impl Iterator<Item = Issue> {
         Issue::ALL.into_iter().filter(move |issue| self.contains(*issue))
