@@ -2,12 +2,19 @@
 //! before any function of ours is called; a worker has it from the moment it is connected.
 
 use pgrx::pg_sys;
+use std::ffi::CStr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The database that it is connected to.
 pub fn database() -> pg_sys::Oid {
     // SAFETY: a plain read of what is fixed for the life of the process.
     unsafe { pg_sys::MyDatabaseId }
+}
+
+/// The database's encoding, as it is called.
+pub fn encoding_name() -> String {
+    // SAFETY: a constant text that ends with NUL.
+    unsafe { CStr::from_ptr(pg_sys::GetDatabaseEncodingName()) }.to_string_lossy().into_owned()
 }
 
 /// Its process id.

@@ -136,6 +136,22 @@ pub fn main_file(relation: &pg_sys::RelationData) -> PathBuf {
     }
 }
 
+/// All settings that there are. How many is told on the way since 16, and apart before.
+pub fn all_settings() -> Vec<&'static pg_sys::config_generic> {
+    // SAFETY: the array has as many elements as PostgreSQL says, and is copied at once. They live as long as the process
+    // but for those that stand in for a library's, which is loaded already.
+    unsafe {
+        #[cfg(not(feature = "since_16"))]
+        let (all, count) = (pg_sys::get_guc_variables(), pg_sys::GetNumConfigOptions());
+        #[cfg(feature = "since_16")]
+        let (all, count) = {
+            let mut count = 0;
+            (pg_sys::get_guc_variables(&raw mut count), count)
+        };
+        (0..usize::try_from(count).unwrap_or(0)).filter_map(|at| (*all.add(at)).as_ref()).collect()
+    }
+}
+
 /// A query's number. It is signed since 18, the same bits before.
 pub fn query_id(statement: &pg_sys::PlannedStmt) -> i64 {
     i64::from_ne_bytes(statement.queryId.to_ne_bytes())

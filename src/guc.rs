@@ -17,6 +17,28 @@ pub fn pinned<T>(settings: &[(&CStr, &CStr)], work: impl FnOnce() -> T) -> T {
     result
 }
 
+/// Runs `work` with what our statements are written for: a session may be set to read literals otherwise, and to quote names
+/// that need it not, which are compared as texts.
+pub fn as_written<T>(work: impl FnOnce() -> T) -> T {
+    // SAFETY: plain reads of the session's own settings.
+    let is_so = unsafe {
+        !pg_sys::quote_all_identifiers
+            && pg_sys::standard_conforming_strings
+            && pg_sys::Array_nulls
+            && !pg_sys::Transform_null_equals
+    };
+    if is_so {
+        return work();
+    }
+    let settings = [
+        (c"quote_all_identifiers", c"off"),
+        (c"standard_conforming_strings", c"on"),
+        (c"array_nulls", c"on"),
+        (c"transform_null_equals", c"off"),
+    ];
+    pinned(&settings, work)
+}
+
 /// Has the current transaction commit without waiting for the disk: a crash may take it back, whole, and no later one
 /// that commits synchronously is durable without it. For steps that are done again when they are missing.
 pub fn commit_asynchronously() {

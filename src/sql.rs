@@ -2,13 +2,14 @@
 
 use crate::encoding::{Utf8, to_rust, to_server_cstring, with_errors_shown};
 use crate::error::{Failure, Result};
+use crate::guc::as_written;
 use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 use pgrx::spi::SpiHeapTupleData;
 use std::ffi::CString;
 
-pub use pgrx::spi::{quote_identifier, quote_literal, quote_qualified_identifier};
+pub use pgrx::spi::quote_literal;
 
 /// Statements as one script.
 pub fn script(statements: &[String]) -> String {
@@ -18,7 +19,7 @@ pub fn script(statements: &[String]) -> String {
 /// Reads rows; each is turned into a value before the next is looked at.
 pub fn rows<T>(query: &str, args: &[Argument], mut read: impl FnMut(&Tuple) -> Result<T>) -> Result<Vec<T>> {
     let (query, args) = (text_of(query)?, datums(args));
-    with_errors_shown(|| {
+    as_meant(|| {
         with_own_changes_seen(|| {
             Spi::connect(|client| {
                 let mut out = Vec::new();
@@ -29,6 +30,11 @@ pub fn rows<T>(query: &str, args: &[Argument], mut read: impl FnMut(&Tuple) -> R
             })
         })
     })
+}
+
+/// Runs a statement of ours: it is read as it was written, and its errors can be read.
+fn as_meant<T>(statement: impl FnOnce() -> Result<T>) -> Result<T> {
+    as_written(|| with_errors_shown(statement))
 }
 
 /// A statement as PostgreSQL wants it.
@@ -86,7 +92,7 @@ fn changing<T>(
     read: impl FnOnce(pgrx::spi::SpiTupleTable) -> Result<T>,
 ) -> Result<T> {
     let (statement, args) = (text_of(statement)?, datums(args));
-    with_errors_shown(|| Spi::connect_mut(|client| read(client.update(statement.as_c_str(), None, args)?)))
+    as_meant(|| Spi::connect_mut(|client| read(client.update(statement.as_c_str(), None, args)?)))
 }
 
 /// A column that cannot be NULL by the query's construction.
@@ -235,9 +241,14 @@ impl Value for Vec<u8> {
     }
 }
 
+/// A name, quoted where it must be.
+pub fn quote_identifier(name: impl AsRef<str>) -> String {
+    as_written(|| pgrx::spi::quote_identifier(name.as_ref()))
+}
+
 /// `schema.name`, quoted.
 pub fn qualified(schema: &str, name: &str) -> String {
-    quote_qualified_identifier(schema, name)
+    as_written(|| pgrx::spi::quote_qualified_identifier(schema, name))
 }
 
 /// A text in the server's own encoding, whatever that is: what is only handed on is not converted.

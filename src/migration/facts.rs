@@ -2,7 +2,6 @@
 
 use crate::error::{Failure, Result};
 use crate::extension::as_owner;
-use crate::guc::pinned;
 use crate::settings;
 use crate::sql::{self, Text, required};
 use groundskeeper_core::migration::{
@@ -29,8 +28,7 @@ pub struct Deployment {
 impl Deployment {
     /// Looks it up.
     pub fn load() -> Result<Self> {
-        // Types are compared by what PostgreSQL calls them.
-        let tables = pinned(&[(c"quote_all_identifiers", c"off")], tables)?;
+        let tables = tables()?;
         let configured = as_owner(|| {
             sql::first(
                 "SELECT r.rules, n.naming, c.columns, pg_catalog.md5(pg_catalog.concat_ws(' ', n.naming, c.columns, $1))

@@ -54,8 +54,6 @@ fn prepare_transaction() -> Result<()> {
         // Moments without a zone are UTC's, whoever calls, and go through text.
         (c"timezone", c"UTC"),
         (c"datestyle", c"ISO, YMD"),
-        (c"quote_all_identifiers", c"off"),
-        (c"standard_conforming_strings", c"on"),
         // A batch is over before its plan would have been compiled.
         (c"jit", c"off"),
         // Whoever waits for us is not kept waiting: the batch gives way, and is tried again.

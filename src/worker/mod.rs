@@ -92,9 +92,10 @@ pub fn begin(argument: pg_sys::Datum, rights: Rights) -> Option<Between> {
     };
     // SAFETY: start() passes the database's OID.
     let database = unsafe { pg_sys::Oid::from_datum(argument, false) };
+    let server = session::OfServer::of_new_process();
     BackgroundWorker::connect_worker_to_spi_by_oid(database, role);
     let mut between = Between::of_new_worker();
-    session::own(&mut between);
+    session::own(&mut between, &server);
     Some(between)
 }
 

@@ -36,6 +36,10 @@ const WITH_NULL: &[(&str, &[&str])] = &[
     ("SELECT groundskeeper.cancel_job job_id", &["groundskeeper.cancel_job(NULL)"]),
     ("SELECT create_monthly_partitions months_ahead", &["create_monthly_partitions(NULL)"]),
     (
+        "SELECT groundskeeper.create_monthly_partitions months_ahead",
+        &["groundskeeper.create_monthly_partitions(NULL)"],
+    ),
+    (
         "SELECT groundskeeper.drain_default relation batch_size",
         &[
             "groundskeeper.drain_default(NULL)",
@@ -130,6 +134,7 @@ const WITH_NULL: &[(&str, &[&str])] = &[
     ("SELECT groundskeeper.undo_partitioning relation", &["groundskeeper.undo_partitioning(NULL)"]),
     ("SELECT groundskeeper.unschedule_maintenance ", &[]),
     ("SELECT update_table_statistics force", &["update_table_statistics(NULL)"]),
+    ("SELECT groundskeeper.update_table_statistics force", &["groundskeeper.update_table_statistics(NULL)"]),
     ("SELECT groundskeeper.statement_latency since", &["groundskeeper.statement_latency(NULL)"]),
     (
         "CALL groundskeeper.wait_for_job job_id timeout state",

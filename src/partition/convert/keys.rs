@@ -145,7 +145,7 @@ fn truncate_body(conversion: &Conversion) -> String {
     format!(
         "DECLARE
     referring record;
-    found boolean;
+    is_referred_to boolean;
 BEGIN
     FOR referring IN
         SELECT k.conname, k.conrelid::pg_catalog.regclass::text AS child, pg_catalog.string_agg(
@@ -158,8 +158,8 @@ BEGIN
          GROUP BY k.oid
     LOOP
         EXECUTE pg_catalog.format('SELECT EXISTS (SELECT FROM %s c JOIN {keys_in} x ON %s WHERE {gone_in})',
-                                  referring.child, referring.same) INTO found;
-        IF found THEN
+                                  referring.child, referring.same) INTO is_referred_to;
+        IF is_referred_to THEN
             RAISE foreign_key_violation USING
                 MESSAGE = pg_catalog.format('cannot truncate %s: rows of %s refer to its rows', TG_RELID::pg_catalog.regclass, referring.child),
                 DETAIL = pg_catalog.format('The foreign key is %I.', referring.conname),

@@ -16,6 +16,7 @@ mod releases;
 mod restore;
 mod retired;
 mod roundtrip;
+mod settings;
 mod writers;
 
 use std::thread::sleep;

@@ -104,11 +104,20 @@ fn sixty_runs_without_a_change_leave_nothing_behind() {
                    AND (c.relnamespace IN ('groundskeeper'::regnamespace, 'staging'::regnamespace)
                         OR c.oid IN ('pg_attribute'::regclass, 'pg_class'::regclass, 'pg_statistic'::regclass))
                  ORDER BY 1";
-    let before = texts(&mut client, dead).unwrap();
-    for _ in 0..60 {
-        assert_eq!(touched(&update(&mut client)), [""; 0]);
-    }
-    assert_eq!(texts(&mut client, dead).unwrap(), before);
+    // Where autovacuum has come by all the same, it is looked at again.
+    let visits = "SELECT sum(autovacuum_count + autoanalyze_count) FROM pg_stat_all_tables";
+    let before = loop {
+        let visited = text(&mut client, visits).unwrap();
+        let before = texts(&mut client, dead).unwrap();
+        for _ in 0..60 {
+            assert_eq!(touched(&update(&mut client)), [""; 0]);
+        }
+        let after = texts(&mut client, dead).unwrap();
+        if after == before || visited == text(&mut client, visits).unwrap() {
+            assert_eq!(after, before);
+            break before;
+        }
+    };
     let xid = "SELECT pg_current_xact_id_if_assigned() IS NULL FROM update_table_statistics() LIMIT 1";
     assert_eq!(text(&mut client, xid).unwrap(), "true", "a run without a change writes nothing");
     // The same measure tells what an unconditional refresh costs.
