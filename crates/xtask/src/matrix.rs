@@ -5,14 +5,14 @@ mod pypi;
 mod root;
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::thread;
 
 use anyhow::{Result, ensure};
 use groundskeeper_sandbox::installation::{PG_CONFIG, RELEASES};
 
-use crate::process::{announce, cargo};
+use crate::process::{announce, cargo, relay};
 use crate::setup::Choice;
 use crate::tally::Tally;
 use page::Row;
@@ -40,7 +40,7 @@ pub struct Options {
     /// Only these major versions
     #[arg(long, value_name = "MAJOR")]
     pg: Vec<u32>,
-    /// Only what must hold on every server, on those that `cargo xtask test` does not take by itself
+    /// All tests with the server that `cargo xtask test` takes by itself, and on the others only what must hold everywhere
     #[arg(long, conflicts_with = "filters")]
     essential: bool,
     /// Run only tests whose names contain one of these
@@ -48,15 +48,16 @@ pub struct Options {
 }
 
 impl Options {
-    fn wants(&self, place: Place, major: u32) -> bool {
-        (self.pg.is_empty() || self.pg.contains(&major)) && !(self.essential && matches!(place, Place::Here))
+    fn wants(&self, major: u32) -> bool {
+        self.pg.is_empty() || self.pg.contains(&major)
     }
 
-    fn filters(&self) -> Vec<&str> {
-        if self.essential {
-            return ESSENTIAL.to_vec();
+    fn filters(&self, site: &Site) -> Vec<&str> {
+        match site {
+            Site::Here if self.essential => Vec::new(),
+            _ if self.essential => ESSENTIAL.to_vec(),
+            _ => self.filters.iter().map(String::as_str).collect(),
         }
-        self.filters.iter().map(String::as_str).collect()
     }
 
     /// Whether it is all of the table that is on the page.
@@ -91,16 +92,9 @@ pub fn run(options: &Options) -> Result<()> {
     let others = ELSEWHERE.into_iter().filter(|(major, _)| *major != here);
     let mut places: Vec<(u32, Place)> = std::iter::once((here, Place::Here)).chain(others).collect();
     places.sort_by_key(|(major, _)| *major);
-    places.retain(|(major, place)| options.wants(*place, *major));
-    let mut rows = Vec::new();
-    for (major, place) in places {
-        match Site::of(place, major) {
-            Ok(site) => rows.push(site.row(major, options)?),
-            // What cannot be had on this machine is no failure of the project's, but the page needs all of it.
-            Err(error) if options.essential => announce(format!("skipped PostgreSQL {major}: {error:#}")),
-            Err(error) => return Err(error.context(format!("PostgreSQL {major} is not to be had"))),
-        }
-    }
+    places.retain(|(major, _)| options.wants(*major));
+    let mut rows = on_both_kinds_of_places(places, options)?;
+    rows.sort_by_key(|row| row.major);
     let table = page::table(&rows);
     println!("\n{table}");
     if options.is_whole() {
@@ -111,6 +105,34 @@ pub fn run(options: &Options) -> Result<()> {
     println!("{tally}");
     ensure!(tally.failed == 0, "not all is well");
     Ok(())
+}
+
+/// On this system, one after the other, and beside that in the roots: tests wait more than they work.
+fn on_both_kinds_of_places(places: Vec<(u32, Place)>, options: &Options) -> Result<Vec<Row>> {
+    let lanes: (Vec<_>, Vec<_>) =
+        places.into_iter().partition(|(_, place)| matches!(place, Place::Here | Place::PyPi));
+    let along = |lane: Vec<(u32, Place)>| -> Result<Vec<Row>> {
+        let rows = lane.into_iter().map(|(major, place)| on(place, major, options));
+        Ok(rows.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
+    };
+    let (here, in_roots) = thread::scope(|scope| {
+        let in_roots = scope.spawn(|| along(lanes.1));
+        (along(lanes.0), in_roots.join())
+    });
+    let in_roots = in_roots.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+    Ok(here?.into_iter().chain(in_roots).collect())
+}
+
+/// Nothing for what cannot be had on this machine, which is no failure of the project's; but the page needs all of it.
+fn on(place: Place, major: u32, options: &Options) -> Result<Option<Row>> {
+    match Site::of(place, major) {
+        Ok(site) => site.row(major, options).map(Some),
+        Err(error) if options.essential => {
+            announce(format!("skipped PostgreSQL {major}: {error:#}"));
+            Ok(None)
+        }
+        Err(error) => Err(error.context(format!("PostgreSQL {major} is not to be had"))),
+    }
 }
 
 /// A place that is ready.
@@ -157,7 +179,7 @@ impl Site {
             // In a root it has ended with the command.
             self.cargo(&["xtask", "demo", "--stop"])?.stdout(Stdio::null()).status()?;
         }
-        row.tests(self.cargo(&["xtask", "test"])?, &options.filters())?;
+        row.tests(self.cargo(&["xtask", "test"])?, &options.filters(self))?;
         Ok(row)
     }
 }
@@ -166,7 +188,7 @@ impl Row {
     /// Runs the first of the two commands.
     fn demo(&mut self, mut command: Command) -> Result<()> {
         announce(format!("PostgreSQL {} on {}: cargo xtask demo", self.major, self.system));
-        if command.status()?.success() {
+        if relay(&mut command, &self.major.to_string(), |_| ())? {
             self.tally.passed += 1;
         } else {
             self.tally.failed += 1;
@@ -177,17 +199,13 @@ impl Row {
     /// Runs the second, and reads the line at its end and what it says of what was skipped.
     fn tests(&mut self, mut command: Command, filters: &[&str]) -> Result<()> {
         announce(format!("PostgreSQL {} on {}: cargo xtask test", self.major, self.system));
-        let mut child = command.args(filters).stdout(Stdio::piped()).spawn()?;
-        let mut said = None;
-        for line in child.stdout.take().into_iter().flat_map(|stdout| BufReader::new(stdout).lines()) {
-            let line = line?;
-            println!("{line}");
+        let (mut said, whose) = (None, self.major.to_string());
+        relay(command.args(filters), &whose, |line| {
             if let Some((_, lacking)) = line.strip_prefix("skipped ").and_then(|line| line.split_once(": ")) {
                 *self.lacking.entry(lacking.to_owned()).or_default() += 1;
             }
-            said = Tally::closing(&line).or(said);
-        }
-        child.wait()?;
+            said = Tally::closing(line).or(said);
+        })?;
         // Without such a line it did not come to its end.
         self.tally += said.unwrap_or(Tally { failed: 1, ..Tally::default() });
         Ok(())

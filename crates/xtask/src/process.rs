@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -20,6 +21,32 @@ pub fn execute(command: &mut Command) -> Result<()> {
         bail!("{} failed ({status})", line(command));
     }
     Ok(())
+}
+
+/// Runs a command beside others: each line that it prints begins with whose it is. Those that it prints as results are
+/// handed on. Whether it succeeded.
+pub fn relay(command: &mut Command, whose: &str, mut heed: impl FnMut(&str)) -> Result<bool> {
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("cannot run {}", line(command)))?;
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for line in
+                stderr.into_iter().flat_map(|stderr| BufReader::new(stderr).lines()).map_while(Result::ok)
+            {
+                eprintln!("{whose} | {line}");
+            }
+        });
+        for line in stdout.into_iter().flat_map(|stdout| BufReader::new(stdout).lines()).map_while(Result::ok)
+        {
+            println!("{whose} | {line}");
+            heed(&line);
+        }
+    });
+    Ok(child.wait()?.success())
 }
 
 /// Runs a long command behind a spinner that shows the line it last printed. What it had to say is

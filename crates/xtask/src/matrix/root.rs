@@ -19,6 +19,9 @@ const TAKEN_FOR_GRANTED: &str = "--include=gcc,libc6-dev,ca-certificates";
 /// Rust in there.
 const RUST: &str = "/opt/rust";
 
+/// What it takes to go in.
+const MOUNT: &str = "mount -t tmpfs tmpfs /mnt";
+
 /// Goes in: builds go to the root's own target directory, and cargo's downloads are shared, though not the programs
 /// that somebody has installed with it. When the command ends, that is gone, and so is every process that was started.
 const ENTER: &str = r#"
@@ -47,6 +50,8 @@ impl Root {
     /// A bare Debian of that code name below the target directory, made if it is not there.
     pub fn of_debian(name: &str) -> Result<Self> {
         ensure!(Uid::effective().is_root(), "another system's root takes root to make and to enter");
+        run_quietly(Command::new("unshare").args(["--mount", "--pid", "--fork", "sh", "-c", MOUNT]))
+            .context("nothing can be mounted here, as in a container with few rights")?;
         let path = folder().join(name);
         if !path.exists() {
             bootstrap(name, &path)?;
