@@ -13,6 +13,7 @@ BEGIN
         ('schema', 'groundskeeper'),
         ('schema', 'groundskeeper_internal'),
         ('event trigger', 'groundskeeper_complete_partitions'),
+        ('event trigger', 'groundskeeper_follow_owner'),
         ('event trigger', 'groundskeeper_guard_detach_concurrently'),
         ('event trigger', 'groundskeeper_guard_dropped_partitions'),
         ('event trigger', 'groundskeeper_guard_partitions'),

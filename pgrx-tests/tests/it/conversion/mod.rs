@@ -9,6 +9,7 @@ mod keys;
 mod later;
 mod lost;
 mod odd;
+mod owner;
 mod planner;
 mod races;
 mod refusals;
