@@ -11,3 +11,4 @@ pub mod managed;
 pub mod premake;
 pub mod release;
 pub mod retention;
+pub mod watch;

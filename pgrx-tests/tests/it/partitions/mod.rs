@@ -2,6 +2,7 @@
 
 mod drain;
 mod health;
+mod kept;
 mod premake;
 mod retention;
 mod rights;
