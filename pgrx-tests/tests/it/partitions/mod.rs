@@ -6,6 +6,7 @@ mod kept;
 mod premake;
 mod retention;
 mod rights;
+mod stalls;
 mod zones;
 
 use groundskeeper_tests::Template;
