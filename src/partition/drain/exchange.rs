@@ -7,7 +7,7 @@ use crate::error::{Failure, Result};
 use crate::extension::as_owner;
 use crate::owner;
 use crate::partition::convert::exchange::{LEFT, lock, milliseconds, retry};
-use crate::partition::convert::record::SHADOW;
+use crate::partition::convert::record::{LOG, SHADOW};
 use crate::partition::convert::steps;
 use crate::partition::convert::sync::{self, Pair, quoted};
 use crate::partition::{create, watch};
@@ -34,6 +34,8 @@ pub struct Step<'a> {
     pub helpers: Vec<Qualified>,
     /// What the tables looked like when all was made.
     pub was: String,
+    /// The triggers that log what is written, in their versions.
+    pub watches: Vec<String>,
     /// How many rows may be written under the lock.
     pub batch_size: i64,
 }
@@ -61,14 +63,16 @@ fn pause(between: &mut Between) -> Result<()> {
     between.transaction(|| sql::run(pause, &[]))
 }
 
-/// What must be the same under the lock as when the copy was made: which tables have the names, their columns, indexes
-/// and constraints, and the triggers that log what is written.
+/// What must be the same under the lock as when the copy was made, in whose transaction it is asked for first: which
+/// tables have the names, their columns, indexes and constraints. All of it is the table's owner's, who could put
+/// something else in its place; a storage of other columns would have the server read what is not there.
 pub fn shape(round: &Round) -> Result<String> {
-    let names = round.names().into_iter().chain([round.parent.name.clone()]).map(|name| quoted(&name));
-    let args = [round.parent.oid.into(), round.default.oid.into(), names.collect::<Vec<_>>().into()];
+    let (log, rest) = (round.copied.beside(LOG), quoted(&round.rest()));
+    let names = round.names().into_iter().filter(|name| *name != log).chain([round.parent.name.clone()]);
+    let names: Vec<String> = names.map(|name| quoted(&name)).collect();
+    let args = [round.parent.oid.into(), round.default.oid.into(), rest.into(), names.into()];
     let found = sql::texts(include_str!("shape.sql"), &args)?;
-    let found = found.into_iter().next().ok_or_else(|| changed_meanwhile(round))?;
-    Ok(format!("{found}\n{}", watch::triggers_of(round.default.oid)?.join(",")))
+    found.into_iter().next().ok_or_else(|| changed_meanwhile(round))
 }
 
 /// Another attempt begins anew.
@@ -105,7 +109,7 @@ impl Step<'_> {
         let deadline = Instant::now() + milliseconds(settings::lock_timeout_ms());
         lock(&self.to_lock()?, deadline)?;
         target::check()?;
-        if shape(self.round)? != self.was {
+        if shape(self.round)? != self.was || watch::triggers_of(default.oid)? != self.watches {
             return Err(changed_meanwhile(self.round));
         }
         // What was in the way of nothing when the rows were copied may have come since.

@@ -101,11 +101,11 @@ pub fn drain(between: &mut Between, parent: &Qualified, batch_size: i64) -> Resu
 /// A run that was interrupted has left copies only, and copies anew.
 fn carry_out(between: &mut Between, round: &Round, batch_size: i64) -> Result<()> {
     exchange::repeatedly(between, || round.clear())?;
-    let helpers = between.transaction(|| apart::make(round))?;
+    let (helpers, was) = between.transaction(|| Ok((apart::make(round)?, exchange::shape(round)?)))?;
     if round.has_identity() {
         exchange::repeatedly(between, || watch::begin(&round.copied, round.default.oid))?;
     }
-    let was = between.transaction(|| exchange::shape(round))?;
+    let watches = between.transaction(|| watch::triggers_of(round.default.oid))?;
     if round.has_identity() {
         apart::fill(between, round)?;
         steps::catch_up(between, &round.copied)?;
@@ -114,6 +114,6 @@ fn carry_out(between: &mut Between, round: &Round, batch_size: i64) -> Result<()
             sync::prove(&round.copied, &sync::Pair::of(&round.copied), round.parent.key_type)
         })?;
     }
-    let step = exchange::Step { round, helpers, was, batch_size };
+    let step = exchange::Step { round, helpers, was, watches, batch_size };
     step.take(between)
 }

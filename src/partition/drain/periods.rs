@@ -101,6 +101,13 @@ pub fn check_obstacles(parent: &Parent, default: &Partition) -> Result<()> {
         "SELECT pg_catalog.format('foreign key %I of %s refers to the default partition itself', c.conname, c.conrelid::pg_catalog.regclass)
            FROM pg_catalog.pg_constraint c WHERE c.confrelid = $1 AND c.contype = 'f' AND c.conparentid = 0
          UNION ALL
+         -- whose rows would be missing where the owner has tampered with the copies, and no key of his would notice
+         SELECT pg_catalog.format('foreign key %I of %s is another role''s', c.conname, c.conrelid::pg_catalog.regclass)
+           FROM pg_catalog.pg_constraint c
+           JOIN pg_catalog.pg_class r ON r.oid = c.conrelid
+           JOIN pg_catalog.pg_class p ON p.oid = c.confrelid AND p.relowner <> r.relowner
+          WHERE c.confrelid = $2 AND c.contype = 'f' AND c.conparentid = 0
+         UNION ALL
          SELECT 'it is no ordinary table' FROM pg_catalog.pg_class c WHERE c.oid = $1 AND c.relkind <> 'r'
          UNION ALL
          SELECT pg_catalog.format('index %s is not valid: REINDEX or drop it', x.indexrelid::pg_catalog.regclass)
