@@ -1,13 +1,14 @@
 //! `monitoring.partition_health`: what managed tables lack.
 
-use super::bounds::{Parent, Partition};
+use super::bounds::{self, Parent, Partition};
 use super::convert;
 use super::managed::{self, Managed};
 use super::premake::{look_up, wanted};
+use super::retention;
 use crate::error::Result;
 use crate::guc::pinned;
 use crate::owner;
-use crate::sql::{self, quote_identifier, required};
+use crate::sql::{self, quote_identifier, quote_literal, required};
 use crate::subtransaction::isolated;
 use crate::waiting::with_lock_timeout;
 use groundskeeper_core::partition::{Edge, Interval, MAX_PREMAKE, NaiveDate, judge};
@@ -85,8 +86,9 @@ impl Troubles {
         if codes.is_empty() { "ok".to_owned() } else { codes.join(", ") }
     }
 
-    fn detail(self) -> Option<String> {
-        let words: Vec<String> = self.0.into_iter().map(|(_, words)| words).collect();
+    /// All of it in words, with what is no trouble and yet to be known.
+    fn detail(self, besides: Option<String>) -> Option<String> {
+        let words: Vec<String> = self.0.into_iter().map(|(_, words)| words).chain(besides).collect();
         (!words.is_empty()).then(|| words.join("; "))
     }
 }
@@ -94,9 +96,13 @@ impl Troubles {
 fn examine(table: &Managed, parent: &Parent) -> Result<Health> {
     let interval = table.interval;
     let asked = wanted(interval, parent.today, 1, table.premake);
-    let report = judge(interval, &parent.existing(), &asked);
+    let mut report = judge(interval, &parent.existing(), &asked);
+    // as what makes partitions sees it
+    let limit = retention::limit(table)?;
+    report.gaps.retain(|start| !interval.is_over(*start, limit));
     let lacking = report.wanted.iter().filter(|(_, partition)| partition.is_none()).count();
-    let default = default_rows(parent, parent.default.as_ref())?;
+    let kept_from = limit.and_then(|limit| interval.floor(limit));
+    let default = default_rows(parent, parent.default.as_ref(), kept_from)?;
     let mut troubles = Troubles::default();
     troubles.add(lacking > 0, "missing", || {
         format!("{lacking} of the {} partitions to be kept ready are missing", asked.len())
@@ -131,7 +137,7 @@ fn examine(table: &Managed, parent: &Parent) -> Result<Health> {
         newest_bound: newest_bound(parent),
         capture_backlog: backlog,
         status: troubles.status(),
-        detail: troubles.detail(),
+        detail: troubles.detail(default.and_then(DefaultRows::retired)),
     })
 }
 
@@ -154,13 +160,31 @@ fn newest_bound(parent: &Parent) -> Option<String> {
 #[derive(Clone, Copy)]
 struct DefaultRows {
     all: i64,
+    /// Those that a partition could have.
     dated: i64,
+    /// Those of periods that have retired: no partition is made for them, and no retention reaches them here.
+    retired: i64,
+}
+
+impl DefaultRows {
+    fn retired(self) -> Option<String> {
+        (self.retired > 0).then(|| {
+            format!(
+                "{} rows in the default partition are older than what retention keeps, and stay until they are deleted",
+                self.retired
+            )
+        })
+    }
 }
 
 /// Counts the rows of the default partition, where the caller may and it does not take long; never waits behind
 /// a lock for more than a moment.
-fn default_rows(parent: &Parent, default: Option<&Partition>) -> Result<Option<DefaultRows>> {
-    let Some(default) = default else { return Ok(Some(DefaultRows { all: 0, dated: 0 })) };
+fn default_rows(
+    parent: &Parent,
+    default: Option<&Partition>,
+    kept_from: Option<NaiveDate>,
+) -> Result<Option<DefaultRows>> {
+    let Some(default) = default else { return Ok(Some(DefaultRows { all: 0, dated: 0, retired: 0 })) };
     let known = sql::first(
         "SELECT pg_catalog.pg_stat_get_live_tuples(c.oid), c.reltuples::bigint
            FROM pg_catalog.pg_class c WHERE c.oid = $1",
@@ -171,13 +195,21 @@ fn default_rows(parent: &Parent, default: Option<&Partition>) -> Result<Option<D
     let guess = live.max(estimated).max(0);
     if guess <= COUNTED {
         let key = quote_identifier(&parent.key);
+        let kept_from = bounds::literals(parent.key_type, &parent.zone, kept_from.as_slice())?;
+        let retired = kept_from.first().map_or_else(
+            || "false".to_owned(),
+            |from| format!("{key} < {}::{}", quote_literal(from), parent.key_type.as_str()),
+        );
         let query = format!(
-            "SELECT pg_catalog.count(*), pg_catalog.count(*) FILTER (WHERE pg_catalog.isfinite({key})) FROM {}",
+            "SELECT pg_catalog.count(*), pg_catalog.count(*) FILTER (WHERE NOT retired),
+                    pg_catalog.count(*) FILTER (WHERE retired)
+               FROM (SELECT CASE WHEN pg_catalog.isfinite({key}) THEN {retired} END FROM {}) d (retired)",
             default.quoted
         );
         let count = || {
             sql::first(&query, &[], |row| {
-                Ok(DefaultRows { all: required(row, 1)?, dated: required(row, 2)? })
+                let (all, dated, retired) = (required(row, 1)?, required(row, 2)?, required(row, 3)?);
+                Ok(DefaultRows { all, dated, retired })
             })
         };
         let counted = isolated(|| {
@@ -189,7 +221,7 @@ fn default_rows(parent: &Parent, default: Option<&Partition>) -> Result<Option<D
             return Ok(Some(rows));
         }
     }
-    Ok(Some(DefaultRows { all: guess, dated: 0 }))
+    Ok(Some(DefaultRows { all: guess, dated: 0, retired: 0 }))
 }
 
 /// The entries of the log of a conversion that is not finalized, as the server's statistics have them.

@@ -2,13 +2,11 @@
 
 use super::drain;
 use super::managed;
-use super::release::released;
+use super::release::{Leaving, ties};
 use crate::catalog;
 use crate::error::{Failure, Result};
 use crate::jobs;
-use crate::settings;
 use crate::sql::{self, qualified, required};
-use crate::waiting::run_before_deadline;
 use crate::worker::{Between, toplevel};
 use groundskeeper_core::job::{DetachState, DetachStep, JobRequest, Task, towards_detached};
 use groundskeeper_core::plan::Qualified;
@@ -63,9 +61,7 @@ pub fn detach(between: &mut Between, parent: &Qualified, partition: &Qualified) 
             DetachStep::Done => return Ok(()),
             DetachStep::Concurrently => toplevel::run(between, &statement(" CONCURRENTLY"))?,
             DetachStep::Finalize => toplevel::run(between, &statement(" FINALIZE"))?,
-            DetachStep::Briefly => {
-                between.transaction(|| leave(&parent_name, partition, &[statement("")]))?
-            }
+            DetachStep::Briefly => leave(between, parent, partition, vec![statement("")])?,
         }
     }
 }
@@ -75,29 +71,47 @@ pub fn detach(between: &mut Between, parent: &Qualified, partition: &Qualified) 
 pub fn drop_partition(between: &mut Between, parent: &Qualified, partition: &Qualified) -> Result<()> {
     let (parent_name, name) =
         (qualified(&parent.schema, &parent.name), qualified(&partition.schema, &partition.name));
-    between.transaction(|| {
-        let suffix = match detach_state(parent, partition)?.0 {
-            DetachState::Attached => "",
-            DetachState::Pending => " FINALIZE",
-            DetachState::Detached if catalog::relation(partition)?.is_none() => return Ok(()),
-            DetachState::Detached => {
-                return Err(Failure::new(
-                    PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-                    format!("{name} is no partition of {parent_name} any more"),
-                ));
-            }
-        };
-        let detach = format!("ALTER TABLE {parent_name} DETACH PARTITION {name}{suffix}");
-        leave(&parent_name, partition, &[detach, format!("DROP TABLE {name}")])
-    })
+    let state = between.transaction(|| {
+        let state = detach_state(parent, partition)?.0;
+        let is_there = state != DetachState::Detached || catalog::relation(partition)?.is_some();
+        Ok(is_there.then_some(state))
+    })?;
+    let suffix = match state {
+        None => return Ok(()),
+        Some(DetachState::Attached) => "",
+        Some(DetachState::Pending) => " FINALIZE",
+        Some(DetachState::Detached) => {
+            return Err(Failure::new(
+                PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                format!("{name} is no partition of {parent_name} any more"),
+            ));
+        }
+    };
+    let detach = format!("ALTER TABLE {parent_name} DETACH PARTITION {name}{suffix}");
+    leave(between, parent, partition, vec![detach, format!("DROP TABLE {name}")])
 }
 
-/// Runs the statements with which a partition leaves its table, and lets go of what the table keeps for it.
-fn leave(parent: &str, partition: &Qualified, statements: &[String]) -> Result<()> {
-    if let Some(table) = managed::find(parent)? {
-        released(&table, partition)?;
-    }
-    run_before_deadline(settings::lock_timeout_ms(), statements)
+/// Runs the statements with which a partition leaves its table, and lets go of what the table keeps for it. One that is
+/// no partition any more refuses the first of them.
+fn leave(
+    between: &mut Between,
+    parent: &Qualified,
+    partition: &Qualified,
+    statements: Vec<String>,
+) -> Result<()> {
+    let leaving = between.transaction(|| {
+        let relations = "SELECT p.partrelid, NULLIF(p.partdefid, 0), pg_catalog.to_regclass($2)::oid
+                           FROM pg_catalog.pg_partitioned_table p WHERE p.partrelid = pg_catalog.to_regclass($1)";
+        let parent = qualified(&parent.schema, &parent.name);
+        let names = [parent.as_str().into(), qualified(&partition.schema, &partition.name).into()];
+        let found = sql::first(relations, &names, |row| {
+            Ok((required::<Oid>(row, 1)?, row.get::<Oid>(2)?, required::<Oid>(row, 3)?))
+        })?;
+        let (oid, default, leaving) = found.ok_or_else(|| Failure::internal(format!("{parent} is gone")))?;
+        let ties = managed::find(&parent)?.map_or(Ok(None), |table| ties(&table, leaving, partition))?;
+        Ok(Leaving { parent: oid, default, partition: leaving, statements, ties })
+    })?;
+    leaving.leave(between)
 }
 
 /// Whether a partition is attached, and whether its parent has a default partition.

@@ -11,3 +11,5 @@ pub mod managed;
 pub mod premake;
 pub mod release;
 pub mod retention;
+pub mod retire;
+pub mod watch;

@@ -156,10 +156,9 @@ fn assess(table: &Managed, parent: Parent, months: u32) -> Result<Work> {
     }
     let wanted = wanted(table.interval, parent.today, months, table.premake);
     let mut report = judge(table.interval, &parent.existing(), &wanted);
-    if let Some(limit) = isolated(|| retention::limit(table))? {
-        // what has retired is no gap
-        report.gaps.retain(|start| table.interval.next(*start).is_some_and(|end| end > limit));
-    }
+    // what has retired is no gap
+    let limit = isolated(|| retention::limit(table))?;
+    report.gaps.retain(|start| !table.interval.is_over(*start, limit));
     let work = Work { parent, interval: table.interval, report };
     if let Some(misaligned) = misaligned(&work.parent, work.interval, &work.report.in_the_way) {
         return Err(misaligned);

@@ -9,7 +9,7 @@ use crate::catalog::{self, Login};
 use crate::error::{Failure, Result};
 use crate::settings;
 use crate::sql::{self, quote_identifier, required};
-use crate::worker::{self, Between, Mailbox, Rights, Worker, toplevel};
+use crate::worker::{self, Between, Mailbox, Rights, Worker, answer, toplevel};
 use chrono::{DateTime, Utc};
 use groundskeeper_core::schedule::{Agenda, SystemClock};
 use pgrx::bgworkers::{BackgroundWorker, DynamicBackgroundWorker};
@@ -203,41 +203,10 @@ fn answered(
     mailbox: &Mailbox,
     extra: &str,
 ) -> std::result::Result<(), String> {
-    let told = format!("{} {extra}", mailbox.handle());
-    let (name, role) = (kind, Some(backend::role()));
-    let started = worker::start(&Worker { function, name, kind, database, role, told: &told, watched: true });
-    let Some(worker) = started else {
-        return Err("no background worker is free: raise max_worker_processes".to_owned());
-    };
-    Waiting(Some(worker)).until_it_ends();
+    answer::wait_for(function, kind, database, backend::role(), mailbox, extra)?;
     let answer = mailbox.take();
     let answer = String::from_utf8_lossy(&answer);
     if answer == "ok" { Ok(()) } else { Err(answer.into_owned()) }
-}
-
-/// A worker that is told to end as soon as nobody waits for it any more.
-struct Waiting(Option<DynamicBackgroundWorker>);
-
-impl Waiting {
-    fn until_it_ends(&self) {
-        while self.0.as_ref().is_some_and(|worker| !worker::ended(worker)) {
-            let events = pg_sys::WL_LATCH_SET | pg_sys::WL_TIMEOUT | pg_sys::WL_EXIT_ON_PM_DEATH;
-            // SAFETY: the backend's own latch, which the end of a worker that it started sets.
-            unsafe {
-                pg_sys::WaitLatch(pg_sys::MyLatch, events as i32, 1000, pg_sys::PG_WAIT_EXTENSION);
-                pg_sys::ResetLatch(pg_sys::MyLatch);
-            }
-            pgrx::check_for_interrupts!();
-        }
-    }
-}
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        if let Some(worker) = self.0.take() {
-            worker.terminate(); // one that has ended is not there to be told
-        }
-    }
 }
 
 /// Runs the `CALL` of an entry in a worker, as a statement of its own; why not, where that fails.
@@ -255,7 +224,7 @@ pub fn call(job_name: &str) -> Result<std::result::Result<(), String>> {
 #[pg_guard]
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn groundskeeper_scheduled_call(argument: pg_sys::Datum) {
-    let Some((mut between, mailbox, job_name)) = connected(argument) else { return };
+    let Some((mut between, mailbox, job_name)) = answer::connected(argument) else { return };
     let called = between
         .transaction(|| run::command_of_worker(job_name))
         .and_then(|call| toplevel::run(&mut between, &call));
@@ -269,19 +238,11 @@ pub extern "C-unwind" fn groundskeeper_scheduled_call(argument: pg_sys::Datum) {
 #[pg_guard]
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn groundskeeper_elsewhere(argument: pg_sys::Datum) {
-    let Some((mut between, mailbox, _)) = connected(argument) else { return };
+    let Some((mut between, mailbox, _)) = answer::connected(argument) else { return };
     let statements: Vec<String> = serde_json::from_slice(&mailbox.take()).unwrap_or_default();
     let result = between.transaction(|| statements.iter().try_for_each(|statement| sql::run(statement, &[])));
     match result {
         Ok(()) => mailbox.put(b"ok"),
         Err(failure) => mailbox.put(failure.one_line().as_bytes()),
     }
-}
-
-/// Connects a worker that `answered()` has started: where it is to answer, and the rest of what it was told.
-fn connected(argument: pg_sys::Datum) -> Option<(Between, Mailbox, &'static str)> {
-    let (mailbox, rest) = worker::told().split_once(' ')?;
-    let mailbox = mailbox.parse().ok().and_then(Mailbox::open)?;
-    let between = worker::begin(argument, Rights::Role)?;
-    Some((between, mailbox, rest))
 }

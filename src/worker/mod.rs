@@ -1,5 +1,6 @@
 //! Background workers of ours: how each is started, how it begins, and what all of them work with.
 
+pub mod answer;
 pub mod locks;
 mod mailbox;
 pub mod session;

@@ -88,11 +88,13 @@ pub fn same_columns(table: &str, twin: &str) -> Result<()> {
     .hint(format!("Make the same changes to {twin}, then try again.")))
 }
 
-fn retry(why: &str) -> Failure {
+/// What is worth another try at once.
+pub fn retry(why: &str) -> Failure {
     Failure::new(PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE, why)
 }
 
-fn milliseconds(n: i32) -> Duration {
+/// That long.
+pub fn milliseconds(n: i32) -> Duration {
     Duration::from_millis(u64::try_from(n).unwrap_or(0))
 }
 
@@ -130,7 +132,7 @@ fn to_lock(table: Oid, twin: Oid, keys: Oid) -> Result<Vec<(Oid, bool)>> {
 }
 
 /// Locks relations against everybody, all of them before the deadline or none.
-fn lock(relations: &[(Oid, bool)], deadline: Instant) -> Result<()> {
+pub fn lock(relations: &[(Oid, bool)], deadline: Instant) -> Result<()> {
     relations.iter().try_for_each(|(relation, _)| {
         let left = deadline.saturating_duration_since(Instant::now()).as_millis();
         with_lock_timeout(i32::try_from(left).unwrap_or(1).max(1), || {

@@ -1,7 +1,7 @@
 //! A live table becomes a partitioned one while writers go on, and can go back: a shadow is filled beside it, kept equal
 //! by a log of changed keys, proven, and takes its name in one short transaction.
 
-mod exchange;
+pub(super) mod exchange;
 mod former;
 mod keys;
 mod known;
@@ -10,9 +10,9 @@ mod matview;
 pub mod plan_item;
 mod preflight;
 pub mod record;
-mod shadow;
-mod steps;
-mod sync;
+pub(super) mod shadow;
+pub(super) mod steps;
+pub(super) mod sync;
 
 pub use keys::TRUNCATED as KEY_TRUNCATED;
 pub use known::{of_parent, recognized};

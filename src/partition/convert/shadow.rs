@@ -26,7 +26,7 @@ pub fn make(conversion: &Conversion, key_type: KeyType, starts: &[NaiveDate]) ->
     )];
     statements
         .extend(sql::texts(include_str!("unlike.sql"), &[table.as_str().into(), shadow.as_str().into()])?);
-    let storage = sql::texts(include_str!("storage.sql"), &[table.as_str().into()])?.concat();
+    let storage = storage(&table)?;
     let ends: Vec<NaiveDate> = starts
         .iter()
         .map(|start| conversion.interval.next(*start).ok_or_else(|| Failure::internal("the calendar ends")))
@@ -89,9 +89,16 @@ pub fn starts(conversion: &Conversion, key_type: KeyType, most: usize) -> Result
 
 /// The statements that begin to log changes to a table; under the lock of the trigger's creation every transaction
 /// that has written the table has ended.
-pub fn capture(conversion: &Conversion) -> Result<Vec<String>> {
+pub fn capture(conversion: &Conversion) -> Vec<String> {
+    let mut statements = log(conversion);
+    statements.extend(capture_triggers(conversion, &conversion.quoted()));
+    statements
+}
+
+/// The log of changed keys, and the function that writes it.
+pub fn log(conversion: &Conversion) -> Vec<String> {
     let (table, log) = (conversion.quoted(), conversion.beside_quoted(LOG));
-    let mut statements = vec![
+    vec![
         format!("CREATE TABLE {log} AS SELECT {} FROM {table} WITH NO DATA", conversion.key_list("")),
         // consumed from the front all the time: what is dead must not pile up
         format!(
@@ -101,9 +108,7 @@ pub fn capture(conversion: &Conversion) -> Result<Vec<String>> {
         format!("ALTER TABLE {log} REPLICA IDENTITY FULL"),
         capture_function(conversion),
         format!("REVOKE ALL ON FUNCTION {}() FROM PUBLIC", conversion.beside_quoted(CAPTURE)),
-    ];
-    statements.extend(capture_triggers(conversion, &table));
-    Ok(statements)
+    ]
 }
 
 /// The function that the triggers call: keys alone, so that the log is small and order does not matter.
@@ -155,29 +160,48 @@ pub fn function(quoted: &str, body: &str) -> String {
 
 /// The triggers that log changes to a table, whoever writes it: what replication applies too.
 pub fn capture_triggers(conversion: &Conversion, table: &str) -> [String; 4] {
+    triggers(conversion, table, [CAPTURE_ROWS, CAPTURE_TRUNCATE])
+}
+
+/// The same by other names.
+pub fn triggers(conversion: &Conversion, table: &str, [rows, truncate]: [&str; 2]) -> [String; 4] {
     let function = conversion.beside_quoted(CAPTURE);
-    let [truncate, always] = capture_truncate(conversion, table);
+    let [truncated, always] = truncate_trigger(conversion, table, truncate);
     [
         format!(
-            "CREATE TRIGGER {CAPTURE_ROWS} AFTER INSERT OR UPDATE OR DELETE ON {table}
+            "CREATE TRIGGER {rows} AFTER INSERT OR UPDATE OR DELETE ON {table}
                 FOR EACH ROW EXECUTE FUNCTION {function}()"
         ),
-        format!("ALTER TABLE {table} ENABLE ALWAYS TRIGGER {CAPTURE_ROWS}"),
-        truncate,
+        format!("ALTER TABLE {table} ENABLE ALWAYS TRIGGER {rows}"),
+        truncated,
         always,
     ]
 }
 
 /// The one of them that a partition does not have from the whole.
 pub fn capture_truncate(conversion: &Conversion, table: &str) -> [String; 2] {
+    truncate_trigger(conversion, table, CAPTURE_TRUNCATE)
+}
+
+fn truncate_trigger(conversion: &Conversion, table: &str, name: &str) -> [String; 2] {
     [
         format!(
-            "CREATE TRIGGER {CAPTURE_TRUNCATE} BEFORE TRUNCATE ON {table}
+            "CREATE TRIGGER {name} BEFORE TRUNCATE ON {table}
                 FOR EACH STATEMENT EXECUTE FUNCTION {}()",
             conversion.beside_quoted(CAPTURE)
         ),
-        format!("ALTER TABLE {table} ENABLE ALWAYS TRIGGER {CAPTURE_TRUNCATE}"),
+        format!("ALTER TABLE {table} ENABLE ALWAYS TRIGGER {name}"),
     ]
+}
+
+/// Access method, storage options and tablespace of a table, as they end a CREATE TABLE.
+pub fn storage(table: &str) -> Result<String> {
+    Ok(sql::texts(include_str!("storage.sql"), &[table.into()])?.concat())
+}
+
+/// The statements that leave tables and functions to their owner alone.
+pub fn to_owner_only(tables: &[String], functions: &[String]) -> Result<Vec<String>> {
+    sql::texts(include_str!("to_owner_only.sql"), &[tables.to_vec().into(), functions.to_vec().into()])
 }
 
 /// Copies the next rows in the order of the primary key; how many, and the key of the last unless there are no more.

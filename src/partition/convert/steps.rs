@@ -103,7 +103,7 @@ fn make_shadow(between: &mut Between, conversion: &Conversion) -> Result<()> {
 
 fn begin_capture(between: &mut Between, conversion: &Conversion) -> Result<()> {
     between.transaction(|| {
-        briefly(&shadow::capture(conversion)?)?;
+        briefly(&shadow::capture(conversion))?;
         give_to_owner(conversion)?;
         record::reach(conversion, Stage::Captured)
     })
@@ -141,7 +141,7 @@ fn give_to_owner(conversion: &Conversion) -> Result<()> {
     let ours = [SHADOW, record::KEYS, LOG].map(|s| conversion.beside_quoted(s)).to_vec();
     let functions = std::iter::once(record::CAPTURE).chain(super::keys::FUNCTIONS);
     let functions: Vec<String> = functions.map(|s| format!("{}()", conversion.beside_quoted(s))).collect();
-    let statements = sql::texts(include_str!("to_owner_only.sql"), &[ours.into(), functions.into()])?;
+    let statements = shadow::to_owner_only(&ours, &functions)?;
     statements.iter().try_for_each(|statement| sql::run(statement, &[]))
 }
 
@@ -187,7 +187,7 @@ fn index(between: &mut Between, conversion: &Conversion) -> Result<()> {
 }
 
 /// Applies the log until it is short.
-fn catch_up(between: &mut Between, conversion: &Conversion) -> Result<()> {
+pub fn catch_up(between: &mut Between, conversion: &Conversion) -> Result<()> {
     if conversion.stage.is_partitioned() {
         former::loosen(between, conversion)?;
     }

@@ -85,6 +85,13 @@ impl Interval {
         next.and_then(in_calendar)
     }
 
+    /// Whether the period that begins with `start` has ended by `limit`, the first day that is kept, where there is one:
+    /// it has retired, or would at once.
+    #[must_use]
+    pub fn is_over(self, start: NaiveDate, limit: Option<NaiveDate>) -> bool {
+        limit.is_some_and(|limit| self.next(start).is_none_or(|end| end <= limit))
+    }
+
     /// Whether a period begins with `date`.
     #[must_use]
     pub fn starts_with(self, date: NaiveDate) -> bool {
@@ -156,6 +163,15 @@ mod tests {
             prop_assert!(start <= date && date < next);
             prop_assert!(interval.starts_with(start) && interval.starts_with(next));
             prop_assert_eq!(interval.floor(next.pred_opt().unwrap()), Some(start));
+        }
+
+        #[test]
+        fn over_is_what_ended_by_the_limit(interval in any_interval(), date in any_day(), limit in any_day()) {
+            let (Some(start), Some(kept_from)) = (interval.floor(date), interval.floor(limit)) else {
+                return Ok(());
+            };
+            prop_assert!(!interval.is_over(start, None));
+            prop_assert_eq!(interval.is_over(start, Some(limit)), start < kept_from);
         }
 
         #[test]

@@ -2,6 +2,7 @@
 
 pub use chrono::NaiveDate;
 
+mod action;
 pub mod convert;
 mod coverage;
 mod interval;
@@ -9,6 +10,7 @@ mod literal;
 mod name;
 pub mod preflight;
 
+pub use action::Action;
 pub use coverage::{Edge, Existing, MAX_GAPS, MAX_STRETCH, Report, judge};
 pub use interval::{Interval, MAX_MONTHS_AHEAD, MAX_PREMAKE, epoch_days, from_epoch_days};
 pub use literal::with_offset;

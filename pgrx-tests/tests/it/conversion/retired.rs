@@ -1,5 +1,9 @@
 //! The old months of a converted table retire, with the keys of their rows; what foreign keys need stays.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
 use groundskeeper_tests::TestDb;
 use groundskeeper_tests::sql::{refusal, text, texts};
 use postgres::Client;
@@ -73,4 +77,85 @@ fn what_has_retired_does_not_come_back() {
     let left = "SELECT * FROM was WHERE id % 10 < 7";
     assert_eq!(differing(&mut client, "TABLE t", left), "0");
     assert_keys(&mut client, "t", "t_key", "retiring when finalized");
+}
+
+/// What writers do to rows of months that retire: rows come, move to the current month, go, and are referred to.
+fn meddle(db: &TestDb, stop: &AtomicBool, writer: i64) -> (Vec<i64>, Vec<i64>) {
+    let mut client = db.client().unwrap();
+    let (mut moved, mut referred) = (Vec::new(), Vec::new());
+    let mut turn = writer;
+    while !stop.load(Ordering::Relaxed) {
+        turn += 3;
+        let id = 1 + turn * 7919 % 30_000;
+        match turn % 4 {
+            0 => {
+                let new =
+                    format!("INSERT INTO t VALUES ({}, current_date - 150 - {})", 100_000 + turn, turn % 90);
+                client.batch_execute(&new).unwrap();
+            }
+            1 => {
+                let moves = format!("UPDATE t SET day = current_date WHERE id = {id}");
+                if client.execute(moves.as_str(), &[]).unwrap() == 1 {
+                    moved.push(id);
+                }
+            }
+            2 => {
+                let gone =
+                    format!("DELETE FROM t WHERE id = {} AND day < current_date - 60", 100_000 + turn - 2);
+                client.execute(gone.as_str(), &[]).unwrap();
+            }
+            // one whose row has retired is refused
+            _ => {
+                if client.execute(format!("INSERT INTO child VALUES ({id})").as_str(), &[]).is_ok() {
+                    referred.push(id);
+                }
+            }
+        }
+        thread::sleep(Duration::from_millis(3));
+    }
+    (moved, referred)
+}
+
+#[test]
+fn rows_that_come_and_go_while_their_months_retire_keep_their_keys() {
+    let (db, mut client) = with(
+        "CREATE TABLE public.t (id bigint PRIMARY KEY, day date);
+         CREATE TABLE public.child (t_id bigint REFERENCES public.t ON DELETE CASCADE);
+         CREATE INDEX ON public.child (t_id);
+         INSERT INTO t SELECT i, date_trunc('month', current_date) - i % 10 * interval '1 month' FROM generate_series(1, 30000) i",
+    );
+    convert(&mut client, "t", "day");
+    client.batch_execute("SELECT groundskeeper.set_retention('t', '1 month', 'drop')").unwrap();
+    let stop = AtomicBool::new(false);
+    let (done, dropped) = thread::scope(|scope| {
+        let writers: Vec<_> = (0..3)
+            .map(|writer| {
+                scope.spawn({
+                    let (db, stop) = (&db, &stop);
+                    move || meddle(db, stop, writer)
+                })
+            })
+            .collect();
+        let mut dropped = 0;
+        for _ in 0..4 {
+            let said = texts(&mut client, "SELECT action FROM groundskeeper.apply_retention()").unwrap();
+            dropped += said.iter().filter(|action| *action == "dropped").count();
+        }
+        stop.store(true, Ordering::Relaxed);
+        let done: Vec<_> = writers.into_iter().map(|writer| writer.join().unwrap()).collect();
+        (done, dropped)
+    });
+    println!("{dropped} months have retired meanwhile");
+    assert_keys(&mut client, "t", "t_key", "retiring under writers");
+    for (moved, referred) in done {
+        let there =
+            "SELECT count(*) FROM unnest($1::bigint[]) i WHERE NOT EXISTS (SELECT FROM t WHERE t.id = i)";
+        for (what, ids) in [("moved", moved), ("referred to", referred)] {
+            let lost: i64 = client.query_one(there, &[&ids]).unwrap().get(0);
+            assert_eq!(lost, 0, "rows that were {what} are there");
+        }
+    }
+    let left = "SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'groundskeeper_watch%'";
+    assert_eq!(text(&mut client, left).unwrap(), "0");
+    assert_eq!(refusal(&mut client, "INSERT INTO child VALUES (7777777)").unwrap().code, "23503");
 }

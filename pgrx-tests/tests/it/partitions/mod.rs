@@ -2,9 +2,11 @@
 
 mod drain;
 mod health;
+mod kept;
 mod premake;
 mod retention;
 mod rights;
+mod stalls;
 mod zones;
 
 use groundskeeper_tests::Template;

@@ -160,3 +160,51 @@ fn policies_that_make_no_sense_are_refused() {
     let policy = "SELECT count(retention) FROM groundskeeper.managed_tables";
     assert_eq!(text(&mut client, policy).unwrap(), "0");
 }
+
+#[test]
+fn rows_of_a_month_that_has_retired_stay_in_the_default_partition() {
+    let (db, mut client) = old();
+    client
+        .batch_execute(
+            "CREATE TABLE public.old_default PARTITION OF public.old DEFAULT; ANALYZE public.old;
+             SELECT groundskeeper.set_retention('public.old', '2 months', 'drop')",
+        )
+        .unwrap();
+    let current = super::month(&mut client, "old", 0);
+    let said = texts(&mut client, "SELECT DISTINCT action FROM groundskeeper.apply_retention()").unwrap();
+    assert_eq!(said, ["dropped"]);
+    client.batch_execute("SELECT create_monthly_partitions(3)").unwrap();
+    // one is late for a month that is gone, the other for one that is kept
+    client
+        .batch_execute(
+            "INSERT INTO public.old VALUES (5000, '2025-02-03'), (5001, now()::date);
+             DO $$ BEGIN EXECUTE (SELECT format('ALTER TABLE public.old DETACH PARTITION %s', relid::regclass)
+                                    FROM pg_partition_tree('public.old') WHERE relid::regclass::text ~ to_char(now(), 'YYYY_MM$')); END $$",
+        )
+        .unwrap();
+    client
+        .batch_execute(&format!("INSERT INTO public.old TABLE public.{current}; DROP TABLE public.{current}"))
+        .unwrap();
+    let id = text(&mut client, "SELECT groundskeeper.drain_default('public.old')").unwrap();
+    db.settle().unwrap();
+    let state = format!("SELECT concat_ws(' ', state, error) FROM groundskeeper.jobs WHERE job_id = {id}");
+    assert_eq!(text(&mut client, &state).unwrap(), "succeeded");
+    assert_eq!(
+        text(&mut client, "SELECT string_agg(id::text, ' ') FROM public.old_default").unwrap(),
+        "5000"
+    );
+    assert_eq!(rows(&mut client, &format!("public.{current}")), "1");
+    client.batch_execute("ANALYZE public.old").unwrap();
+    // nothing is made, nothing is missed, and what stays is said
+    let before = super::bounds(&mut client, "public.old");
+    let said = super::make(&mut client, "3");
+    assert!(said.iter().all(|s| s.ends_with(" exists")), "{said:?}");
+    assert_eq!(super::bounds(&mut client, "public.old"), before);
+    let health =
+        "SELECT concat_ws(' ', gap_count, default_rows, status, detail) FROM monitoring.partition_health";
+    assert_eq!(
+        text(&mut client, health).unwrap(),
+        "0 1 ok 1 rows in the default partition are older than what retention keeps, and stay until they are deleted"
+    );
+    assert_eq!(texts(&mut client, "SELECT action FROM groundskeeper.apply_retention()").unwrap(), [""; 0]);
+}

@@ -90,3 +90,47 @@ fn what_comes_into_the_way_meanwhile_is_seen_under_the_lock() {
     assert_eq!(counted(&mut client, "public.replica"), 0);
     assert_eq!(text(&mut client, "SELECT count(*) FROM app.events").unwrap(), "100");
 }
+
+#[test]
+fn an_owner_who_tampers_with_the_copies_has_them_made_again() {
+    let (mut db, mut client) = installed();
+    let (owner, other) = (db.role("owner").unwrap(), db.role("other").unwrap());
+    client
+        .batch_execute(&format!(
+            "{SPY} CREATE SCHEMA app AUTHORIZATION {owner}; CREATE SCHEMA others AUTHORIZATION {other};
+             GRANT EXECUTE ON FUNCTION groundskeeper.adopt_partitioned_table, groundskeeper.drain_default TO {owner}"
+        ))
+        .unwrap();
+    let mut as_owner = db.client_as(&owner).unwrap();
+    as_owner.batch_execute(EVENTS).unwrap();
+    let mut reader = db.client_as(&owner).unwrap();
+    reader.batch_execute("BEGIN; SELECT count(*) FROM app.events").unwrap();
+    let job = number(&mut as_owner, "groundskeeper.drain_default('app.events')");
+    let filled = "SELECT count(*) > 0 FROM pg_trigger WHERE tgname = 'groundskeeper_watch'";
+    until(&mut client, filled, "true");
+    let copied = "SELECT count(*) > 0 FROM pg_stat_activity WHERE backend_type = 'pg_groundskeeper job' AND wait_event_type = 'Lock'";
+    until(&mut client, copied, "true");
+    // the storage would be read as what it is not
+    as_owner
+        .batch_execute(
+            "SET lock_timeout = '20s'; ALTER TABLE app.events_default_partitioned ALTER COLUMN id TYPE integer",
+        )
+        .unwrap();
+    reader.batch_execute("ROLLBACK").unwrap();
+    assert_eq!(ended(&mut client, job), "succeeded");
+    assert_eq!(text(&mut client, "SELECT sum(id) || ' ' || count(*) FROM app.events").unwrap(), "5050 100");
+    // a stranger's rows rely on more than the owner's word
+    as_owner
+        .batch_execute(&format!(
+            "ALTER TABLE app.events ADD UNIQUE (id, at); GRANT USAGE ON SCHEMA app TO {other};
+             GRANT REFERENCES ON app.events TO {other}; INSERT INTO app.events VALUES (-1, '2024-05-05')"
+        ))
+        .unwrap();
+    db.client_as(&other)
+        .unwrap()
+        .batch_execute("CREATE TABLE others.note (id bigint, at date, FOREIGN KEY (id, at) REFERENCES app.events (id, at))")
+        .unwrap();
+    let job = number(&mut as_owner, "groundskeeper.drain_default('app.events')");
+    let how = ended(&mut client, job);
+    assert!(how.starts_with("failed") && how.contains("others.note is another role's"), "{how}");
+}

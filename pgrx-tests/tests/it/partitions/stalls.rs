@@ -1,0 +1,173 @@
+//! How long writers wait while partitions come and go: it does not depend on how many rows these have.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use groundskeeper_tests::sql::{text, texts};
+use groundskeeper_tests::{Template, TestDb};
+use postgres::Client;
+
+/// What a writer's statement takes at most: the setting's 300 ms, the exchange, and a machine that is busy besides.
+const MOST: Duration = Duration::from_millis(800);
+
+/// Runs `work` while somebody writes all the time, by a statement that is given a number; the longest of these.
+fn longest(db: &TestDb, statement: &str, work: impl FnOnce()) -> Duration {
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            let mut client = db.client().unwrap();
+            let (mut longest, mut number) = (Duration::ZERO, 0i64);
+            while !stop.load(Ordering::Relaxed) {
+                number += 1;
+                let begun = Instant::now();
+                client.batch_execute(&statement.replace(":n", &number.to_string())).unwrap();
+                longest = longest.max(begun.elapsed());
+                thread::sleep(Duration::from_millis(2));
+            }
+            longest
+        });
+        work();
+        stop.store(true, Ordering::Relaxed);
+        writer.join().unwrap()
+    })
+}
+
+fn number(client: &mut Client, query: &str) -> i64 {
+    text(client, query).unwrap().parse().unwrap()
+}
+
+#[test]
+fn draining_many_rows_keeps_nobody_waiting() {
+    let db = TestDb::installed(Template::Empty).unwrap();
+    let mut client = db.client().unwrap();
+    // statistics of a table with one row
+    client
+        .batch_execute(
+            "CREATE TABLE public.bet (id bigint, day date, n int, PRIMARY KEY (id, day)) PARTITION BY RANGE (day);
+             CREATE TABLE public.bet_default PARTITION OF public.bet DEFAULT WITH (autovacuum_enabled = off);
+             CREATE TABLE public.child (id bigint, day date, FOREIGN KEY (id, day) REFERENCES public.bet ON DELETE CASCADE);
+             SELECT groundskeeper.adopt_partitioned_table('public.bet');
+             INSERT INTO public.bet VALUES (-1, 'infinity'), (-2, '2024-05-05');
+             ANALYZE public.bet_default;
+             INSERT INTO public.bet SELECT g, date '2025-01-01' + (g % 85)::int, 0 FROM generate_series(1, 200000) g;
+             INSERT INTO public.child SELECT id, day FROM public.bet WHERE id % 10 = 0",
+        )
+        .unwrap();
+    let longest = longest(&db, "INSERT INTO public.bet VALUES (1000000 + :n, '2025-02-03', 1)", || {
+        let job = number(&mut client, "SELECT groundskeeper.drain_default('public.bet')");
+        db.settle().unwrap();
+        let state =
+            format!("SELECT concat_ws(': ', state, error) FROM groundskeeper.jobs WHERE job_id = {job}");
+        assert_eq!(text(&mut client, &state).unwrap(), "succeeded");
+    });
+    println!("draining 200,000 rows: longest wait of a writer {} ms", longest.as_millis());
+    assert!(longest < MOST, "a writer waited for {longest:?}");
+    assert_eq!(number(&mut client, "SELECT count(*) FROM public.bet WHERE n = 0"), 200_000);
+    assert_eq!(number(&mut client, "SELECT count(*) FROM public.bet_default"), 1);
+    let tables = "SELECT string_agg(relid::text, ' ' ORDER BY relid::text) FROM pg_partition_tree('public.bet') WHERE isleaf";
+    assert_eq!(
+        text(&mut client, tables).unwrap(),
+        "bet_2024_05 bet_2025_01 bet_2025_02 bet_2025_03 bet_default"
+    );
+}
+
+/// A converted table of so many months with rows and a child that refers to none of the old ones.
+fn converted(client: &mut Client, months: u32, rows: u32) {
+    client
+        .batch_execute(&format!(
+            "CREATE TABLE public.t (id bigserial PRIMARY KEY, at date NOT NULL DEFAULT current_date, v int);
+             CREATE TABLE public.child (t_id bigint REFERENCES public.t ON DELETE CASCADE);
+             CREATE INDEX ON public.child (t_id);
+             INSERT INTO t (at) SELECT date_trunc('month', current_date)::date - (m || ' months')::interval
+               FROM generate_series(0, {months}) m, generate_series(1, {rows});
+             INSERT INTO child SELECT id FROM t WHERE at = date_trunc('month', current_date)"
+        ))
+        .unwrap();
+    let job = number(client, "SELECT groundskeeper.partition_table('t', 'at', accept => '{on_conflict}')");
+    client.batch_execute(&format!("CALL groundskeeper.wait_for_job({job}, '3 minutes')")).unwrap();
+}
+
+/// The second looks for its row in all partitions, those that retire too.
+const WRITES: &str = "INSERT INTO public.t (v) VALUES (:n); UPDATE public.t SET v = :n WHERE id = 1";
+
+#[test]
+fn retiring_many_partitions_keeps_nobody_waiting() {
+    let db = TestDb::installed(Template::Empty).unwrap();
+    let mut client = db.client().unwrap();
+    converted(&mut client, 8, 20_000);
+    client.batch_execute("SELECT groundskeeper.set_retention('t', '1 month', 'drop')").unwrap();
+    let mut said = Vec::new();
+    let longest = longest(&db, WRITES, || {
+        said = texts(&mut client, "SELECT action FROM groundskeeper.apply_retention()").unwrap();
+    });
+    println!(
+        "retiring {} partitions of 20,000 rows: longest wait of a writer {} ms",
+        said.len(),
+        longest.as_millis()
+    );
+    assert_eq!(said, ["dropped"; 7]);
+    assert!(longest < MOST, "a writer waited for {longest:?}");
+    assert_eq!(
+        number(
+            &mut client,
+            "SELECT count(*) FROM t_key k WHERE NOT EXISTS (SELECT FROM t WHERE t.id = k.id)"
+        ),
+        0
+    );
+    assert_eq!(
+        number(
+            &mut client,
+            "SELECT count(*) FROM t WHERE NOT EXISTS (SELECT FROM t_key k WHERE t.id = k.id)"
+        ),
+        0
+    );
+}
+
+#[test]
+fn no_lock_of_retention_is_the_callers() {
+    let db = TestDb::installed(Template::Empty).unwrap();
+    let mut client = db.client().unwrap();
+    converted(&mut client, 4, 10);
+    client.batch_execute("SELECT groundskeeper.set_retention('t', '1 month', 'drop'); BEGIN").unwrap();
+    let said = texts(&mut client, "SELECT action FROM groundskeeper.apply_retention()").unwrap();
+    assert_eq!(said, ["dropped"; 3]);
+    let held = "SELECT relation::regclass::text FROM pg_locks WHERE pid = pg_backend_pid() AND mode = 'AccessExclusiveLock'";
+    assert_eq!(texts(&mut client, held).unwrap(), [""; 0]);
+    client.batch_execute("ROLLBACK").unwrap();
+    assert_eq!(
+        number(&mut client, "SELECT count(*) FROM t"),
+        20,
+        "each partition went in a transaction of its own"
+    );
+}
+
+#[test]
+fn the_first_lock_that_is_refused_is_the_last_that_is_asked_for() {
+    let db = TestDb::installed(Template::Empty).unwrap();
+    let (mut client, mut reader) = (db.client().unwrap(), db.client().unwrap());
+    converted(&mut client, 8, 10);
+    client.batch_execute("SELECT groundskeeper.set_retention('t', '1 month', 'drop')").unwrap();
+    reader.batch_execute("BEGIN; SELECT count(*) FROM t").unwrap();
+    for arguments in ["true", ""] {
+        let begun = Instant::now();
+        let retire =
+            format!("SELECT concat_ws(' ', action, detail) FROM groundskeeper.apply_retention({arguments})");
+        let said = texts(&mut client, &retire).unwrap();
+        assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+        assert_eq!(said.len(), 7);
+        assert!(said[0].starts_with("kept the table is in use"), "{said:?}");
+        assert!(
+            said[1..].iter().all(|s| s.starts_with("kept not tried, as a lock was refused for public.t_")),
+            "{said:?}"
+        );
+    }
+    // who holds one of them oneself is told so
+    client.batch_execute("BEGIN; INSERT INTO t (v) VALUES (1)").unwrap();
+    let said = texts(&mut client, "SELECT detail FROM groundskeeper.apply_retention()").unwrap();
+    assert!(said[0].starts_with("this transaction holds a lock on public.t"), "{said:?}");
+    client.batch_execute("ROLLBACK").unwrap();
+    reader.batch_execute("ROLLBACK").unwrap();
+    let said = texts(&mut client, "SELECT action FROM groundskeeper.apply_retention()").unwrap();
+    assert_eq!(said, ["dropped"; 7]);
+}
