@@ -54,6 +54,7 @@ fn all_that_belongs_to_a_table_goes_with_it() {
             assert_eq!(leftovers(&mut client), [""; 0]);
         } else {
             finalize(&mut client, "t");
+            client.batch_execute("DELETE FROM child").unwrap();
             let oldest =
                 "SELECT min(relid::text) FROM pg_partition_tree('t') WHERE isleaf AND relid::text ~ '\\d'";
             let oldest = text(&mut client, oldest).unwrap();
@@ -107,7 +108,7 @@ fn a_conversion_that_was_not_finished_goes_with_its_table() {
     let mut reader = db.client().unwrap();
     reader.batch_execute("BEGIN; SELECT FROM t").unwrap();
     let job = queue(&mut client, "partition_table('t', 'day', accept => '{on_conflict}')");
-    super::until(&mut client, "SELECT count(*) FROM pg_class WHERE relname = 't_partitioned'", "1");
+    super::until(&mut client, "SELECT count(*) FROM pg_trigger WHERE tgname = 'groundskeeper_capture'", "1");
     client.batch_execute(&format!("SELECT groundskeeper.cancel_job({job})")).unwrap();
     reader.batch_execute("COMMIT").unwrap();
     assert_eq!(ended(&mut client, job).0, "cancelled");
