@@ -92,7 +92,7 @@ fn briefly(statements: &[String]) -> Result<()> {
 fn make_shadow(between: &mut Between, conversion: &Conversion) -> Result<()> {
     between.transaction(|| {
         let key_type = key_type(&conversion.quoted(), &conversion.key)?;
-        let starts = shadow::starts(conversion, key_type, settings::max_partitions())?;
+        let starts = shadow::starts(conversion, key_type)?;
         briefly(&shadow::make(conversion, key_type, &starts)?)?;
         briefly(&shadow::replica_identity(conversion)?)?;
         give_to_owner(conversion)?;
