@@ -99,6 +99,25 @@ pub fn refuse(quoted: &str, request: &Request, findings: &[Finding]) -> Result<(
     Ok(())
 }
 
+/// Why an exchange failed, where what came to the table since the preflight is the reason.
+pub fn explained(conversion: &Conversion, failure: Failure) -> Result<Failure> {
+    if failure.is_lock_not_available() {
+        return Ok(failure);
+    }
+    let quoted = conversion.quoted();
+    let relation =
+        sql::first("SELECT pg_catalog.to_regclass($1)::oid", &[quoted.into()], |row| row.get::<Oid>(1))?;
+    let Some(relation) = relation.flatten() else { return Ok(failure) };
+    let findings = in_catalogs(relation, &conversion.key, &[])?;
+    let in_the_way = findings.iter().filter(|f| f.severity == Severity::Blocker);
+    let listed: Vec<String> = in_the_way.map(|f| format!("{}: {}", f.check, f.detail)).collect();
+    if listed.is_empty() {
+        return Ok(failure);
+    }
+    let hint = "groundskeeper.partition_preflight() names the remedies; then let the job run again.";
+    Ok(failure.detail(listed.join("\n")).hint(hint))
+}
+
 /// Whether the job could connect. Who may not have one is told so when it is queued.
 fn owner_at_work(table: &Relation) -> Result<Option<Finding>> {
     let (role, may) = jobs::runs_as(Some(table.owner.clone()))?;

@@ -6,7 +6,7 @@ use groundskeeper_tests::sql::{refusal, text, texts};
 use postgres::Client;
 
 use super::refusals::{PLAIN, each_is_refused_until};
-use super::{carry_out, convert, installed, leftovers, undo, with};
+use super::{carry_out, convert, ended, installed, leftovers, queue, undo, until, with};
 
 /// What fails only when the shadow is made, indexed or exchanged, or afterwards; the check; what takes it away.
 const LATE: &[(&str, &str, &str)] = &[
@@ -286,6 +286,23 @@ fn a_replica_identity_goes_to_the_whole_and_to_all_partitions() {
     assert_eq!(texts(&mut client, identities).unwrap(), ["f"]);
     client.batch_execute("UPDATE t SET n = 0; DELETE FROM t WHERE id > 100").unwrap();
     undo(&mut client, "t");
+}
+
+#[test]
+fn what_comes_into_the_way_meanwhile_is_named() {
+    let (db, mut client) = with(PLAIN);
+    let mut reader = db.client().unwrap();
+    reader.batch_execute("BEGIN; SELECT FROM t LIMIT 1").unwrap();
+    let job = queue(&mut client, "partition_table('t', 'day', accept => '{on_conflict}')");
+    until(&mut client, "SELECT stage FROM groundskeeper.conversion", "proven");
+    reader.batch_execute("CREATE VIEW v AS SELECT id, n, count(*) FROM t GROUP BY id; COMMIT").unwrap();
+    let (state, error) = ended(&mut client, job);
+    assert!(
+        state == "failed" && error.contains("views: public.v groups by the primary key"),
+        "{state} {error}"
+    );
+    client.batch_execute(&format!("DROP VIEW v; SELECT groundskeeper.retry_job({job})")).unwrap();
+    assert_eq!(ended(&mut client, job).0, "succeeded");
 }
 
 /// How many partitions the preflight says that there will be.
