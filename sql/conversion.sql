@@ -33,7 +33,7 @@ COMMENT ON COLUMN groundskeeper.conversion.later IS 'What is still to be done af
 
 SELECT pg_catalog.pg_extension_config_dump('groundskeeper.conversion', '');
 
-COMMENT ON FUNCTION groundskeeper.partition_preflight(regclass, name) IS 'What stands in the way of partitioning a table by a column, and what changes with it';
+COMMENT ON FUNCTION groundskeeper.partition_preflight(regclass, name, text, text, integer) IS 'What stands in the way of partitioning a table by a column, and what changes with it; the other arguments are those of partition_table()';
 COMMENT ON FUNCTION groundskeeper.partition_table(regclass, name, text, text, integer, text[]) IS 'Queues the partitioning of a table while writers go on, and returns the job''s number; accept names the warnings that are acknowledged';
 COMMENT ON FUNCTION groundskeeper.undo_partitioning(regclass) IS 'Queues the way back to the unpartitioned table, with all that was written since, and returns the job''s number';
 COMMENT ON FUNCTION groundskeeper.finalize_partitioning(regclass) IS 'Queues the dropping of the unpartitioned table after a last proof that nothing is lost, and returns the job''s number';

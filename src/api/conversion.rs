@@ -3,7 +3,7 @@
 use super::regclass::{Regclass, existing};
 use super::{built_in_plan, elements, given};
 use crate::encoding::{Utf8, to_rust};
-use crate::partition::convert::{self, Request};
+use crate::partition::convert::{self, Asked, Request};
 use crate::plan::partitioned;
 use groundskeeper_core::partition::convert::Goal;
 use pgrx::pg_sys::panic::ErrorReport;
@@ -19,7 +19,8 @@ extension_sql_file!(
 // functions are declared by hand, which pgrx has no type for.
 
 /// What stands in the way of partitioning a table by a column, and what changes with it.
-#[pg_extern(sql = "CREATE FUNCTION groundskeeper.partition_preflight(relation regclass, partition_key name)
+#[pg_extern(sql = "CREATE FUNCTION groundskeeper.partition_preflight(relation regclass, partition_key name,
+        \"interval\" text DEFAULT 'month', timezone text DEFAULT NULL, premake integer DEFAULT 3)
     RETURNS TABLE (check_name text, severity text, detail text, remedy text)
     LANGUAGE c VOLATILE PARALLEL UNSAFE SET search_path TO pg_catalog, pg_temp
     AS '@MODULE_PATHNAME@', '@FUNCTION_NAME@';")]
@@ -27,6 +28,9 @@ extension_sql_file!(
 fn partition_preflight(
     relation: Option<Regclass>,
     partition_key: Option<&core::ffi::CStr>,
+    interval: Option<Utf8>,
+    timezone: Option<Utf8>,
+    premake: Option<i32>,
 ) -> Result<
     TableIterator<
         'static,
@@ -36,12 +40,19 @@ fn partition_preflight(
 > {
     let relation = existing(relation, "relation")?;
     let key = given(partition_key, "partition_key")?;
-    let findings = convert::preflight(relation, &to_rust(key.to_bytes()), None)?;
+    let asked = asked(interval, timezone, premake)?;
+    let findings = convert::preflight(relation, &to_rust(key.to_bytes()), &asked)?;
     Ok(TableIterator::new(
         findings
             .into_iter()
             .map(|f| (f.check.into(), f.severity.as_str().into(), f.detail.into(), f.remedy.map(Utf8::from))),
     ))
+}
+
+/// The partitions that are asked for.
+fn asked(interval: Option<Utf8>, timezone: Option<Utf8>, premake: Option<i32>) -> Result<Asked, ErrorReport> {
+    let interval: String = given(interval, "interval")?.into();
+    Ok(Asked::read(&interval, timezone.map(String::from), given(premake, "premake")?)?)
 }
 
 /// Queues the partitioning of a table while writers go on; the number of the job that does it.
@@ -64,9 +75,7 @@ fn partition_table(
         relation,
         item: partitioned::item_of(built_in_plan()?, relation)?,
         key: to_rust(given(partition_key, "partition_key")?.to_bytes()),
-        interval: given(interval, "interval")?.into(),
-        timezone: timezone.map(String::from),
-        premake: given(premake, "premake")?,
+        asked: asked(interval, timezone, premake)?,
         accept,
     };
     Ok(convert::partition_table(&request)?)

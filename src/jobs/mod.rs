@@ -62,6 +62,19 @@ pub fn enqueue(request: &JobRequest) -> Result<i64> {
 /// The role that the worker connects as: the relation's owner, whose triggers and functions must not run with the rights
 /// of a greater role. A group that nobody can log in as trusts its members: a member's job runs as that member.
 fn worker_role(relation: &Qualified, owner: Option<String>) -> Result<String> {
+    let role = match runs_as(owner)? {
+        (_, false) => return Err(Failure::not_owner(relation)),
+        (role, true) => role,
+    };
+    if let Some(Login::Refused { why, remedy }) = catalog::login(&role)? {
+        return Err(cannot_run(&role, "a job")
+            .detail(format!("A job on {relation} connects as {role}, who {why}; {remedy} lets it.")));
+    }
+    Ok(role)
+}
+
+/// The role that a job on what that owner has would connect as, and whether the caller may have one.
+pub fn runs_as(owner: Option<String>) -> Result<(String, bool)> {
     let query = format!(
         "SELECT CASE WHEN o.name IS NULL THEN me.rolname WHEN me.rolsuper OR o.can THEN o.name ELSE me.rolname END::text,
                 COALESCE(o.mine, true)
@@ -73,16 +86,7 @@ fn worker_role(relation: &Qualified, owner: Option<String>) -> Result<String> {
     let role = sql::first(&query, &[owner.into()], |row| {
         Ok((required::<String>(row, 1)?, required::<bool>(row, 2)?))
     })?;
-    let role = match role {
-        None => return Err(Failure::internal("the current role does not exist")),
-        Some((_, false)) => return Err(Failure::not_owner(relation)),
-        Some((role, true)) => role,
-    };
-    if let Some(Login::Refused { why, remedy }) = catalog::login(&role)? {
-        return Err(cannot_run(&role, "a job")
-            .detail(format!("A job on {relation} connects as {role}, who {why}; {remedy} lets it.")));
-    }
-    Ok(role)
+    role.ok_or_else(|| Failure::internal("the current role does not exist"))
 }
 
 /// Refuses a role that no worker can connect as.

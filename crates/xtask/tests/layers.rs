@@ -13,7 +13,7 @@ use sources::sources;
 /// Each module may use those in the lines above it, and those before it in its own line; none that comes later.
 const LAYERS: [&[&str]; 9] = [
     &["encoding", "error", "settings"],
-    &["compat", "sql", "subtransaction", "parse", "guc", "backend"],
+    &["compat", "guc", "sql", "subtransaction", "parse", "backend"],
     &["owner", "target", "extension", "waiting", "worker", "latency", "connections"],
     &["catalog", "bloat", "kpi", "metrics"],
     &["journal", "jobs", "alerts"],

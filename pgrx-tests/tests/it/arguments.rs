@@ -58,10 +58,12 @@ const WITH_NULL: &[(&str, &[&str])] = &[
         &["groundskeeper_internal.migration_step(NULL, 0)"],
     ),
     (
-        "SELECT groundskeeper.partition_preflight relation partition_key",
+        "SELECT groundskeeper.partition_preflight relation partition_key interval timezone premake",
         &[
             "groundskeeper.partition_preflight(NULL, 'id')",
             "groundskeeper.partition_preflight('staging.games', NULL)",
+            "groundskeeper.partition_preflight('staging.games', 'id', NULL)",
+            "groundskeeper.partition_preflight('staging.games', 'id', premake => NULL)",
         ],
     ),
     (

@@ -10,7 +10,7 @@ SELECT i.relname::text, x.indisunique,
        pg_catalog.pg_get_constraintdef(k.oid),
        x.indisprimary AND NOT EXISTS (
            SELECT FROM pg_catalog.pg_attribute a
-            WHERE a.attrelid = t.oid AND a.attname = $2 AND a.attnum = ANY (x.indkey))
+            WHERE a.attrelid = t.oid AND a.attname = $2 AND a.attnum = ANY ((x.indkey::int2[])[0:x.indnkeyatts - 1]))
   FROM pg_catalog.pg_index x
   JOIN pg_catalog.pg_class i ON i.oid = x.indexrelid
   JOIN pg_catalog.pg_class t ON t.oid = x.indrelid

@@ -1,6 +1,8 @@
 //! A live table becomes a partitioned one while writers go on, and can go back: a shadow is filled beside it, kept equal
 //! by a log of changed keys, proven, and takes its name in one short transaction.
 
+mod afterwards;
+mod asked;
 pub(super) mod exchange;
 mod former;
 mod keys;
@@ -10,13 +12,16 @@ mod matview;
 pub mod plan_item;
 mod preflight;
 pub mod record;
+mod rehearsal;
+mod rows;
 pub(super) mod shadow;
 pub(super) mod steps;
 pub(super) mod sync;
 
+pub use asked::Asked;
 pub use keys::TRUNCATED as KEY_TRUNCATED;
 pub use known::{of_parent, recognized};
-pub use preflight::{Finding, preflight};
+pub use preflight::preflight;
 pub use shadow::CAPTURE_TRUNCATE;
 pub use steps::{rows_copied, run};
 
@@ -29,8 +34,6 @@ use crate::owner;
 use crate::sql::{self, qualified, quote_literal, required};
 use groundskeeper_core::job::{JobRequest, Task};
 use groundskeeper_core::partition::convert::{Goal, Stage, Step, next};
-use groundskeeper_core::partition::preflight::Severity;
-use groundskeeper_core::partition::{Interval, MAX_PREMAKE};
 use groundskeeper_core::plan::Qualified;
 use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys::Oid;
@@ -53,12 +56,8 @@ pub struct Request {
     pub item: Option<String>,
     /// The column to partition it by.
     pub key: String,
-    /// What one partition is to cover.
-    pub interval: String,
-    /// The zone of its days; `None` is the setting's.
-    pub timezone: Option<String>,
-    /// How many partitions to keep ready, the current one included.
-    pub premake: i32,
+    /// The partitions that it is to have.
+    pub asked: Asked,
     /// The warnings that are acknowledged.
     pub accept: Vec<String>,
 }
@@ -69,16 +68,7 @@ fn invalid(message: String) -> Failure {
 
 /// Queues the conversion of a table; the number of its job.
 pub fn partition_table(request: &Request) -> Result<i64> {
-    let interval = Interval::parse(&request.interval).ok_or_else(|| {
-        invalid(format!("\"{}\" is no interval", request.interval))
-            .hint("It is day, week, month, quarter or year.")
-    })?;
-    let most = i32::try_from(MAX_PREMAKE).unwrap_or(i32::MAX);
-    if !(1..=most).contains(&request.premake) {
-        return Err(invalid(format!("premake must be between 1 and {most}")));
-    }
-    let timezone = request.timezone.clone().unwrap_or_else(crate::settings::timezone);
-    let timezone = catalog::time_zone(&timezone)?;
+    let Asked { interval, timezone, premake } = &request.asked;
     let table = catalog::relation_by_oid(request.relation)?.ok_or_else(|| {
         Failure::new(PgSqlErrorCode::ERRCODE_UNDEFINED_TABLE, "the relation does not exist")
     })?;
@@ -90,10 +80,9 @@ pub fn partition_table(request: &Request) -> Result<i64> {
             owner::of(request.relation, || lost::clear(&known))?;
         }
         Some(known) => {
-            let asked = (&request.key, interval, &timezone, request.premake);
-            let premake = i32::try_from(known.premake).unwrap_or(i32::MAX);
+            let asked = (&request.key, interval, timezone, premake);
             if known.stage != Stage::Finalized
-                && asked != (&known.key, known.interval, &known.timezone, premake)
+                && asked != (&known.key, &known.interval, &known.timezone, &known.premake)
             {
                 return Err(other_request(&known));
             }
@@ -101,16 +90,17 @@ pub fn partition_table(request: &Request) -> Result<i64> {
         }
         None => {}
     }
-    let findings = preflight(request.relation, &request.key, Some((interval, &timezone, request.premake)))?;
-    refuse(&table.quoted, &request.key, &findings, &request.accept)?;
-    let (key_columns, has_key_table) = primary_key(request.relation, &request.key)?;
+    let findings = preflight(request.relation, &request.key, &request.asked)?;
+    preflight::refuse(&table.quoted, request, &findings)?;
+    let (key_columns, has_key_table) = primary_key(request.relation, &request.key)?
+        .ok_or_else(|| Failure::internal("a table without a primary key passed the preflight"))?;
     record::begin(&record::Conversion {
         table: table.name.clone(),
         item: request.item.clone(),
         key: request.key.clone(),
-        interval,
-        timezone,
-        premake: u32::try_from(request.premake).unwrap_or(1),
+        interval: *interval,
+        timezone: timezone.clone(),
+        premake: *premake,
         stage: Stage::Begun,
         key_columns,
         has_key_table,
@@ -251,46 +241,9 @@ fn enqueue(table: &Qualified, goal: Goal, item: Option<String>) -> Result<i64> {
     jobs::enqueue(&JobRequest { item, ..JobRequest::plain(table.clone(), task) })
 }
 
-/// Refuses what preflight found in the way, or warned of without being answered.
-fn refuse(quoted: &str, key: &str, findings: &[Finding], accept: &[String]) -> Result<()> {
-    let known: Vec<&str> = findings.iter().map(|f| f.check).collect();
-    if let Some(unknown) = accept.iter().find(|name| !known.contains(&name.as_str())) {
-        return Err(invalid(format!("\"{unknown}\" is no check of groundskeeper.partition_preflight()"))
-            .hint(format!("The checks are {}.", known.join(", "))));
-    }
-    let in_the_way: Vec<&Finding> = findings.iter().filter(|f| f.severity == Severity::Blocker).collect();
-    let unanswered: Vec<&Finding> =
-        findings.iter().filter(|f| f.needs_answer && !accept.iter().any(|a| a == f.check)).collect();
-    let listed = |of: &[&Finding]| {
-        of.iter().map(|f| format!("{}: {}", f.check, f.detail)).collect::<Vec<_>>().join("\n")
-    };
-    if !in_the_way.is_empty() {
-        return Err(Failure::new(
-            PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-            format!("{quoted} cannot be partitioned as it is"),
-        )
-        .detail(listed(&in_the_way))
-        .hint(format!(
-            "SELECT * FROM groundskeeper.partition_preflight({}, {}) names the remedies.",
-            quote_literal(quoted),
-            quote_literal(key)
-        )));
-    }
-    if !unanswered.is_empty() {
-        let names: Vec<String> = unanswered.iter().map(|f| quote_literal(f.check)).collect();
-        return Err(Failure::new(
-            PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-            format!("partitioning {quoted} changes what applications may do"),
-        )
-        .detail(listed(&unanswered))
-        .hint(format!("If they do not, or no longer, pass accept => ARRAY[{}].", names.join(", "))));
-    }
-    Ok(())
-}
-
 /// The columns of the primary key, and whether it lacks the partition key.
-fn primary_key(relation: Oid, key: &str) -> Result<(Vec<String>, bool)> {
-    let found = sql::first(
+fn primary_key(relation: Oid, key: &str) -> Result<Option<(Vec<String>, bool)>> {
+    sql::first(
         "SELECT pg_catalog.array_agg(a.attname::text ORDER BY u.place), NOT pg_catalog.bool_or(a.attname = $2)
            FROM pg_catalog.pg_index x, pg_catalog.unnest(x.indkey::int2[]) WITH ORDINALITY u (n, place),
                 pg_catalog.pg_attribute a
@@ -298,8 +251,7 @@ fn primary_key(relation: Oid, key: &str) -> Result<(Vec<String>, bool)> {
          HAVING pg_catalog.count(*) > 0",
         &[relation.into(), key.into()],
         |row| Ok((required::<Vec<String>>(row, 1)?, required::<bool>(row, 2)?)),
-    )?;
-    found.ok_or_else(|| Failure::internal("a table without a primary key passed the preflight"))
+    )
 }
 
 /// The type of a column that tables are partitioned by.

@@ -1,78 +1,50 @@
 //! What stands in the way of a conversion, and what changes with it.
 
 use super::keys::FUNCTIONS;
-use super::record::{CAPTURE, FORMER, KEYS, LOG, SHADOW};
-use super::{key_type, shadow};
-use crate::catalog;
+use super::record::{CAPTURE, Conversion, FORMER, KEYS, LOG, SHADOW};
+use super::{Asked, Request, afterwards, invalid, key_type, primary_key, rehearsal, rows, shadow};
+use crate::catalog::{self, Login, Relation};
 use crate::error::{Failure, Result};
+use crate::jobs;
 use crate::owner;
-use crate::settings;
 use crate::sql::{self, quote_identifier, quote_literal, required};
 use groundskeeper_core::names::suffixed;
 use groundskeeper_core::partition::convert::Stage;
-use groundskeeper_core::partition::preflight::{CHECKS, Severity, check_named};
-use groundskeeper_core::partition::{Interval, NaiveDate, default_name, partition_name};
+use groundskeeper_core::partition::preflight::{CHECKS, Finding, Severity, check_named, unanswered};
+use groundskeeper_core::partition::{NaiveDate, default_name, partition_name};
 use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys::{self, Oid};
 use std::ffi::CStr;
 
-/// One finding.
-#[derive(Debug, Clone)]
-pub struct Finding {
-    /// The check.
-    pub check: &'static str,
-    /// How much it matters.
-    pub severity: Severity,
-    /// What was found.
-    pub detail: String,
-    /// What helps.
-    pub remedy: Option<String>,
-    /// Whether a warning must be acknowledged.
-    pub needs_answer: bool,
-}
-
-/// Looks at everything; the interval, zone and number of partitions to keep ready are needed for the rows.
-pub fn preflight(relation: Oid, key: &str, asked: Option<(Interval, &str, i32)>) -> Result<Vec<Finding>> {
+/// Looks at everything.
+pub fn preflight(relation: Oid, key: &str, asked: &Asked) -> Result<Vec<Finding>> {
     let table = catalog::relation_by_oid(relation)?.ok_or_else(|| {
         Failure::new(PgSqlErrorCode::ERRCODE_UNDEFINED_TABLE, "the relation does not exist")
     })?;
-    let zone = settings::timezone();
-    let (interval, zone, premake) = asked.unwrap_or((Interval::Month, &zone, 3));
-    let conversion = super::record::Conversion {
-        table: table.name.clone(),
-        item: None,
-        key: key.to_owned(),
-        interval,
-        timezone: zone.to_owned(),
-        premake: u32::try_from(premake).unwrap_or(1),
-        stage: Stage::Begun,
-        key_columns: Vec::new(),
-        has_key_table: false,
-        copied_to: None,
-        rows_expected: 0,
-    };
+    let conversion = imagined(&table, key, asked)?;
     let usable = table.kind == 'r' && key_type(&table.quoted, key).is_ok();
     let starts = if usable {
         let key_type = key_type(&table.quoted, key)?;
-        owner::reading(relation, || shadow::starts(&conversion, key_type, settings::max_partitions()))?
+        owner::reading(relation, || shadow::starts(&conversion, key_type))?
     } else {
         Vec::new()
     };
     let mut findings = in_catalogs(relation, key, &names(&conversion, &starts))?;
+    findings.extend(owner_at_work(&table)?);
     if usable {
-        findings.extend(owner::reading(relation, || rows(&conversion, &starts))?);
+        findings.extend(owner::reading(relation, || rows::findings(&conversion, &starts))?);
         findings.push(space(relation)?);
+        let keys = conversion.beside_quoted(KEYS);
+        let lost = conversion.has_key_table.then_some((conversion.key_columns.as_slice(), keys.as_str()));
+        findings.extend(afterwards::findings(&table, key, lost)?);
+        let is_free = !findings.iter().any(|f| f.severity == Severity::Blocker);
+        if let Some(last) = starts.last().filter(|_| is_free) {
+            findings.extend(rehearsal::finding(relation, &conversion, *last)?);
+        }
     }
     for check in CHECKS {
         if !findings.iter().any(|f| f.check == check) {
-            let detail = "nothing in the way".to_owned();
-            findings.push(Finding {
-                check,
-                severity: Severity::Ok,
-                detail,
-                remedy: None,
-                needs_answer: false,
-            });
+            findings.push(Finding::ok(check, "nothing in the way"));
         }
     }
     let place = |check: &str| CHECKS.iter().position(|c| *c == check).unwrap_or(CHECKS.len());
@@ -80,8 +52,86 @@ pub fn preflight(relation: Oid, key: &str, asked: Option<(Interval, &str, i32)>)
     Ok(findings)
 }
 
+/// The conversion as it would be.
+fn imagined(table: &Relation, key: &str, asked: &Asked) -> Result<Conversion> {
+    let (key_columns, has_key_table) = primary_key(table.oid, key)?.unwrap_or_default();
+    Ok(Conversion {
+        table: table.name.clone(),
+        item: None,
+        key: key.to_owned(),
+        interval: asked.interval,
+        timezone: asked.timezone.clone(),
+        premake: asked.premake,
+        stage: Stage::Begun,
+        key_columns,
+        has_key_table,
+        copied_to: None,
+        rows_expected: 0,
+    })
+}
+
+/// Refuses what preflight found in the way, or warned of without being answered.
+pub fn refuse(quoted: &str, request: &Request, findings: &[Finding]) -> Result<()> {
+    if let Some(unknown) = request.accept.iter().find(|name| check_named(name).is_none()) {
+        return Err(invalid(format!("\"{unknown}\" is no check of groundskeeper.partition_preflight()"))
+            .hint(format!("The checks are {}.", CHECKS.join(", "))));
+    }
+    let refused = |message: String, of: &[&Finding]| {
+        let listed: Vec<String> = of.iter().map(|f| format!("{}: {}", f.check, f.detail)).collect();
+        Failure::new(PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, message)
+            .detail(listed.join("\n"))
+    };
+    let in_the_way: Vec<&Finding> = findings.iter().filter(|f| f.severity == Severity::Blocker).collect();
+    if !in_the_way.is_empty() {
+        return Err(refused(format!("{quoted} cannot be partitioned as it is"), &in_the_way).hint(format!(
+            "SELECT * FROM groundskeeper.partition_preflight({}, {}, {}) names the remedies.",
+            quote_literal(quoted),
+            quote_literal(&request.key),
+            request.asked.arguments()
+        )));
+    }
+    let (open, names) = unanswered(findings, &request.accept);
+    if !open.is_empty() {
+        let names: Vec<String> = names.iter().map(quote_literal).collect();
+        return Err(refused(format!("partitioning {quoted} changes what applications may do"), &open)
+            .hint(format!("If they do not, or no longer, pass accept => ARRAY[{}].", names.join(", "))));
+    }
+    Ok(())
+}
+
+/// Why an exchange failed, where what came to the table since the preflight is the reason.
+pub fn explained(conversion: &Conversion, failure: Failure) -> Result<Failure> {
+    if failure.is_lock_not_available() {
+        return Ok(failure);
+    }
+    let quoted = conversion.quoted();
+    let relation =
+        sql::first("SELECT pg_catalog.to_regclass($1)::oid", &[quoted.into()], |row| row.get::<Oid>(1))?;
+    let Some(relation) = relation.flatten() else { return Ok(failure) };
+    let findings = in_catalogs(relation, &conversion.key, &[])?;
+    let in_the_way = findings.iter().filter(|f| f.severity == Severity::Blocker);
+    let listed: Vec<String> = in_the_way.map(|f| format!("{}: {}", f.check, f.detail)).collect();
+    if listed.is_empty() {
+        return Ok(failure);
+    }
+    let hint = "groundskeeper.partition_preflight() names the remedies; then let the job run again.";
+    Ok(failure.detail(listed.join("\n")).hint(hint))
+}
+
+/// Whether the job could connect. Who may not have one is told so when it is queued.
+fn owner_at_work(table: &Relation) -> Result<Option<Finding>> {
+    let (role, may) = jobs::runs_as(Some(table.owner.clone()))?;
+    Ok(match catalog::login(&role)? {
+        Some(Login::Refused { why, remedy }) if may => {
+            let detail = format!("the job would connect as {}, who {why}", quote_identifier(&role));
+            Some(Finding::blocker("owner", detail, remedy))
+        }
+        _ => None,
+    })
+}
+
 /// The names that will be taken beside the table.
-fn names(conversion: &super::record::Conversion, starts: &[NaiveDate]) -> Vec<String> {
+fn names(conversion: &Conversion, starts: &[NaiveDate]) -> Vec<String> {
     let table = &conversion.table.name;
     let partitions: Vec<String> = starts
         .iter()
@@ -109,40 +159,6 @@ fn in_catalogs(relation: Oid, key: &str, names: &[String]) -> Result<Vec<Finding
     })
 }
 
-/// How many partitions there will be, and which rows will be in the default one.
-fn rows(conversion: &super::record::Conversion, starts: &[NaiveDate]) -> Result<Vec<Finding>> {
-    let key = quote_identifier(&conversion.key);
-    let key_type = key_type(&conversion.quoted(), &conversion.key)?;
-    let end = starts.last().and_then(|last| conversion.interval.next(*last));
-    let edges: Vec<NaiveDate> = starts.first().copied().into_iter().chain(end).collect();
-    let literals = crate::partition::bounds::literals(key_type, &conversion.timezone, &edges)?;
-    let [from, to] = literals.as_slice() else { return Ok(Vec::new()) };
-    let query = format!(
-        "SELECT pg_catalog.count(*) FILTER (WHERE {key} IS NULL),
-                pg_catalog.count(*) FILTER (WHERE {key} < {1}::{0} OR {key} >= {2}::{0})
-           FROM {3}",
-        key_type.as_str(),
-        quote_literal(from),
-        quote_literal(to),
-        conversion.quoted()
-    );
-    let counts = sql::first(&query, &[], |row| Ok((required::<i64>(row, 1)?, required::<i64>(row, 2)?)))?;
-    let (null, outside) = counts.unwrap_or((0, 0));
-    let mut detail = format!("{} partitions, from {} on, and a default one", starts.len(), starts[0]);
-    if null + outside == 0 {
-        return Ok(vec![finding("rows", Severity::Ok, detail, None)]);
-    }
-    detail.push_str(&format!(
-        "; in the default partition {null} rows without {key} and {outside} outside of the others"
-    ));
-    let remedy = "They stay there. groundskeeper.drain_default() moves those that get a month later.";
-    Ok(vec![finding("rows", Severity::Warning, detail, Some(remedy.to_owned()))])
-}
-
-fn finding(check: &'static str, severity: Severity, detail: String, remedy: Option<String>) -> Finding {
-    Finding { check, severity, detail, remedy, needs_answer: false }
-}
-
 /// Whether a second copy of the table fits on its file system.
 fn space(relation: Oid) -> Result<Finding> {
     let query = "SELECT pg_catalog.pg_total_relation_size($1),
@@ -157,13 +173,15 @@ fn space(relation: Oid) -> Result<Finding> {
     let data = unsafe { CStr::from_ptr(pg_sys::DataDir) }.to_string_lossy().into_owned();
     let place = if place.is_empty() { data } else { place };
     let Ok(disk) = nix::sys::statvfs::statvfs(place.as_str()) else {
-        return Ok(finding("free_space", Severity::Warning, "free space is not known".to_owned(), None));
+        let remedy = "See that there is room for a second copy with its indexes.";
+        return Ok(Finding::warning("free_space", "free space is not known", remedy));
     };
     let free = disk.blocks_available() as i128 * disk.fragment_size() as i128;
     let mib = |bytes: i128| bytes / 1024 / 1024;
     let detail = format!("the table takes {} MiB, {} MiB are free", mib(bytes.into()), mib(free));
-    let severity = if free < i128::from(bytes) { Severity::Blocker } else { Severity::Ok };
-    let remedy =
-        (severity == Severity::Blocker).then(|| "Make room for a second copy with its indexes.".to_owned());
-    Ok(finding("free_space", severity, detail, remedy))
+    Ok(if free < i128::from(bytes) {
+        Finding::blocker("free_space", detail, "Make room for a second copy with its indexes.")
+    } else {
+        Finding::ok("free_space", detail)
+    })
 }

@@ -1,6 +1,6 @@
--- Owners are compared, not memberships: a superuser is a member of every role, and would fill a stranger's view.
 -- What stands in the way of partitioning a table, or changes with it: check, severity, detail, remedy, and whether the
 -- warning must be acknowledged. A check without a finding is said to be ok by the caller.
+-- Owners are compared, not memberships: a superuser is a member of every role, and would fill a stranger's view.
 -- $1 the table, $2 the partition key, $3 the names that will be taken
 WITH release (release) AS (
     SELECT pg_catalog.current_setting('server_version_num')::integer / 10000
@@ -21,7 +21,9 @@ key AS (
      WHERE a.attrelid = $1 AND a.attname = $2 AND a.attnum > 0 AND NOT a.attisdropped
 ),
 indexes AS (
-    SELECT x.*, i.relname, COALESCE((SELECT attnum FROM key) = ANY (x.indkey), false) AS has_key
+    SELECT x.*, i.relname,
+           -- what is INCLUDEd is no part of the key
+           COALESCE((SELECT attnum FROM key) = ANY ((x.indkey::int2[])[0:x.indnkeyatts - 1]), false) AS has_key
       FROM pg_catalog.pg_index x JOIN pg_catalog.pg_class i ON i.oid = x.indexrelid
      WHERE x.indrelid = $1
 ),
@@ -39,13 +41,14 @@ outgoing AS (
 ),
 -- what stands on the table and is defined again: views, materialized views, functions with SQL bodies
 dependents AS (
-    SELECT 'view' AS what, c.oid, c.oid::pg_catalog.regclass::text AS name, c.relkind, c.relowner AS owner, r.oid AS rule, r.ev_action::text AS tree
+    SELECT 'view' AS what, c.oid, c.oid::pg_catalog.regclass::text AS name, c.relkind, c.relowner AS owner, r.oid AS rule, r.ev_action::text AS tree,
+           c.relnamespace AS schema
       FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_rewrite r ON r.oid = d.objid AND r.rulename = '_RETURN'
       JOIN pg_catalog.pg_class c ON c.oid = r.ev_class
      WHERE d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND c.relkind IN ('v', 'm')
        AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = $1
     UNION
-    SELECT 'function', p.oid, p.oid::pg_catalog.regprocedure::text, 'f', p.proowner, 0, COALESCE(p.prosqlbody::text, '')
+    SELECT 'function', p.oid, p.oid::pg_catalog.regprocedure::text, 'f', p.proowner, 0, COALESCE(p.prosqlbody::text, ''), p.pronamespace
       FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_proc p ON p.oid = d.objid
      WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass
        AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = $1
@@ -81,7 +84,9 @@ unknown AS (
        END
 ),
 publications AS (
-    SELECT p.pubname, p.pubviaroot, p.puballtables, p.pubowner
+    SELECT p.pubname, p.pubviaroot, p.puballtables, p.pubowner, p.pubupdate OR p.pubdelete AS by_identity,
+           EXISTS (SELECT FROM pg_catalog.pg_publication_rel r
+                    WHERE r.prpubid = p.oid AND r.prrelid = $1 AND r.prattrs IS NOT NULL) AS has_list
       FROM pg_catalog.pg_publication p
      WHERE p.puballtables OR EXISTS (SELECT FROM pg_catalog.pg_publication_rel r WHERE r.prpubid = p.oid AND r.prrelid = $1)
         OR EXISTS (SELECT FROM pg_catalog.pg_publication_namespace n JOIN t ON t.relnamespace = n.pnnspid WHERE n.pnpubid = p.oid)
@@ -167,8 +172,10 @@ UNION ALL
 SELECT 'on_conflict', 'warning',
        pg_catalog.format('the primary key %I lacks the partition key: INSERT ... ON CONFLICT (%s) fails on the partitioned table, and '
                          'ON CONFLICT DO NOTHING raises an error for a key that another partition has', relname,
-           (SELECT pg_catalog.string_agg(pg_catalog.quote_ident(a.attname), ', ') FROM pg_catalog.pg_attribute a
-             WHERE a.attrelid = $1 AND a.attnum = ANY (indkey))),
+           (SELECT pg_catalog.string_agg(pg_catalog.quote_ident(a.attname), ', ' ORDER BY u.place)
+              FROM pg_catalog.unnest(indkey::int2[]) WITH ORDINALITY u (n, place)
+              JOIN pg_catalog.pg_attribute a ON a.attrelid = $1 AND a.attnum = u.n
+             WHERE u.place <= indnkeyatts)),
        'Insert without it, or MERGE; duplicates raise unique_violation as before.', true
   FROM indexes WHERE indisprimary AND NOT has_key
 UNION ALL
@@ -178,6 +185,18 @@ UNION ALL
 SELECT 'checks', 'blocker', 'NO INHERIT: ' || pg_catalog.string_agg(pg_catalog.quote_ident(k.conname), ', '),
        'Drop them, or make them ordinary checks: partitioned tables have no others.', false
   FROM pg_catalog.pg_constraint k WHERE k.conrelid = $1 AND k.contype = 'c' AND k.connoinherit HAVING pg_catalog.count(*) > 0
+UNION ALL
+SELECT 'checks', 'blocker', pg_catalog.format('%I asks for the whole row or for tableoid, which are others in a partition', k.conname),
+       'Let it name the columns.', false
+  FROM pg_catalog.pg_constraint k WHERE k.conrelid = $1 AND k.contype = 'c' AND k.conbin::text ~ ':varattno (0|-[0-9]+) '
+UNION ALL
+SELECT 'checks', 'blocker', pg_catalog.format('the generated column %I is made of tableoid, which is another in a partition', a.attname),
+       'Let it name other columns, or drop it.', false
+  FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+ WHERE a.attrelid = $1 AND a.attgenerated <> '' AND d.adbin::text ~ ':varattno (0|-[0-9]+) '
+UNION ALL
+SELECT 'indexes', 'blocker', pg_catalog.format('%I is over whole rows, whose type is the table''s', relname), 'Let it name the columns, or drop it.', false
+  FROM indexes WHERE indisvalid AND pg_catalog.concat(indexprs::text, indpred::text) LIKE '%:varattno 0 %'
 UNION ALL
 -- foreign keys
 SELECT 'incoming_foreign_keys', 'blocker',
@@ -236,6 +255,13 @@ UNION ALL
 SELECT 'replica_identity', 'blocker', 'its replica identity is an index', pg_catalog.format('ALTER TABLE %s REPLICA IDENTITY DEFAULT', t.q), false
   FROM t WHERE t.relreplident = 'i'
 UNION ALL
+SELECT 'replica_identity', 'blocker',
+       pg_catalog.format('publication %I sends UPDATE and DELETE by the primary key, which the whole will not have: subscribers would stop at the first', p.pubname),
+       CASE WHEN p.has_list THEN pg_catalog.format('ALTER PUBLICATION %I SET (publish = ''insert, truncate''); or publish all columns, and ALTER TABLE %s REPLICA IDENTITY FULL', p.pubname, t.q)
+            ELSE pg_catalog.format('ALTER TABLE %s REPLICA IDENTITY FULL', t.q) END, false
+  FROM t, publications p
+ WHERE p.by_identity AND t.relreplident = 'd' AND EXISTS (SELECT FROM indexes WHERE indisprimary AND NOT has_key)
+UNION ALL
 SELECT 'subscription', 'blocker', 'it is the target of a subscription, which goes on writing the former table',
        'Drop it from the subscription, and let it be the target again afterwards: ALTER SUBSCRIPTION ... REFRESH PUBLICATION.', false
  WHERE EXISTS (SELECT FROM pg_catalog.pg_subscription_rel WHERE srrelid = $1)
@@ -269,6 +295,29 @@ SELECT 'views', 'blocker', pg_catalog.format('%s stands on %s, which has to be m
   JOIN pg_catalog.pg_rewrite r ON r.oid = d.objid AND r.ev_class <> v.oid
   JOIN pg_catalog.pg_class o ON o.oid = r.ev_class AND o.relkind = 'm'
  WHERE v.relkind = 'm'
+UNION ALL
+SELECT 'views', 'blocker', pg_catalog.format('%s is temporary, and so another session''s than that of the job', v.name),
+       'Drop it, or end the session that made it.', false
+  FROM dependents v JOIN pg_catalog.pg_namespace n ON n.oid = v.schema WHERE n.nspname LIKE 'pg\_temp\_%'
+UNION ALL
+SELECT DISTINCT 'views', 'warning', pg_catalog.format('%s shows %s, which is one of each partition', v.name, a.attname),
+       'Let it show the primary key, or tableoid and ctid together.', true
+  FROM dependents v
+  JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND d.objid = v.rule
+   AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = $1
+  JOIN pg_catalog.pg_attribute a ON a.attrelid = $1 AND a.attnum = d.refobjsubid AND a.attname IN ('ctid', 'tableoid')
+UNION ALL
+SELECT DISTINCT 'functions', 'blocker',
+       CASE WHEN v.tree LIKE pg_catalog.format('%%:constraint %s %%', k.oid)
+            THEN pg_catalog.format('%s inserts with ON CONFLICT ON CONSTRAINT %I, which the partitioned table has not as a whole', v.name, k.conname)
+            ELSE pg_catalog.format('%s groups by the primary key, which the partitioned table has not as a whole', v.name) END,
+       CASE WHEN v.tree LIKE pg_catalog.format('%%:constraint %s %%', k.oid) THEN 'Let it insert without ON CONFLICT, or drop it.'
+            ELSE 'Let it group by all the columns that it shows.' END, false
+  FROM dependents v JOIN indexes x ON x.indisprimary AND NOT x.has_key
+  JOIN pg_catalog.pg_constraint k ON k.conindid = x.indexrelid AND k.contype = 'p'
+  JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.objid = v.oid
+   AND d.refclassid = 'pg_catalog.pg_constraint'::pg_catalog.regclass AND d.refobjid = k.oid
+ WHERE v.what = 'function'
 UNION ALL
 SELECT 'views', 'ok', pg_catalog.string_agg(DISTINCT v.name, ', '), NULL, false FROM dependents v HAVING pg_catalog.count(*) > 0
 UNION ALL

@@ -4,9 +4,10 @@ use super::record::{self, CAPTURE, Carried, Conversion, KEYS, LOG, SHADOW};
 use super::sync::{self, quoted};
 use crate::error::{Failure, Result};
 use crate::partition::bounds::{KeyType, literals};
+use crate::settings;
 use crate::sql::{self, qualified, quote_identifier, quote_literal, required};
 use groundskeeper_core::names::suffixed;
-use groundskeeper_core::partition::{NaiveDate, default_name, from_epoch_days, partition_name};
+use groundskeeper_core::partition::{NaiveDate, default_name, extent, from_epoch_days, partition_name};
 use groundskeeper_core::plan::Qualified;
 
 /// The trigger that logs changed rows.
@@ -62,29 +63,28 @@ pub fn replica_identity(conversion: &Conversion) -> Result<Vec<String>> {
     sql::texts(include_str!("identity.sql"), &[conversion.quoted().into(), shadow.into()])
 }
 
-/// The first days of the partitions that the rows need and the coming months: none beyond the horizon, and no more
-/// than `most`, the newest.
-pub fn starts(conversion: &Conversion, key_type: KeyType, most: usize) -> Result<Vec<NaiveDate>> {
+/// The first days of the partitions that the table is to have, by its oldest row and the clock.
+///
+/// The rows that the calendar has no day for are left aside by the table's zone, not by the session's.
+pub fn starts(conversion: &Conversion, key_type: KeyType) -> Result<Vec<NaiveDate>> {
     let key = quote_identifier(&conversion.key);
     let zone = quote_literal(&conversion.timezone);
-    let day = match key_type {
-        KeyType::Timestamptz => format!("({key} AT TIME ZONE {zone})::date"),
-        KeyType::Date | KeyType::Timestamp => format!("{key}::date"),
+    let (of_table, day) = match key_type {
+        KeyType::Timestamptz => {
+            (format!(" AT TIME ZONE {zone}"), format!("({key} AT TIME ZONE {zone})::date"))
+        }
+        KeyType::Date | KeyType::Timestamp => (String::new(), format!("{key}::date")),
     };
     let query = format!(
-        "SELECT (pg_catalog.min({day}) FILTER (WHERE pg_catalog.isfinite({key}) AND {key} >= '0001-01-01' AND {key} < '290000-01-01') - date '1970-01-01'),
-                ((pg_catalog.now() AT TIME ZONE {zone})::date - date '1970-01-01')
-           FROM {}",
+        "SELECT (pg_catalog.min({day}) - date '1970-01-01'), ((pg_catalog.now() AT TIME ZONE {zone})::date - date '1970-01-01')
+           FROM {} WHERE {key} >= timestamp '0001-01-01'{of_table} AND {key} < timestamp '9999-01-01'{of_table}",
         conversion.quoted()
     );
     let (oldest, today) = sql::first(&query, &[], |row| Ok((row.get::<i32>(1)?, required::<i32>(row, 2)?)))?
         .unwrap_or((None, 0));
     let today = from_epoch_days(today).ok_or_else(|| Failure::internal("today is not in the calendar"))?;
-    let ahead = conversion.interval.premade(today, conversion.premake);
-    let horizon = ahead.last().copied().unwrap_or(today);
-    let oldest = oldest.and_then(from_epoch_days).unwrap_or(today).min(today);
-    let all = conversion.interval.covering(oldest, horizon);
-    Ok(all[all.len().saturating_sub(most)..].to_vec())
+    let oldest = oldest.and_then(from_epoch_days);
+    Ok(extent(conversion.interval, oldest, today, conversion.premake, settings::max_partitions()))
 }
 
 /// The statements that begin to log changes to a table; under the lock of the trigger's creation every transaction

@@ -4,7 +4,7 @@ use super::exchange::{self, Way};
 use super::plan_item;
 use super::record::{self, Conversion, FORMER, LOG, SHADOW};
 use super::sync::{self, Pair};
-use super::{former, key_type, lost, shadow};
+use super::{former, key_type, lost, preflight, shadow};
 use crate::error::{Failure, Result};
 use crate::guc;
 use crate::jobs::{self, report};
@@ -92,7 +92,7 @@ fn briefly(statements: &[String]) -> Result<()> {
 fn make_shadow(between: &mut Between, conversion: &Conversion) -> Result<()> {
     between.transaction(|| {
         let key_type = key_type(&conversion.quoted(), &conversion.key)?;
-        let starts = shadow::starts(conversion, key_type, settings::max_partitions())?;
+        let starts = shadow::starts(conversion, key_type)?;
         briefly(&shadow::make(conversion, key_type, &starts)?)?;
         briefly(&shadow::replica_identity(conversion)?)?;
         give_to_owner(conversion)?;
@@ -258,7 +258,13 @@ fn swap(between: &mut Between, conversion: &Conversion, goal: Goal) -> Result<()
         }
         Ok(now)
     };
-    target::is_now(target::unheld(|| between.transaction(exchange))?);
+    match target::unheld(|| between.transaction(exchange)) {
+        Ok(now) => target::is_now(now),
+        Err(failure) if way == Way::There && !failure.is_stop_request() => {
+            return Err(between.transaction(|| preflight::explained(conversion, failure.clone()))?);
+        }
+        Err(failure) => return Err(failure),
+    }
     Ok(())
 }
 

@@ -3,15 +3,19 @@
 pub use chrono::NaiveDate;
 
 mod action;
+pub mod afterwards;
 pub mod convert;
 mod coverage;
+mod extent;
 mod interval;
 mod literal;
 mod name;
 pub mod preflight;
+pub mod source;
 
 pub use action::Action;
 pub use coverage::{Edge, Existing, MAX_GAPS, MAX_STRETCH, Report, judge};
+pub use extent::{MANY_EMPTY, Sparse, extent, sparse};
 pub use interval::{Interval, MAX_MONTHS_AHEAD, MAX_PREMAKE, epoch_days, from_epoch_days};
 pub use literal::with_offset;
 pub use name::{default_name, partition_name, stem};

@@ -73,7 +73,8 @@ CREATE VIEW raw_data.on_materialized AS SELECT * FROM raw_data.by_source;
 GRANT SELECT ON raw_data.by_source TO :reader;
 COMMENT ON MATERIALIZED VIEW raw_data.by_source IS 'It''s materialized';
 
-CREATE PUBLICATION some_rows FOR TABLE raw_data.moneylines_raw (id, source) WHERE (id > 5), staging.moneylines WITH (publish_via_partition_root = true);
+CREATE PUBLICATION some_rows FOR TABLE raw_data.moneylines_raw (id, source) WHERE (id > 5), staging.moneylines
+  WITH (publish_via_partition_root = true, publish = 'insert, truncate');
 ALTER TABLE staging.moneylines REPLICA IDENTITY NOTHING;
 
 -- Every action, from ordinary and partitioned tables.

@@ -3,6 +3,7 @@
 mod both;
 mod crash;
 mod ddl;
+mod foreseen;
 mod grants;
 mod hostile;
 mod keys;
@@ -104,7 +105,11 @@ fn carry_out(client: &mut Client, call: &str) {
 }
 
 fn convert(client: &mut Client, table: &str, key: &str) {
-    carry_out(client, &format!("partition_table('{table}', '{key}', accept => '{{on_conflict}}')"));
+    convert_accepting(client, table, key, "on_conflict");
+}
+
+fn convert_accepting(client: &mut Client, table: &str, key: &str, accept: &str) {
+    carry_out(client, &format!("partition_table('{table}', '{key}', accept => '{{{accept}}}')"));
 }
 
 fn undo(client: &mut Client, table: &str) {

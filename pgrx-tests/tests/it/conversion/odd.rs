@@ -143,7 +143,10 @@ fn dates_beyond_all_timestamps_are_dates_too() {
 fn a_publication_of_all_tables_is_no_obstacle() {
     let (_db, mut client) = with(TABLE);
     client
-        .batch_execute("CREATE PUBLICATION p FOR ALL TABLES WITH (publish_via_partition_root = true)")
+        .batch_execute(
+            "CREATE PUBLICATION p FOR ALL TABLES WITH (publish_via_partition_root = true);
+             ALTER TABLE t REPLICA IDENTITY FULL",
+        )
         .unwrap();
     let call = "partition_table('t', 'day', accept => '{on_conflict,publications}')";
     carry_out(&mut client, call);

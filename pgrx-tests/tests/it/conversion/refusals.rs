@@ -12,7 +12,7 @@ use postgres::Client;
 use super::{convert, ended, finalize, installed, leftovers, outcome, queue, undo, until, with};
 use groundskeeper_tests::Template;
 
-const PLAIN: &str = "CREATE TABLE public.t (id bigint PRIMARY KEY, day date, n integer);
+pub const PLAIN: &str = "CREATE TABLE public.t (id bigint PRIMARY KEY, day date, n integer);
                      INSERT INTO t SELECT i, current_date - i % 60, i FROM generate_series(1, 200) i;";
 
 /// What stands in the way, the check that names it, and what takes it away.
@@ -38,7 +38,7 @@ const BLOCKERS: &[(&str, &str, &str)] = &[
     (
         "CREATE PUBLICATION p FOR TABLE t",
         "publications",
-        "ALTER PUBLICATION p SET (publish_via_partition_root = true)",
+        "ALTER PUBLICATION p SET (publish_via_partition_root = true); ALTER TABLE t REPLICA IDENTITY FULL",
     ),
     (
         "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
@@ -79,7 +79,7 @@ const BLOCKERS: &[(&str, &str, &str)] = &[
     ),
 ];
 
-fn blockers(client: &mut Client, table: &str, key: &str) -> Vec<String> {
+fn blocked(client: &mut Client, table: &str, key: &str) -> Vec<String> {
     let query = format!(
         "SELECT check_name FROM groundskeeper.partition_preflight('{table}', '{key}') WHERE severity = 'blocker'"
     );
@@ -88,7 +88,12 @@ fn blockers(client: &mut Client, table: &str, key: &str) -> Vec<String> {
 
 #[test]
 fn every_blocker_is_named_and_its_remedy_helps() {
-    for (obstacle, check, remedy) in BLOCKERS {
+    each_is_refused_until(BLOCKERS);
+}
+
+/// Obstacles to the plain table, the check that names each, and what takes it away.
+pub fn each_is_refused_until(blockers: &[(&str, &str, &str)]) {
+    for (obstacle, check, remedy) in blockers {
         let (db, mut client) = with(PLAIN);
         if obstacle.contains("citext")
             && text(&mut client, "SELECT count(*) FROM pg_available_extensions WHERE name = 'citext'")
@@ -102,7 +107,7 @@ fn every_blocker_is_named_and_its_remedy_helps() {
             continue;
         }
         client.batch_execute(obstacle).unwrap();
-        let named = blockers(&mut client, "t", "day");
+        let named = blocked(&mut client, "t", "day");
         assert!(named.iter().any(|name| name == check), "{obstacle}: {named:?}");
         let refused = refusal(
             &mut client,
@@ -116,7 +121,7 @@ fn every_blocker_is_named_and_its_remedy_helps() {
         );
         assert_eq!(texts(&mut client, "SELECT relation FROM groundskeeper.conversion").unwrap(), [""; 0]);
         client.batch_execute(remedy).unwrap();
-        assert_eq!(blockers(&mut client, "t", "day"), [""; 0], "{remedy}");
+        assert_eq!(blocked(&mut client, "t", "day"), [""; 0], "{remedy}");
         convert(&mut client, "t", "day");
         assert_eq!(text(&mut client, "SELECT count(*) FROM t").unwrap(), "200", "{obstacle}");
         undo(&mut client, "t");

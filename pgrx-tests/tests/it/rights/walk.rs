@@ -106,7 +106,9 @@ fn partitioned(db: &TestDb, owner: &str) {
             .unwrap();
     }
     let convert = |table: &str| {
-        format!("SELECT groundskeeper.partition_table('app.{table}', 'day', accept => '{{on_conflict}}')")
+        format!(
+            "SELECT groundskeeper.partition_table('app.{table}', 'day', accept => '{{on_conflict,triggers}}')"
+        )
     };
     as_owner.batch_execute(&convert("converted")).unwrap();
     as_owner.batch_execute(&convert("finalized")).unwrap();
@@ -172,7 +174,7 @@ fn values(name: &str, kind: &str) -> Vec<String> {
         ("interval", "text") => one("'month'"),
         ("premake", _) => one("3"),
         ("action", "text") => one("'detach'"),
-        ("accept", _) => one("'{on_conflict}'"),
+        ("accept", _) => one("'{on_conflict,triggers}'"),
         ("format", "text") => one("'libpq'"),
         ("job_name", _) => ["statistics", "partitions", "retention", "alerts", "migrate"]
             .map(|job| format!("'{job}'"))
