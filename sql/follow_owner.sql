@@ -15,12 +15,14 @@ DECLARE
 BEGIN
     BEGIN
         FOR given IN
-            SELECT DISTINCT t.oid, t.relname, t.relnamespace, t.relowner, f.proowner AS former, n.nspname,
+            SELECT DISTINCT t.oid, t.relname, t.relkind, t.relnamespace, t.relowner, f.proowner AS former, n.nspname,
                    pg_get_userbyid(t.relowner) AS new_owner,
                    pg_has_role(f.proowner, t.relowner, 'MEMBER') AS is_one_of_them
               FROM pg_event_trigger_ddl_commands() c
+             -- partitions have the triggers of their table
              CROSS JOIN LATERAL (SELECT g.tgfoid FROM pg_trigger g
                                   WHERE g.tgrelid = c.objid AND g.tgname IN ('A_groundskeeper_key_insert', 'groundskeeper_capture')
+                                    AND g.tgparentid = 0
                                   LIMIT 1) g
               JOIN pg_class t ON t.oid = c.objid
               JOIN pg_namespace n ON n.oid = t.relnamespace
@@ -36,6 +38,7 @@ BEGIN
                 WITH suffixes (suffix) AS (
                     SELECT unnest('{key,key_insert,key_update,key_delete,key_truncate,key_restore}'::text[])
                      WHERE EXISTS (SELECT FROM pg_trigger WHERE tgrelid = given.oid AND tgname = 'A_groundskeeper_key_insert')
+                        OR given.relkind = 'r'
                     UNION ALL
                     SELECT unnest('{changes,capture,unpartitioned,partitioned}'::text[])
                      WHERE EXISTS (SELECT FROM pg_trigger WHERE tgrelid = given.oid AND tgname = 'groundskeeper_capture')),

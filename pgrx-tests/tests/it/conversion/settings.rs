@@ -74,7 +74,8 @@ fn nothing_that_a_database_is_set_to_stops_a_conversion() {
     carry_out(&mut client, "drain_default('t')");
     let made = "SELECT string_agg(inhrelid::regclass::text, ' ' ORDER BY 1) FROM pg_inherits WHERE inhparent = 't'::regclass";
     let made = text(&mut client, made).unwrap();
-    assert_eq!(made.matches("t_2").count(), 6, "{made}");
+    let month = text(&mut client, "SELECT to_char(current_date + 100, 'YYYY_MM')").unwrap();
+    assert!(made.contains(&format!("t_{month}")), "{made}");
     undo(&mut client, "t");
     assert_eq!(leftovers(&mut client), [""; 0]);
 }
