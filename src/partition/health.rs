@@ -137,7 +137,7 @@ fn examine(table: &Managed, parent: &Parent) -> Result<Health> {
         newest_bound: newest_bound(parent),
         capture_backlog: backlog,
         status: troubles.status(),
-        detail: troubles.detail(default.and_then(DefaultRows::retired)),
+        detail: troubles.detail(default.and_then(DefaultRows::besides)),
     })
 }
 
@@ -164,10 +164,15 @@ struct DefaultRows {
     dated: i64,
     /// Those of periods that have retired: no partition is made for them, and no retention reaches them here.
     retired: i64,
+    /// They were too many to count, or could not be looked at.
+    is_guess: bool,
 }
 
 impl DefaultRows {
-    fn retired(self) -> Option<String> {
+    fn besides(self) -> Option<String> {
+        if self.is_guess {
+            return Some(format!("some {} rows in the default partition were not looked at", self.all));
+        }
         (self.retired > 0).then(|| {
             format!(
                 "{} rows in the default partition are older than what retention keeps, and stay until they are deleted",
@@ -184,7 +189,9 @@ fn default_rows(
     default: Option<&Partition>,
     kept_from: Option<NaiveDate>,
 ) -> Result<Option<DefaultRows>> {
-    let Some(default) = default else { return Ok(Some(DefaultRows { all: 0, dated: 0, retired: 0 })) };
+    let Some(default) = default else {
+        return Ok(Some(DefaultRows { all: 0, dated: 0, retired: 0, is_guess: false }));
+    };
     let known = sql::first(
         "SELECT pg_catalog.pg_stat_get_live_tuples(c.oid), c.reltuples::bigint
            FROM pg_catalog.pg_class c WHERE c.oid = $1",
@@ -209,7 +216,7 @@ fn default_rows(
         let count = || {
             sql::first(&query, &[], |row| {
                 let (all, dated, retired) = (required(row, 1)?, required(row, 2)?, required(row, 3)?);
-                Ok(DefaultRows { all, dated, retired })
+                Ok(DefaultRows { all, dated, retired, is_guess: false })
             })
         };
         let counted = isolated(|| {
@@ -221,7 +228,7 @@ fn default_rows(
             return Ok(Some(rows));
         }
     }
-    Ok(Some(DefaultRows { all: guess, dated: 0, retired: 0 }))
+    Ok(Some(DefaultRows { all: guess, dated: 0, retired: 0, is_guess: guess > 0 }))
 }
 
 /// The entries of the log of a conversion that is not finalized, as the server's statistics have them.

@@ -103,13 +103,14 @@ fn leave(
         let relations = "SELECT p.partrelid, NULLIF(p.partdefid, 0), pg_catalog.to_regclass($2)::oid
                            FROM pg_catalog.pg_partitioned_table p WHERE p.partrelid = pg_catalog.to_regclass($1)";
         let parent = qualified(&parent.schema, &parent.name);
-        let names = [parent.as_str().into(), qualified(&partition.schema, &partition.name).into()];
-        let found = sql::first(relations, &names, |row| {
+        let names = [parent.clone(), qualified(&partition.schema, &partition.name)];
+        let args = names.each_ref().map(|name| name.as_str().into());
+        let found = sql::first(relations, &args, |row| {
             Ok((required::<Oid>(row, 1)?, row.get::<Oid>(2)?, required::<Oid>(row, 3)?))
         })?;
         let (oid, default, leaving) = found.ok_or_else(|| Failure::internal(format!("{parent} is gone")))?;
         let ties = managed::find(&parent)?.map_or(Ok(None), |table| ties(&table, leaving, partition))?;
-        Ok(Leaving { parent: oid, default, partition: leaving, statements, ties })
+        Ok(Leaving { parent: oid, default, partition: leaving, names, statements, ties })
     })?;
     leaving.leave(between)
 }

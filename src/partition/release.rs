@@ -17,7 +17,7 @@ use crate::settings;
 use crate::sql::{self, qualified, required};
 use crate::subtransaction::isolated;
 use crate::target;
-use crate::waiting::run_before_deadline;
+use crate::waiting::{run_before_deadline, with_lock_timeout};
 use crate::worker::Between;
 use groundskeeper_core::partition::convert::Stage;
 use groundskeeper_core::plan::Qualified;
@@ -33,6 +33,8 @@ pub struct Leaving {
     pub default: Option<Oid>,
     /// The partition.
     pub partition: Oid,
+    /// The names of table and partition, quoted, by which the statements call them.
+    pub names: [String; 2],
     /// The statements with which it leaves.
     pub statements: Vec<String>,
     /// What its table keeps for it.
@@ -59,13 +61,16 @@ impl Leaving {
     pub fn at_once(&self, watches: Option<&[String]>) -> Result<()> {
         owner::of(self.parent, || {
             if let Some(ties) = &self.ties {
-                ties.let_go(watches.is_some())?;
+                // Who has locked a key is not waited for any longer than who has locked a table: it may be our own
+                // caller, who waits for us.
+                with_lock_timeout(settings::lock_timeout_ms(), || ties.let_go(watches.is_some()))?;
             }
             let deadline = Instant::now() + milliseconds(settings::lock_timeout_ms());
             let locks = [Some(self.parent), self.default, Some(self.partition)].into_iter().flatten();
             let locks: Vec<(Oid, bool)> = locks.map(|relation| (relation, false)).collect();
             isolated(|| lock(&locks, deadline)).map_err(refused)?;
             target::check()?;
+            self.check_names()?;
             let mut statements = Vec::new();
             if let Some(ties) = &self.ties {
                 watches.map_or(Ok(()), |watches| ties.let_go_of_late(watches))?;
@@ -75,6 +80,22 @@ impl Leaving {
             let left = deadline.saturating_duration_since(Instant::now()).as_millis();
             run_before_deadline(i32::try_from(left).unwrap_or(1).max(1), &statements)
         })
+    }
+}
+
+impl Leaving {
+    /// What is locked is what the statements are about, or tables have been exchanged meanwhile.
+    fn check_names(&self) -> Result<()> {
+        let query = "SELECT pg_catalog.to_regclass($1)::oid = $3 AND pg_catalog.to_regclass($2)::oid = $4";
+        let [parent, partition] = self.names.each_ref().map(String::as_str);
+        let args = [parent.into(), partition.into(), self.parent.into(), self.partition.into()];
+        if sql::first(query, &args, |row| row.get::<bool>(1))?.flatten() == Some(true) {
+            return Ok(());
+        }
+        Err(Failure::new(
+            PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+            format!("{parent} or {partition} was renamed or replaced meanwhile"),
+        ))
     }
 }
 
@@ -128,8 +149,7 @@ pub fn ties(parent: &Managed, partition: Oid, name: &Qualified) -> Result<Option
 impl Ties {
     /// Has changes to the partition logged from now on; what tells these triggers from others.
     fn watch(&self) -> Result<Vec<String>> {
-        watch::begin(&self.leaving, self.partition)?;
-        watch::triggers_of(self.partition)
+        watch::begin(&self.leaving, self.partition)
     }
 
     /// Clears away what a run that ended on its way has left.

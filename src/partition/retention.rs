@@ -67,7 +67,10 @@ fn due_partitions(table: &Managed, parent: &Parent) -> Result<Due> {
     Ok(Due {
         parent: table.parent.clone(),
         archive_schema: settings::archive_schema(),
-        action: Action::parse(&table.retention_action).unwrap_or(Action::Detach),
+        may_alter: parent.may_alter,
+        action: Action::parse(&table.retention_action).ok_or_else(|| {
+            Failure::internal(format!("{} has the unknown action {}", table.parent, table.retention_action))
+        })?,
         partitions: partitions.map(|one| (u32::from(one.oid), one.quoted.clone())).collect(),
     })
 }

@@ -23,6 +23,8 @@ use serde::{Deserialize, Serialize};
 pub struct Due {
     /// The managed table.
     pub parent: String,
+    /// Whether the caller may do that. The worker may be able to do more.
+    pub may_alter: bool,
     /// What becomes of them.
     pub action: Action,
     /// Where they go that are archived: the setting is the caller's.
@@ -75,26 +77,28 @@ pub fn look(tables: &[Due]) -> Vec<Retired> {
 /// Retires them, in a worker that is connected as the caller.
 pub fn all(tables: Vec<Due>) -> Result<Vec<Retired>> {
     may_write()?;
-    let (mut tables, held): (Vec<Due>, Vec<Due>) = {
-        let mut held = Vec::new();
-        for due in &tables {
-            held.push(is_held(&due.parent)?);
+    let (mut outcomes, mut free) = (Vec::new(), Vec::new());
+    for due in tables {
+        match withheld(&due)? {
+            Some(failure) => outcomes.extend(each(&[due], |_, _| Err(failure.clone()))),
+            None => free.push(due),
         }
-        let mut held = held.into_iter();
-        tables.into_iter().partition(|_| held.next() != Some(true))
-    };
-    let mut outcomes = each(&held, |due, _| {
-        Err(Failure::new(
-            PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE,
-            format!("this transaction holds a lock on {}", due.parent),
-        )
-        .detail("Each partition retires in a transaction of its own: call it where nothing was read or written before."))
-    });
-    tables.retain(|due| !due.partitions.is_empty());
-    if !tables.is_empty() {
-        outcomes.extend(by_worker(tables)?);
+    }
+    if !free.is_empty() {
+        outcomes.extend(by_worker(free)?);
     }
     Ok(outcomes)
+}
+
+/// Why nothing of a table is handed on, if so.
+fn withheld(due: &Due) -> Result<Option<Failure>> {
+    if !due.may_alter {
+        return Ok(Some(Failure::not_owner(&due.parent)));
+    }
+    let message = format!("this transaction holds a lock on {}", due.parent);
+    let detail = "Each partition retires in a transaction of its own: call it where nothing was read or written before.";
+    Ok(is_held(&due.parent)?
+        .then(|| Failure::new(PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE, message).detail(detail)))
 }
 
 /// A transaction that may not write is not to have others do so.
@@ -137,13 +141,19 @@ fn by_worker(tables: Vec<Due>) -> Result<Vec<Retired>> {
     }
     let mut outcomes: Vec<Retired> = serde_json::from_slice(&said).map_err(unreadable)?;
     let missing =
-        each(&request.tables, |_, _| Err(Failure::internal("its worker ended before it came to it")));
+        each(&request.tables, |due, partition| match isolated(|| catalog::parent_of_partition(partition))? {
+            Some(_) => Err(Failure::internal("its worker ended before it came to it")),
+            None => Ok((due.action.done().to_owned(), None)),
+        });
     outcomes.extend(missing.into_iter().skip(outcomes.len()).collect::<Vec<_>>());
     Ok(outcomes)
 }
 
-/// How many bytes are told of one partition at most.
-const ANSWER: usize = 2_048;
+/// How many bytes there are to tell of one partition: its names, and a reason that JSON makes no more than six times as
+/// long.
+const ANSWER: usize = 8_192;
+/// Of the reason.
+const REASON: usize = 1_024;
 
 /// The role that the worker connects as: the current one, or the one that has become it where that cannot log in.
 fn role() -> Result<Oid> {
@@ -198,7 +208,7 @@ fn each(tables: &[Due], mut work: impl FnMut(&Due, Oid) -> Result<(String, Optio
                         refused = Some(name);
                     }
                     let mut why = failure.one_line();
-                    why.truncate(why.floor_char_boundary(ANSWER / 2));
+                    why.truncate(why.floor_char_boundary(REASON));
                     Retired::kept(parent, shown, why)
                 }
             });
@@ -283,6 +293,7 @@ fn leaving(
         parent: parent.oid,
         default: parent.default.as_ref().map(|default| default.oid),
         partition: partition.oid,
+        names: [parent.quoted.clone(), name.clone()],
         statements,
         ties: ties(table, partition.oid, &partition.name)?,
     };

@@ -23,8 +23,9 @@ pub fn ours(what: &str, name: &str) -> String {
 }
 
 /// Begins to log changed rows of a partition; under the lock of the triggers' creation every transaction that has written
-/// it has ended.
-pub fn begin(watched: &Conversion, partition: Oid) -> Result<()> {
+/// it has ended. The triggers as they are from then on, as [`triggers_of`] tells: looked at any later, they might have been
+/// switched off already.
+pub fn begin(watched: &Conversion, partition: Oid) -> Result<Vec<String>> {
     let log = watched.beside_quoted(LOG);
     let functions = [format!("{}()", watched.beside_quoted(CAPTURE))];
     owner::of(partition, || {
@@ -36,7 +37,8 @@ pub fn begin(watched: &Conversion, partition: Oid) -> Result<()> {
         let triggers = shadow::triggers(watched, &watched.quoted(), TRIGGERS);
         let statements: Vec<String> = private.into_iter().chain(triggers).collect();
         run_before_deadline(settings::lock_timeout_ms(), &statements)
-    })
+    })?;
+    triggers_of(partition)
 }
 
 /// The statements that end it, under a lock against everybody.

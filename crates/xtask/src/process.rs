@@ -1,6 +1,6 @@
 //! Other programs, run so that a person can follow.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::thread;
@@ -34,19 +34,22 @@ pub fn relay(command: &mut Command, whose: &str, mut heed: impl FnMut(&str)) -> 
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     thread::scope(|scope| {
         scope.spawn(|| {
-            for line in
-                stderr.into_iter().flat_map(|stderr| BufReader::new(stderr).lines()).map_while(Result::ok)
-            {
+            for line in stderr.into_iter().flat_map(lines) {
                 eprintln!("{whose} | {line}");
             }
         });
-        for line in stdout.into_iter().flat_map(|stdout| BufReader::new(stdout).lines()).map_while(Result::ok)
-        {
+        for line in stdout.into_iter().flat_map(lines) {
             println!("{whose} | {line}");
             heed(&line);
         }
     });
     Ok(child.wait()?.success())
+}
+
+/// All lines to the end, whatever bytes they have: who writes them must not find that nobody reads.
+fn lines(output: impl Read) -> impl Iterator<Item = String> {
+    let lines = BufReader::new(output).split(b'\n').map_while(Result::ok);
+    lines.map(|line| String::from_utf8_lossy(&line).into_owned())
 }
 
 /// Runs a long command behind a spinner that shows the line it last printed. What it had to say is

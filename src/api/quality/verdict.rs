@@ -26,14 +26,21 @@ unsafe impl BoxRet for KeptVerdict {
     }
 }
 
+/// How often they may be forgotten: what was kept stays in memory until the statement's place is gone.
+const FORGOTTEN: u8 = 8;
+
 /// The verdicts that a function has given at one place of a statement, by one set of rules.
 #[derive(Default)]
-pub struct Verdicts(Vec<Option<((Score, Issues), pg_sys::Datum)>>);
+pub struct Verdicts {
+    slots: Vec<Option<((Score, Issues), pg_sys::Datum)>>,
+    forgotten: u8,
+}
 
 impl Verdicts {
     /// Forgets them, as the rules are others now.
     pub fn clear(&mut self) {
-        self.0.clear();
+        self.slots.clear();
+        self.forgotten = self.forgotten.saturating_add(1);
     }
 
     /// The verdict on that score and these issues: a kept one, or what `make` makes, in the context where it can be kept.
@@ -43,12 +50,15 @@ impl Verdicts {
         context: pg_sys::MemoryContext,
         make: impl FnOnce() -> Option<pg_sys::Datum>,
     ) -> Option<pg_sys::Datum> {
-        if self.0.is_empty() {
-            self.0.resize(SLOTS, None);
+        if self.forgotten > FORGOTTEN {
+            return make();
+        }
+        if self.slots.is_empty() {
+            self.slots.resize(SLOTS, None);
         }
         let (score, issues) = judged;
         let number = usize::from(score.hundredths()) ^ usize::from(issues.bits()).wrapping_mul(31);
-        let slot = &mut self.0[number % SLOTS];
+        let slot = &mut self.slots[number % SLOTS];
         match slot {
             Some((kept, datum)) if *kept == judged => Some(*datum),
             Some(_) => make(),

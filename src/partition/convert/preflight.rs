@@ -38,9 +38,10 @@ pub fn preflight(relation: Oid, key: &str, asked: &Asked) -> Result<Vec<Finding>
         let lost = conversion.has_key_table.then_some((conversion.key_columns.as_slice(), keys.as_str()));
         findings.extend(afterwards::findings(&table, key, lost)?);
         let is_free = !findings.iter().any(|f| f.severity == Severity::Blocker);
-        if let Some(last) = starts.last().filter(|_| is_free) {
-            findings.extend(rehearsal::finding(relation, &conversion, *last)?);
-        }
+        findings.push(match starts.last().filter(|_| is_free) {
+            Some(last) => rehearsal::finding(relation, &conversion, *last)?,
+            None => Finding::ok("rehearsal", "not tried: something else is in the way"),
+        });
     }
     for check in CHECKS {
         if !findings.iter().any(|f| f.check == check) {

@@ -14,19 +14,23 @@ use groundskeeper_core::partition::NaiveDate;
 use groundskeeper_core::partition::preflight::Finding;
 use pgrx::pg_sys::Oid;
 
-/// What failed, if something did. The table is read by nobody, and locked no more than by a SELECT.
-pub fn finding(relation: Oid, conversion: &Conversion, start: NaiveDate) -> Result<Option<Finding>> {
-    let may = owner::owner_of(relation).is_some_and(owner::has_rights_of);
-    if !may || is_read_only()? {
-        return Ok(None);
+/// What failed, or why nothing was tried. The table is read by nobody, and locked no more than by a SELECT.
+pub fn finding(relation: Oid, conversion: &Conversion, start: NaiveDate) -> Result<Finding> {
+    let not_tried = |why: &str| Ok(Finding::ok("rehearsal", format!("not tried: {why}")));
+    if !owner::owner_of(relation).is_some_and(owner::has_rights_of) {
+        return not_tried("it takes the rights of the table's owner");
+    }
+    if is_read_only()? {
+        return not_tried("the transaction is read-only");
     }
     match looked_at(|| owner::of(relation, || rehearse(conversion, start))) {
-        Err(failure) if !failure.is_lock_not_available() => Ok(Some(Finding::blocker(
+        Ok(()) => Ok(Finding::ok("rehearsal", "nothing in the way")),
+        Err(failure) if failure.is_lock_not_available() => not_tried("a lock was not to be had"),
+        Err(failure) => Ok(Finding::blocker(
             "rehearsal",
             format!("the partitioned table cannot be made: {}", failure.with_code()),
             "Take away what the message names.",
-        ))),
-        _ => Ok(None),
+        )),
     }
 }
 

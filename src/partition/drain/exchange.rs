@@ -41,7 +41,7 @@ pub struct Step<'a> {
 }
 
 /// Tries a step that wants strong locks again and again, with pauses in which the writers have their way.
-pub fn repeatedly(between: &mut Between, step: impl Fn() -> Result<()>) -> Result<()> {
+pub fn repeatedly<T>(between: &mut Between, step: impl Fn() -> Result<T>) -> Result<T> {
     let mut tries = 1;
     loop {
         match target::unheld(|| between.transaction(&step)) {

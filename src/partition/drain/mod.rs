@@ -5,7 +5,7 @@
 //! the partitions, and the default one as it is to be, are made apart (`apart`) and filled with copies while writers go
 //! on, kept equal by a log and proven as a conversion's shadow is. Then, in one short transaction that locks the
 //! table for everybody (`exchange`), the last entries of the log are applied, the default partition takes over the
-//! storage that was filled for it, and the partitions are attached. To every other transaction no row ever was elsewhere.
+//! storage that was filled for it, and the partitions are attached. To every later snapshot no row ever was elsewhere.
 
 mod apart;
 mod exchange;
@@ -102,10 +102,10 @@ pub fn drain(between: &mut Between, parent: &Qualified, batch_size: i64) -> Resu
 fn carry_out(between: &mut Between, round: &Round, batch_size: i64) -> Result<()> {
     exchange::repeatedly(between, || round.clear())?;
     let (helpers, was) = between.transaction(|| Ok((apart::make(round)?, exchange::shape(round)?)))?;
+    let mut watches = Vec::new();
     if round.has_identity() {
-        exchange::repeatedly(between, || watch::begin(&round.copied, round.default.oid))?;
+        watches = exchange::repeatedly(between, || watch::begin(&round.copied, round.default.oid))?;
     }
-    let watches = between.transaction(|| watch::triggers_of(round.default.oid))?;
     if round.has_identity() {
         apart::fill(between, round)?;
         steps::catch_up(between, &round.copied)?;

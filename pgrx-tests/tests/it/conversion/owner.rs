@@ -121,3 +121,18 @@ fn a_conversion_that_was_not_finished_goes_with_its_table() {
     convert(&mut client, "t", "day");
     assert_eq!(texts(&mut client, OWNERS).unwrap().join(" "), role);
 }
+
+#[test]
+fn what_else_is_altered_is_no_matter_of_owners() {
+    let (mut db, mut client, role) = converted();
+    let (owner, stranger) = (quote_ident(&role), quote_ident(&db.role("stranger").unwrap()));
+    for statement in [
+        &format!("ALTER TABLE t OWNER TO {owner}"),
+        "ALTER EVENT TRIGGER groundskeeper_follow_owner DISABLE",
+        &format!("ALTER TABLE t OWNER TO {stranger}"),
+        "ALTER EVENT TRIGGER groundskeeper_follow_owner ENABLE",
+        "ALTER TABLE t ALTER n SET STATISTICS 10",
+    ] {
+        client.batch_execute(statement).unwrap();
+    }
+}

@@ -159,3 +159,20 @@ fn rows_that_come_and_go_while_their_months_retire_keep_their_keys() {
     assert_eq!(text(&mut client, left).unwrap(), "0");
     assert_eq!(refusal(&mut client, "INSERT INTO child VALUES (7777777)").unwrap().code, "23503");
 }
+
+/// The worker that retires partitions would wait for its caller, and the caller for it, without PostgreSQL noticing.
+#[test]
+fn a_key_that_the_caller_has_locked_is_not_waited_for() {
+    let (_db, mut client) = converted();
+    client
+        .batch_execute(
+            "SELECT groundskeeper.set_retention('t', '7 months', 'drop'); SET statement_timeout = '20s';
+             BEGIN; SELECT FROM t_key FOR KEY SHARE",
+        )
+        .unwrap();
+    let said = "SELECT concat_ws(' ', action, detail) FROM groundskeeper.apply_retention()";
+    let said = texts(&mut client, said).unwrap();
+    assert!(said.len() == 2 && said.iter().all(|outcome| outcome.starts_with("kept")), "{said:?}");
+    client.batch_execute("COMMIT").unwrap();
+    assert_keys(&mut client, "t", "t_key", "a refusal");
+}

@@ -123,3 +123,22 @@ fn assert_no_growth(client: &mut Client, before: &Memory, tolerance: i64) {
     assert!(contexts < tolerance * 256 * 1024, "memory contexts grew by {contexts} bytes: {most:?}");
     assert!(process < tolerance * 8 * 1024 * 1024, "the process grew by {process} bytes");
 }
+
+/// What a function keeps at its place of a statement is bounded, also where each row brings rules of its own.
+#[test]
+fn nothing_grows_with_the_rows_of_a_statement() {
+    let (db, mut client) = prepared();
+    let used = "CREATE FUNCTION pg_temp.used() RETURNS bigint LANGUAGE sql VOLATILE
+                AS 'SELECT sum(used_bytes)::bigint FROM pg_backend_memory_contexts'";
+    client.batch_execute(used).unwrap();
+    let grown = "
+        SELECT max(used) - min(used)
+          FROM (SELECT groundskeeper_internal.moneyline_verdict('a', 'b', -110, 100, 's', '{}', now(), now(),
+                           jsonb_build_object('validated_from', i % 90)),
+                       CASE WHEN i % 50000 = 0 THEN pg_temp.used() END
+                  FROM generate_series(1, 100000) i OFFSET 0) r (verdict, used)
+         WHERE (verdict).status IS NOT NULL";
+    let grown: i64 = text(&mut client, grown).unwrap().parse().unwrap();
+    assert!(grown < 1024 * 1024, "{grown} bytes in 50,000 rows");
+    drop(db);
+}

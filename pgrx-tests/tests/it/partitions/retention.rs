@@ -208,3 +208,39 @@ fn rows_of_a_month_that_has_retired_stay_in_the_default_partition() {
     );
     assert_eq!(texts(&mut client, "SELECT action FROM groundskeeper.apply_retention()").unwrap(), [""; 0]);
 }
+
+#[test]
+fn tables_that_have_come_to_the_names_meanwhile_are_left_alone() {
+    let db = TestDb::installed(Template::Empty).unwrap();
+    let mut client = db.client().unwrap();
+    let tables = "
+        CREATE SCHEMA app;
+        CREATE TABLE app.old (id bigint, day date NOT NULL) PARTITION BY RANGE (day);
+        CREATE TABLE app.old_2025_01 PARTITION OF app.old FOR VALUES FROM ('2025-01-01') TO ('2025-02-01');
+        INSERT INTO app.old VALUES (1, '2025-01-31');";
+    client
+        .batch_execute(&format!(
+            "{tables} SELECT groundskeeper.adopt_partitioned_table('app.old');
+             SELECT groundskeeper.set_retention('app.old', '1 month', 'drop')"
+        ))
+        .unwrap();
+    let mut reader = db.client().unwrap();
+    reader.batch_execute("BEGIN; SELECT FROM app.old").unwrap();
+    let mut caller = db.client().unwrap();
+    let retired = std::thread::spawn(move || {
+        caller.batch_execute("SET groundskeeper.lock_timeout = '20s'").unwrap();
+        apply(&mut caller, "")
+    });
+    let waits = "SELECT count(*) > 0 FROM pg_stat_activity
+                  WHERE backend_type = 'pg_groundskeeper retention' AND wait_event_type = 'Lock'";
+    while text(&mut client, waits).unwrap() != "true" {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    // As a deployment does that puts new tables in place of the old ones.
+    client.batch_execute(&format!("ALTER SCHEMA app RENAME TO gone; {tables}")).unwrap();
+    reader.batch_execute("COMMIT").unwrap();
+    let said = retired.join().unwrap();
+    assert!(said[0].contains("kept") && said[0].contains("was renamed or replaced meanwhile"), "{said:?}");
+    assert_eq!(rows(&mut client, "app.old_2025_01"), "1");
+    assert_eq!(rows(&mut client, "gone.old_2025_01"), "1");
+}

@@ -101,3 +101,24 @@ fn an_owner_serves_own_tables_and_is_told_of_the_others() {
         assert_eq!(refusal(&mut strangers, &format!("SELECT {call}")).unwrap().code, "42501", "{call}");
     }
 }
+
+/// The worker that retires partitions may be connected as who can do more.
+#[test]
+fn who_has_put_rights_aside_retires_nothing_with_them() {
+    let mut db = TestDb::installed(Template::Empty).unwrap();
+    let less = db.role("less").unwrap();
+    let mut client = db.client().unwrap();
+    client
+        .batch_execute(&format!(
+            "CREATE TABLE public.bets (id int, day date) PARTITION BY RANGE (day);
+             CREATE TABLE public.bets_2020 PARTITION OF public.bets FOR VALUES FROM ('2020-01-01') TO ('2020-02-01');
+             SELECT groundskeeper.adopt_partitioned_table('public.bets');
+             SELECT groundskeeper.set_retention('public.bets', '1 year', 'drop');
+             ALTER ROLE {less} NOLOGIN; GRANT EXECUTE ON FUNCTION groundskeeper.apply_retention TO {less}; SET ROLE {less}"
+        ))
+        .unwrap();
+    let said = "SELECT concat_ws(' ', partition, action, detail) FROM groundskeeper.apply_retention()";
+    assert_eq!(text(&mut client, said).unwrap(), "public.bets_2020 kept must be owner of public.bets");
+    client.batch_execute("RESET ROLE").unwrap();
+    assert_eq!(text(&mut client, said).unwrap(), "public.bets_2020 dropped");
+}
