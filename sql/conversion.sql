@@ -18,14 +18,16 @@ CREATE TABLE groundskeeper.conversion (
     rows_expected bigint NOT NULL DEFAULT 0,
     later jsonb NOT NULL DEFAULT '[]',
     begun_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
-    stage_reached_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
+    stage_reached_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    kept_columns text[] NOT NULL DEFAULT '{}'
 );
 COMMENT ON TABLE groundskeeper.conversion IS 'Tables that are, or are being, converted to partitioned ones: how far each has come, and what the next run needs to know';
 COMMENT ON COLUMN groundskeeper.conversion.relation IS 'The table, schema-qualified and quoted';
 COMMENT ON COLUMN groundskeeper.conversion.item IS 'The item of the plan that it carries out; NULL where the plan does not ask for it';
 COMMENT ON COLUMN groundskeeper.conversion.stage IS 'begun, shadowed, captured, copied, indexed, proven, swapped, converted; then equal and finalized, or equal and restored';
 COMMENT ON COLUMN groundskeeper.conversion.key_columns IS 'The columns of the primary key';
-COMMENT ON COLUMN groundskeeper.conversion.key_table IS 'Whether a key table keeps the primary key unique across partitions';
+COMMENT ON COLUMN groundskeeper.conversion.key_table IS 'Whether a key table keeps unique across partitions what lacks the partition key';
+COMMENT ON COLUMN groundskeeper.conversion.kept_columns IS 'The columns of the key table: the primary key, and those of unique indexes; empty for the primary key alone';
 COMMENT ON COLUMN groundskeeper.conversion.indexes IS 'The indexes that the shadow gets, by the names that they have on the table';
 COMMENT ON COLUMN groundskeeper.conversion.copied_to IS 'The primary key of the last row that was copied';
 COMMENT ON COLUMN groundskeeper.conversion.rows_expected IS 'How many rows there were, by the planner''s estimate';

@@ -59,8 +59,15 @@ BEGIN
                             WHERE g.tgrelid = t.oid AND g.tgname IN ('A_groundskeeper_key_insert', 'groundskeeper_capture')
                               AND CASE WHEN octet_length(w.name) < 64 THEN f.proname = w.name
                                        ELSE starts_with(w.name, left(f.proname, -9)) END) AS is_named,
-                   -- Each partition has the primary key that the whole cannot have.
+                   -- Each partition has the primary key that the whole cannot have; the key table has what else is unique.
                    a.attnum = ANY (k.partattrs)
+                       OR EXISTS (SELECT FROM concat(t.relname, '_key') w (name)
+                                    JOIN pg_class c ON c.relnamespace = t.relnamespace AND c.relowner = t.relowner
+                                                   AND CASE WHEN octet_length(w.name) < 64 THEN c.relname = w.name
+                                                            ELSE octet_length(c.relname) = 63 AND starts_with(w.name, left(c.relname, -9)) END
+                                    JOIN pg_attribute b ON b.attrelid = c.oid AND b.attnum > 0
+                                   WHERE b.attname = a.attname
+                                     AND EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = c.oid AND g.tgname = 'groundskeeper_key_restore'))
                        OR EXISTS (SELECT FROM pg_inherits i
                                     JOIN pg_index x ON x.indrelid = i.inhrelid AND x.indisprimary
                                     JOIN pg_attribute b ON b.attrelid = x.indrelid AND b.attnum = ANY (x.indkey)

@@ -260,8 +260,11 @@ struct Child {
 fn referring(keys: &str) -> Result<Vec<Child>> {
     sql::rows(
         "SELECT pg_catalog.format('%I.%I', n.nspname, r.relname),
-                (SELECT pg_catalog.string_agg(pg_catalog.format('c.%I = k.%I', a.attname, b.attname), ' AND ')
-                   FROM ROWS FROM (pg_catalog.unnest(c.conkey), pg_catalog.unnest(c.confkey)) u (child, key)
+                (SELECT pg_catalog.string_agg(pg_catalog.format('k.%I OPERATOR(%I.%s) c.%I', b.attname, s.nspname, o.oprname, a.attname), ' AND ')
+                   FROM ROWS FROM (pg_catalog.unnest(c.conkey), pg_catalog.unnest(c.confkey), pg_catalog.unnest(c.conpfeqop))
+                        u (child, key, equals)
+                   JOIN pg_catalog.pg_operator o ON o.oid = u.equals
+                   JOIN pg_catalog.pg_namespace s ON s.oid = o.oprnamespace
                    JOIN pg_catalog.pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = u.child
                    JOIN pg_catalog.pg_attribute b ON b.attrelid = c.confrelid AND b.attnum = u.key),
                 r.relowner = k.relowner, c.confdeltype NOT IN ('a', 'r')

@@ -10,8 +10,14 @@ use groundskeeper_core::partition::preflight::Finding;
 use groundskeeper_core::partition::source::{self, Use};
 use pgrx::pg_sys::Oid;
 
-/// Everything of this kind. `lost` are the columns of a primary key that the whole will not have, and the key table.
-pub fn findings(table: &Relation, key: &str, lost: Option<(&[String], &str)>) -> Result<Vec<Finding>> {
+/// Everything of this kind. `lost` are the columns of a primary key that the whole will not have, and the key table;
+/// `loses_unique` says whether there is any unique index that it will not have.
+pub fn findings(
+    table: &Relation,
+    key: &str,
+    lost: Option<(&[String], &str)>,
+    loses_unique: bool,
+) -> Result<Vec<Finding>> {
     let columns: Vec<String> = lost.iter().flat_map(|(columns, _)| *columns).map(quote_identifier).collect();
     let (columns, quoted_key) = (columns.join(", "), quote_identifier(key));
     let known = Table {
@@ -27,6 +33,7 @@ pub fn findings(table: &Relation, key: &str, lost: Option<(&[String], &str)>) ->
         schema: &table.name.schema,
         name: &table.name.name,
         lost_key: lost.map_or(&[], |(columns, _)| columns),
+        loses_unique,
     };
     for function in functions(table)? {
         let uses = source::uses(&function.source, &used);

@@ -174,6 +174,7 @@ impl Plan {
             key_table.into(),
             referred.into(),
             super::OWN_TRIGGERS.to_vec().into(),
+            conversion.key.as_str().into(),
         ];
         for (phase, statement) in sql::rows(include_str!("exchange.sql"), &args, |row| {
             Ok((required::<String>(row, 1)?, required::<String>(row, 2)?))
@@ -243,6 +244,12 @@ fn renames(conversion: &Conversion, way: Way, table: Oid, twin: Oid) -> Result<V
     let on_twin = |index: &&Carried| way == Way::Back || index.on_shadow;
     let there = |name: &str| shadow::exists(&conversion.table.schema, name);
     let mut out = Vec::new();
+    let on_keys = indexes.iter().filter(|index| index.on_keys);
+    for index in on_keys.clone().filter(|_| way == Way::Back) {
+        if shadow::is_of(&conversion.beside_quoted(KEYS), &index.name)? {
+            out.push(rename("INDEX", &index.name, &suffixed(&index.name, KEYS)));
+        }
+    }
     for index in indexes.iter().filter(on_table) {
         if there(&index.name)? {
             out.push(rename("INDEX", &index.name, &suffixed(&index.name, then)));
@@ -259,6 +266,12 @@ fn renames(conversion: &Conversion, way: Way, table: Oid, twin: Oid) -> Result<V
             out.push(rename("INDEX", &suffixed(&index.name, now), &index.name));
         }
     }
+    // What is refused is told by the name that it had on the table.
+    out.extend(
+        on_keys
+            .filter(|_| way == Way::There)
+            .map(|index| rename("INDEX", &suffixed(&index.name, KEYS), &index.name)),
+    );
     Ok(out)
 }
 
@@ -280,8 +293,8 @@ fn sequences(table: Oid, twin: Oid) -> Result<Vec<(String, String)>> {
 }
 
 fn index_comments(conversion: &Conversion, table: Oid) -> Result<Vec<String>> {
-    let names: Vec<String> =
-        record::carried(conversion)?.into_iter().filter(|i| i.on_shadow).map(|i| i.name).collect();
+    let indexes = record::carried(conversion)?.into_iter();
+    let names: Vec<String> = indexes.filter(|i| i.on_shadow || i.on_keys).map(|i| i.name).collect();
     sql::texts(
         "SELECT pg_catalog.format('COMMENT ON INDEX %I.%I IS %L', n.nspname, c.relname, pg_catalog.obj_description(c.oid, 'pg_class'))
            FROM pg_catalog.pg_index x

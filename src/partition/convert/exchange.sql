@@ -2,7 +2,7 @@
 -- tables are renamed, those after, and those that need no strong lock and follow in transactions of their own.
 -- Each text names the table by the name that both have in turn, so what is read off the one applies to the other.
 -- $1 the table, $2 its twin, $3 the table that incoming foreign keys refer to (0: none beside the table itself),
--- $4 the table that they are to refer to, quoted, $5 triggers of our own, which do not move
+-- $4 the table that they are to refer to, quoted, $5 triggers of our own, which do not move, $6 the partition key
 WITH f AS (
     SELECT c.*, n.nspname, pg_catalog.format('%I.%I', n.nspname, c.relname) AS q, o.rolname AS owner
       FROM pg_catalog.pg_class c
@@ -37,6 +37,13 @@ sequences AS (
        AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
        AND d.refobjid IN ($1, $2) AND d.deptype IN ('i', 'a')
 ),
+-- unique with the partition key, other than the primary key: the whole has it, and foreign keys refer to that
+whole AS (
+    SELECT x.indexrelid
+      FROM pg_catalog.pg_index x
+      JOIN pg_catalog.pg_attribute a ON a.attrelid = x.indrelid AND a.attname = $6
+     WHERE x.indrelid = $1 AND x.indisunique AND NOT x.indisprimary AND a.attnum = ANY ((x.indkey::int2[])[0:x.indnkeyatts - 1])
+),
 foreign_keys AS (
     SELECT k.oid, k.conname, k.convalidated, k.conrelid IS DISTINCT FROM $1 AS incoming,
            pg_catalog.format('%I.%I', cn.nspname, c.relname) AS child,
@@ -45,7 +52,8 @@ foreign_keys AS (
                (SELECT pg_catalog.string_agg(pg_catalog.quote_ident(a.attname), ', ' ORDER BY u.place)
                   FROM pg_catalog.unnest(k.conkey) WITH ORDINALITY u (n, place)
                   JOIN pg_catalog.pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.n),
-               CASE WHEN k.confrelid IN ($1, $3) THEN $4
+               CASE WHEN k.confrelid = $1 AND EXISTS (SELECT FROM whole w WHERE w.indexrelid = k.conindid) THEN (SELECT q FROM f)
+                    WHEN k.confrelid IN ($1, $3) THEN $4
                     ELSE (SELECT pg_catalog.format('%I.%I', n.nspname, r.relname) FROM pg_catalog.pg_class r
                             JOIN pg_catalog.pg_namespace n ON n.oid = r.relnamespace WHERE r.oid = k.confrelid) END,
                (SELECT pg_catalog.string_agg(pg_catalog.quote_ident(a.attname), ', ' ORDER BY u.place)
@@ -140,14 +148,20 @@ steps(phase, stage, place, stmt) AS (
      WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_constraint o
                         WHERE o.conrelid = $2 AND o.contype = 'c' AND o.conname = k.conname)
     UNION ALL
-    -- a primary key that each partition has for itself is nobody's to comment on
+    -- what the whole cannot have is nobody's to comment on
     SELECT 'after', 22, k.conname::text, pg_catalog.format('COMMENT ON CONSTRAINT %I ON %s IS %L', k.conname, f.q, pg_catalog.obj_description(k.oid, 'pg_constraint'))
       FROM f JOIN pg_catalog.pg_constraint k ON k.conrelid = f.oid
      WHERE pg_catalog.obj_description(k.oid, 'pg_constraint') IS NOT NULL
-       AND (k.contype IN ('c', 'u') OR k.contype = 'p' AND EXISTS (
+       AND (k.contype = 'c' OR EXISTS (SELECT FROM whole w WHERE w.indexrelid = k.conindid)
+         OR k.contype = 'u' AND f.relkind = 'p' OR k.contype = 'p' AND EXISTS (
                SELECT FROM pg_catalog.pg_constraint o WHERE o.conrelid = $2 AND o.contype = 'p'))
     UNION ALL
-    SELECT 'after', 22, '', pg_catalog.format('REVOKE ALL ON %s FROM %s', f.q,
+    SELECT 'after', 22, k.conname::text, pg_catalog.format('COMMENT ON CONSTRAINT %I ON %s IS %L', k.conname, $4, pg_catalog.obj_description(k.oid, 'pg_constraint'))
+      FROM f JOIN pg_catalog.pg_constraint k ON k.conrelid = f.oid AND k.contype = 'u'
+     WHERE pg_catalog.obj_description(k.oid, 'pg_constraint') IS NOT NULL AND f.relkind = 'r'
+       AND NOT EXISTS (SELECT FROM whole w WHERE w.indexrelid = k.conindid)
+    UNION ALL
+        SELECT 'after', 22, '', pg_catalog.format('REVOKE ALL ON %s FROM %s', f.q,
                (SELECT pg_catalog.string_agg(DISTINCT CASE WHEN e.grantee = 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(r.rolname) END, ', ')
                   FROM (SELECT grantee FROM pg_catalog.aclexplode(COALESCE(t.relacl, pg_catalog.acldefault('r', t.relowner)))
                         UNION SELECT 0) e LEFT JOIN pg_catalog.pg_roles r ON r.oid = e.grantee))

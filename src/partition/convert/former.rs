@@ -28,7 +28,8 @@ pub fn loosen(between: &mut Between, conversion: &Conversion) -> Result<()> {
         )?;
         let mut kept = Vec::new();
         for index in record::carried(conversion)? {
-            let gone = index.on_shadow && !shadow::exists(&conversion.table.schema, &index.name)?;
+            let gone = (index.on_shadow || index.on_keys)
+                && !shadow::exists(&conversion.table.schema, &index.name)?;
             match if gone { drop_of(conversion, &index)? } else { None } {
                 Some(statement) => statements.push(statement),
                 None => kept.push(index),
@@ -83,7 +84,7 @@ pub fn complete(between: &mut Between, conversion: &Conversion) -> Result<()> {
                 continue;
             }
             sql::run(&create(&former, &index), &[])?;
-            carried.push(Carried { name: index.name, on_shadow: true });
+            carried.push(Carried { name: index.name, on_shadow: true, on_keys: false });
         }
         record::carry(conversion, &carried)
     })

@@ -1,5 +1,5 @@
 -- The indexes of a table: name, whether it is unique, what follows USING in its definition, the constraint that it
--- carries, and whether it is a primary key without the partition key.
+-- carries, whether it is unique and lacks the partition key, and whether it is the primary key.
 -- $1 the table, $2 the partition key
 SELECT i.relname::text, x.indisunique,
        pg_catalog.substr(d.definition, pg_catalog.length(pg_catalog.format('CREATE %sINDEX %I ON %s%s USING ',
@@ -8,9 +8,10 @@ SELECT i.relname::text, x.indisunique,
            pg_catalog.format('%I.%I', n.nspname, t.relname))) + 1)
        || CASE WHEN x.indpred IS NULL THEN COALESCE(' TABLESPACE ' || pg_catalog.quote_ident(ts.spcname), '') ELSE '' END,
        pg_catalog.pg_get_constraintdef(k.oid),
-       x.indisprimary AND NOT EXISTS (
+       x.indisunique AND NOT x.indisexclusion AND NOT EXISTS (
            SELECT FROM pg_catalog.pg_attribute a
-            WHERE a.attrelid = t.oid AND a.attname = $2 AND a.attnum = ANY ((x.indkey::int2[])[0:x.indnkeyatts - 1]))
+            WHERE a.attrelid = t.oid AND a.attname = $2 AND a.attnum = ANY ((x.indkey::int2[])[0:x.indnkeyatts - 1])),
+       x.indisprimary
   FROM pg_catalog.pg_index x
   JOIN pg_catalog.pg_class i ON i.oid = x.indexrelid
   JOIN pg_catalog.pg_class t ON t.oid = x.indrelid

@@ -1,5 +1,6 @@
-//! The key table: one row for each primary key of a table whose partitions each have their own. Foreign keys refer to
-//! it, so uniqueness across partitions, ON DELETE and ON UPDATE, deferrability and concurrency stay PostgreSQL's own.
+//! The key table: one row for each row of a partitioned table, with its primary key and the columns of all unique
+//! indexes that lack the partition key. It has these indexes, by their names, and foreign keys refer to it, so
+//! uniqueness across partitions, ON DELETE and ON UPDATE, deferrability and concurrency stay PostgreSQL's own.
 //!
 //! The functions are the table's owner's, not the extension's: writers need no new grants, and the tables go on
 //! working without the extension.
@@ -55,18 +56,15 @@ fn always(table: &str, trigger: &str) -> String {
 /// The statements that put the triggers on a table.
 pub fn triggers(conversion: &Conversion, table: &str) -> Vec<String> {
     let [insert, update, delete, truncate, _] = FUNCTIONS.map(|suffix| conversion.beside_quoted(suffix));
-    let changed: Vec<String> = conversion
-        .key_columns
-        .iter()
-        .map(|c| format!("OLD.{0} IS DISTINCT FROM NEW.{0}", crate::sql::quote_identifier(c)))
-        .collect();
+    // Of some types nothing tells two values apart but their bytes.
+    let of = |row: &str| format!("ROW({})::record", conversion.kept_list(row));
+    let changed = format!("{} OPERATOR(pg_catalog.*<>) {}", of("OLD."), of("NEW."));
     let mut statements = vec![
         format!(
             "CREATE TRIGGER \"{INSERTED}\" AFTER INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION {insert}()"
         ),
         format!(
-            "CREATE TRIGGER {UPDATED} BEFORE UPDATE ON {table} FOR EACH ROW WHEN ({}) EXECUTE FUNCTION {update}()",
-            changed.join(" OR ")
+            "CREATE TRIGGER {UPDATED} BEFORE UPDATE ON {table} FOR EACH ROW WHEN ({changed}) EXECUTE FUNCTION {update}()"
         ),
         format!("CREATE TRIGGER {DELETED} AFTER DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION {delete}()"),
         truncated(table, &truncate),
@@ -84,14 +82,16 @@ fn truncated(table: &str, function: &str) -> String {
 
 /// A new row brings its key. A key that is there may be that of a row that moves between partitions, whose old
 /// version is gone by the time that this statement is over: so the rows are counted, in a statement of its own that
-/// sees what others have committed while this one waited for them.
+/// sees what others have committed while this one waited for them. What else must be unique is refused by the key
+/// table's own indexes.
 fn insert_body(conversion: &Conversion) -> String {
     let (table, keys, list) = (conversion.quoted(), conversion.beside_quoted(KEYS), conversion.key_list(""));
     let (new, same) = (conversion.key_list("NEW."), conversion.same_key("x", "NEW"));
+    let (kept, kept_new) = (conversion.kept_list(""), conversion.kept_list("NEW."));
     format!(
         "BEGIN
     LOOP
-        INSERT INTO {keys} VALUES ({new}) ON CONFLICT ({list}) DO NOTHING;
+        INSERT INTO {keys} ({kept}) VALUES ({kept_new}) ON CONFLICT ({list}) DO NOTHING;
         IF FOUND THEN
             RETURN NULL;
         END IF;
@@ -118,8 +118,8 @@ fn update_body(conversion: &Conversion) -> String {
     UPDATE {keys} x SET ({}) = ROW ({}) WHERE {};
     RETURN NEW;
 END",
-        conversion.key_list(""),
-        conversion.key_list("NEW."),
+        conversion.kept_list(""),
+        conversion.kept_list("NEW."),
         conversion.same_key("x", "OLD")
     )
 }
@@ -149,11 +149,13 @@ fn truncate_body(conversion: &Conversion) -> String {
 BEGIN
     FOR referring IN
         SELECT k.conname, k.conrelid::pg_catalog.regclass::text AS child, pg_catalog.string_agg(
-                   pg_catalog.format('c.%I = x.%I', a.attname, b.attname), ' AND ') AS same
+                   pg_catalog.format('x.%I OPERATOR(%I.%s) c.%I', b.attname, n.nspname, o.oprname, a.attname), ' AND ') AS same
           FROM pg_catalog.pg_constraint k
          CROSS JOIN pg_catalog.generate_subscripts(k.conkey, 1) place
           JOIN pg_catalog.pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = k.conkey[place]
           JOIN pg_catalog.pg_attribute b ON b.attrelid = k.confrelid AND b.attnum = k.confkey[place]
+          JOIN pg_catalog.pg_operator o ON o.oid = k.conpfeqop[place]
+          JOIN pg_catalog.pg_namespace n ON n.oid = o.oprnamespace
          WHERE k.contype = 'f' AND k.conparentid = 0 AND k.confrelid = {keys_literal}::pg_catalog.regclass
          GROUP BY k.oid
     LOOP

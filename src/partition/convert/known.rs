@@ -27,6 +27,7 @@ pub fn recognized(parent: &Parent, interval: Interval, premake: u32) -> Result<O
         stage: Stage::Finalized,
         key_columns: Vec::new(),
         has_key_table: false,
+        kept: Vec::new(),
         copied_to: None,
         rows_expected: 0,
     };
@@ -48,6 +49,13 @@ pub fn recognized(parent: &Parent, interval: Interval, premake: u32) -> Result<O
             AND u.place <= x.indnkeyatts ORDER BY u.place",
         &[beside.as_str().into()],
     )?;
+    if has_key_table {
+        found.kept = sql::texts(
+            "SELECT attname::text FROM pg_catalog.pg_attribute
+              WHERE attrelid = pg_catalog.to_regclass($1) AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
+            &[beside.as_str().into()],
+        )?;
+    }
     refuse_strangers(&found, parent)?;
     if found.key_columns.is_empty() {
         return Err(Failure::new(
@@ -95,8 +103,11 @@ fn refuse_strangers(found: &Conversion, parent: &Parent) -> Result<()> {
 /// The indexes of the unpartitioned table, by the names that they have on the way back.
 fn indexes_of_former(conversion: &Conversion) -> Result<Vec<record::Carried>> {
     sql::rows(
-        "SELECT o.name, EXISTS (SELECT FROM pg_catalog.pg_index y JOIN pg_catalog.pg_class j ON j.oid = y.indexrelid
-                                 WHERE y.indrelid = pg_catalog.to_regclass($2) AND j.relname = o.name)
+        "SELECT o.name,
+                EXISTS (SELECT FROM pg_catalog.pg_index y JOIN pg_catalog.pg_class j ON j.oid = y.indexrelid
+                         WHERE y.indrelid = pg_catalog.to_regclass($2) AND j.relname = o.name),
+                EXISTS (SELECT FROM pg_catalog.pg_index y JOIN pg_catalog.pg_class j ON j.oid = y.indexrelid
+                         WHERE y.indrelid = pg_catalog.to_regclass($4) AND j.relname = o.name)
            FROM pg_catalog.pg_index x
            JOIN pg_catalog.pg_class i ON i.oid = x.indexrelid
           CROSS JOIN LATERAL (SELECT pg_catalog.regexp_replace(i.relname::text, '_' || $3 || '$', '')) o (name)
@@ -105,8 +116,15 @@ fn indexes_of_former(conversion: &Conversion) -> Result<Vec<record::Carried>> {
             conversion.beside_quoted(record::FORMER).into(),
             conversion.quoted().into(),
             record::FORMER.into(),
+            conversion.beside_quoted(record::KEYS).into(),
         ],
-        |row| Ok(record::Carried { name: required(row, 1)?, on_shadow: required(row, 2)? }),
+        |row| {
+            Ok(record::Carried {
+                name: required(row, 1)?,
+                on_shadow: required(row, 2)?,
+                on_keys: required(row, 3)?,
+            })
+        },
     )
 }
 

@@ -92,7 +92,7 @@ pub fn partition_table(request: &Request) -> Result<i64> {
     }
     let findings = preflight(request.relation, &request.key, &request.asked)?;
     preflight::refuse(&table.quoted, request, &findings)?;
-    let (key_columns, has_key_table) = primary_key(request.relation, &request.key)?
+    let Keys { primary, kept } = kept_keys(request.relation, &request.key)?
         .ok_or_else(|| Failure::internal("a table without a primary key passed the preflight"))?;
     record::begin(&record::Conversion {
         table: table.name.clone(),
@@ -102,8 +102,9 @@ pub fn partition_table(request: &Request) -> Result<i64> {
         timezone: timezone.clone(),
         premake: *premake,
         stage: Stage::Begun,
-        key_columns,
-        has_key_table,
+        key_columns: primary,
+        has_key_table: !kept.is_empty(),
+        kept,
         copied_to: None,
         rows_expected: 0,
     })?;
@@ -241,17 +242,42 @@ fn enqueue(table: &Qualified, goal: Goal, item: Option<String>) -> Result<i64> {
     jobs::enqueue(&JobRequest { item, ..JobRequest::plain(table.clone(), task) })
 }
 
-/// The columns of the primary key, and whether it lacks the partition key.
-fn primary_key(relation: Oid, key: &str) -> Result<Option<(Vec<String>, bool)>> {
-    sql::first(
-        "SELECT pg_catalog.array_agg(a.attname::text ORDER BY u.place), NOT pg_catalog.bool_or(a.attname = $2)
-           FROM pg_catalog.pg_index x, pg_catalog.unnest(x.indkey::int2[]) WITH ORDINALITY u (n, place),
-                pg_catalog.pg_attribute a
-          WHERE x.indrelid = $1 AND x.indisprimary AND a.attrelid = $1 AND a.attnum = u.n AND u.place <= x.indnkeyatts
-         HAVING pg_catalog.count(*) > 0",
-        &[relation.into(), key.into()],
-        |row| Ok((required::<Vec<String>>(row, 1)?, required::<bool>(row, 2)?)),
+/// What tells the rows of a table apart.
+#[derive(Default)]
+struct Keys {
+    /// The columns of the primary key.
+    primary: Vec<String>,
+    /// The columns that a key table is to have, none where there is to be none: the primary key, and all columns of
+    /// the unique indexes that lack the partition key.
+    kept: Vec<String>,
+}
+
+fn kept_keys(relation: Oid, key: &str) -> Result<Option<Keys>> {
+    sql::first(include_str!("kept.sql"), &[relation.into(), key.into()], |row| {
+        Ok(Keys { primary: required(row, 1)?, kept: required(row, 2)? })
+    })
+}
+
+/// Refuses to go on where the table has got a unique index since that its key table has not the columns for.
+fn must_keep_all(conversion: &record::Conversion) -> Result<()> {
+    let relation = "SELECT pg_catalog.to_regclass($1)::oid";
+    let relation = sql::first(relation, &[conversion.quoted().into()], |row| row.get::<Oid>(1))?.flatten();
+    let kept =
+        relation.map_or(Ok(None), |relation| kept_keys(relation, &conversion.key))?.unwrap_or_default();
+    let lacking: Vec<String> = kept.kept.iter().filter(|c| !conversion.kept.contains(c)).cloned().collect();
+    if lacking.is_empty() {
+        return Ok(());
+    }
+    let table = conversion.quoted();
+    Err(Failure::new(
+        PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+        format!("a unique index was created on {table} after its conversion had begun"),
     )
+    .detail(format!("What is to keep it unique across partitions lacks {}.", lacking.join(", ")))
+    .hint(format!(
+        "Drop the index; or SELECT groundskeeper.undo_partitioning({}), then partition it again.",
+        quote_literal(&table)
+    )))
 }
 
 /// The type of a column that tables are partitioned by.

@@ -2,7 +2,7 @@
 
 use super::keys::FUNCTIONS;
 use super::record::{CAPTURE, Conversion, FORMER, KEYS, LOG, SHADOW};
-use super::{Asked, Request, afterwards, invalid, key_type, primary_key, rehearsal, rows, shadow};
+use super::{Asked, Keys, Request, afterwards, invalid, kept_keys, key_type, rehearsal, rows, shadow};
 use crate::catalog::{self, Login, Relation};
 use crate::error::{Failure, Result};
 use crate::jobs;
@@ -35,8 +35,9 @@ pub fn preflight(relation: Oid, key: &str, asked: &Asked) -> Result<Vec<Finding>
         findings.extend(owner::reading(relation, || rows::findings(&conversion, &starts))?);
         findings.push(space(relation)?);
         let keys = conversion.beside_quoted(KEYS);
-        let lost = conversion.has_key_table.then_some((conversion.key_columns.as_slice(), keys.as_str()));
-        findings.extend(afterwards::findings(&table, key, lost)?);
+        let lost =
+            conversion.loses_primary_key().then_some((conversion.key_columns.as_slice(), keys.as_str()));
+        findings.extend(afterwards::findings(&table, key, lost, conversion.has_key_table)?);
         let is_free = !findings.iter().any(|f| f.severity == Severity::Blocker);
         findings.push(match starts.last().filter(|_| is_free) {
             Some(last) => rehearsal::finding(relation, &conversion, *last)?,
@@ -55,7 +56,7 @@ pub fn preflight(relation: Oid, key: &str, asked: &Asked) -> Result<Vec<Finding>
 
 /// The conversion as it would be.
 fn imagined(table: &Relation, key: &str, asked: &Asked) -> Result<Conversion> {
-    let (key_columns, has_key_table) = primary_key(table.oid, key)?.unwrap_or_default();
+    let Keys { primary, kept } = kept_keys(table.oid, key)?.unwrap_or_default();
     Ok(Conversion {
         table: table.name.clone(),
         item: None,
@@ -64,8 +65,9 @@ fn imagined(table: &Relation, key: &str, asked: &Asked) -> Result<Conversion> {
         timezone: asked.timezone.clone(),
         premake: asked.premake,
         stage: Stage::Begun,
-        key_columns,
-        has_key_table,
+        key_columns: primary,
+        has_key_table: !kept.is_empty(),
+        kept,
         copied_to: None,
         rows_expected: 0,
     })

@@ -27,6 +27,10 @@ indexes AS (
       FROM pg_catalog.pg_index x JOIN pg_catalog.pg_class i ON i.oid = x.indexrelid
      WHERE x.indrelid = $1
 ),
+-- unique, and nothing that a partitioned table can have as a whole
+apart AS (
+    SELECT * FROM indexes WHERE indisunique AND indisvalid AND NOT indisexclusion AND NOT has_key
+),
 -- foreign keys to the table, and from it
 incoming AS (
     SELECT k.*, k.conrelid::pg_catalog.regclass::text AS child, c.relowner AS child_owner, r.rolname AS child_owner_name
@@ -144,10 +148,20 @@ SELECT 'primary_key', 'blocker', pg_catalog.format('column %I of the primary key
   JOIN pg_catalog.pg_attribute a ON a.attrelid = $1 AND a.attnum = x.indkey[place]
  WHERE x.indisprimary AND c.opcnamespace <> 'pg_catalog'::pg_catalog.regnamespace
 UNION ALL
+-- a generated column has no value yet when the key table is told
 SELECT 'unique_constraints', 'blocker',
-       'unique without the partition key: ' || pg_catalog.string_agg(pg_catalog.quote_ident(relname), ', '),
-       'Drop them, or make the partition key part of them: PostgreSQL cannot keep others across partitions.', false
-  FROM indexes WHERE indisunique AND NOT indisprimary AND NOT has_key HAVING pg_catalog.count(*) > 0
+       'unique without the partition key, over the generated column '
+           || pg_catalog.string_agg(DISTINCT pg_catalog.format('%I: %I', a.attname, x.relname), ', '),
+       'Drop them, index the expression instead, or make the partition key part of them.', false
+  FROM apart x JOIN pg_catalog.pg_attribute a ON a.attrelid = $1 AND a.attgenerated <> ''
+   AND (a.attnum = ANY (x.indkey)
+     OR pg_catalog.concat(x.indexprs::text, x.indpred::text) LIKE '%:varattno ' || a.attnum || ' %')
+HAVING pg_catalog.count(*) > 0
+UNION ALL
+SELECT 'unique_constraints', 'blocker',
+       'unique for times that do not overlap, without the partition key: ' || pg_catalog.string_agg(pg_catalog.quote_ident(relname), ', '),
+       'Drop them, or make the partition key part of them: nothing can keep others across partitions.', false
+  FROM indexes WHERE indisunique AND indisexclusion AND NOT has_key HAVING pg_catalog.count(*) > 0
 UNION ALL
 SELECT 'exclusion_constraints', 'blocker', 'exclusion constraints: ' || pg_catalog.string_agg(pg_catalog.quote_ident(relname), ', '),
        CASE WHEN pg_catalog.max(release) < 17 THEN 'Drop them: PostgreSQL has none across partitions.'
@@ -170,17 +184,17 @@ SELECT 'clustered', 'warning', pg_catalog.format('it is clustered on %I; a parti
   FROM indexes WHERE indisclustered
 UNION ALL
 SELECT 'on_conflict', 'warning',
-       pg_catalog.format('the primary key %I lacks the partition key: INSERT ... ON CONFLICT (%s) fails on the partitioned table, and '
-                         'ON CONFLICT DO NOTHING raises an error for a key that another partition has', relname,
-           (SELECT pg_catalog.string_agg(pg_catalog.quote_ident(a.attname), ', ' ORDER BY u.place)
-              FROM pg_catalog.unnest(indkey::int2[]) WITH ORDINALITY u (n, place)
-              JOIN pg_catalog.pg_attribute a ON a.attrelid = $1 AND a.attnum = u.n
-             WHERE u.place <= indnkeyatts)),
+       pg_catalog.format('the %s %I lacks the partition key: INSERT ... ON CONFLICT (%s) fails on the partitioned table, and '
+                         'ON CONFLICT DO NOTHING raises an error for a key that %s', CASE WHEN indisprimary THEN 'primary key' ELSE 'unique index' END, relname,
+           (SELECT pg_catalog.string_agg(pg_catalog.pg_get_indexdef(indexrelid, place, false), ', ' ORDER BY place)
+              FROM pg_catalog.generate_series(1, indnkeyatts) place),
+           CASE WHEN indisprimary THEN 'another partition has' ELSE 'is there' END),
        'Insert without it, or MERGE; duplicates raise unique_violation as before.', true
-  FROM indexes WHERE indisprimary AND NOT has_key
+  FROM apart
 UNION ALL
-SELECT 'key_table', 'ok', pg_catalog.format('a key table keeps %I unique across partitions', relname), NULL, false
-  FROM indexes WHERE indisprimary AND NOT has_key
+SELECT 'key_table', 'ok', pg_catalog.format('a key table keeps %s unique across partitions',
+           pg_catalog.string_agg(pg_catalog.quote_ident(relname), ', ' ORDER BY NOT indisprimary, relname)), NULL, false
+  FROM apart HAVING pg_catalog.count(*) > 0
 UNION ALL
 SELECT 'checks', 'blocker', 'NO INHERIT: ' || pg_catalog.string_agg(pg_catalog.quote_ident(k.conname), ', '),
        'Drop them, or make them ordinary checks: partitioned tables have no others.', false
@@ -199,11 +213,6 @@ SELECT 'indexes', 'blocker', pg_catalog.format('%I is over whole rows, whose typ
   FROM indexes WHERE indisvalid AND pg_catalog.concat(indexprs::text, indpred::text) LIKE '%:varattno 0 %'
 UNION ALL
 -- foreign keys
-SELECT 'incoming_foreign_keys', 'blocker',
-       pg_catalog.format('%I of %s refers to other columns than the primary key', i.conname, i.child),
-       'Let it refer to the primary key.', false
-  FROM incoming i WHERE NOT EXISTS (SELECT FROM indexes x WHERE x.indexrelid = i.conindid AND x.indisprimary)
-UNION ALL
 SELECT 'incoming_foreign_keys', 'blocker', pg_catalog.format('%I of %s is another owner''s', i.conname, i.child),
        pg_catalog.format('Give both tables the same owner: %s is %I''s.', i.child, i.child_owner_name), false
   FROM t, incoming i WHERE t.relowner <> i.child_owner
@@ -229,6 +238,12 @@ SELECT 'triggers', 'blocker', 'row triggers with transition tables: ' || pg_cata
   FROM pg_catalog.pg_trigger g
  WHERE g.tgrelid = $1 AND NOT g.tgisinternal AND (g.tgtype & 1) = 1 AND (g.tgoldtable IS NOT NULL OR g.tgnewtable IS NOT NULL)
 HAVING pg_catalog.count(*) > 0
+UNION ALL
+SELECT 'triggers', 'blocker', pg_catalog.format('%I comes after the trigger that keeps the keys, which would not see what it changes or refuses', g.tgname),
+       pg_catalog.format('ALTER TRIGGER %I ON %s RENAME TO %I', g.tgname, t.q, 'b_' || pg_catalog.left(g.tgname, 50)), false
+  FROM t, pg_catalog.pg_trigger g
+ WHERE g.tgrelid = $1 AND NOT g.tgisinternal AND g.tgtype::integer & 19 = 19 AND EXISTS (SELECT FROM apart)
+   AND g.tgname::text COLLATE "C" > 'zz_groundskeeper_key_update'
 UNION ALL
 SELECT 'triggers', 'ok', pg_catalog.string_agg(pg_catalog.quote_ident(g.tgname), ', '), NULL, false
   FROM pg_catalog.pg_trigger g WHERE g.tgrelid = $1 AND NOT g.tgisinternal HAVING pg_catalog.count(*) > 0

@@ -28,8 +28,10 @@ pub struct Conversion {
     pub stage: Stage,
     /// The columns of the primary key.
     pub key_columns: Vec<String>,
-    /// Whether a key table keeps the primary key unique across partitions.
+    /// Whether a key table keeps unique across partitions what lacks the partition key.
     pub has_key_table: bool,
+    /// The columns that the key table has: the primary key first, then those of unique indexes.
+    pub kept: Vec<String>,
     /// The primary key of the last row that was copied, as texts.
     pub copied_to: Option<Vec<String>>,
     /// How many rows there were.
@@ -53,11 +55,19 @@ impl Conversion {
         qualified(&name.schema, &name.name)
     }
 
+    /// Whether the primary key is not to be had as a whole.
+    pub fn loses_primary_key(&self) -> bool {
+        !self.key_columns.contains(&self.key)
+    }
+
     /// The primary key's columns, quoted, each after `prefix`.
     pub fn key_list(&self, prefix: &str) -> String {
-        let columns: Vec<String> =
-            self.key_columns.iter().map(|c| format!("{prefix}{}", quote_identifier(c))).collect();
-        columns.join(", ")
+        list(&self.key_columns, prefix)
+    }
+
+    /// The key table's columns, quoted, each after `prefix`.
+    pub fn kept_list(&self, prefix: &str) -> String {
+        list(&self.kept, prefix)
     }
 
     /// That two rows have the same primary key.
@@ -69,6 +79,11 @@ impl Conversion {
             .collect();
         pairs.join(" AND ")
     }
+}
+
+fn list(columns: &[String], prefix: &str) -> String {
+    let columns: Vec<String> = columns.iter().map(|c| format!("{prefix}{}", quote_identifier(c))).collect();
+    columns.join(", ")
 }
 
 /// The suffix of the shadow, until it has the table's name and after it has lost it.
@@ -84,7 +99,8 @@ pub const CAPTURE: &str = "capture";
 
 const CONVERSION: &str = r#"
     SELECT schema_name, table_name, partition_key, "interval", timezone, premake, stage, key_columns, key_table,
-           copied_to, rows_expected, item
+           copied_to, rows_expected, item,
+           CASE WHEN kept_columns = '{}' AND key_table THEN key_columns ELSE kept_columns END
       FROM groundskeeper.conversion WHERE relation = $1"#;
 
 /// The conversion of a table, if there is one.
@@ -105,6 +121,7 @@ pub fn find(table: &Qualified) -> Result<Option<Conversion>> {
                 copied_to: row.get(10)?,
                 rows_expected: required(row, 11)?,
                 item: row.get(12)?,
+                kept: required(row, 13)?,
             })
         })
     })
@@ -139,8 +156,9 @@ pub fn begin(conversion: &Conversion) -> Result<()> {
     as_owner(|| {
         sql::run(
             r#"INSERT INTO groundskeeper.conversion
-                   (relation, schema_name, table_name, partition_key, "interval", timezone, premake, key_columns, key_table, item)
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"#,
+                   (relation, schema_name, table_name, partition_key, "interval", timezone, premake, key_columns, key_table, item,
+                    kept_columns)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"#,
             &[
                 conversion.quoted().into(),
                 conversion.table.schema.as_str().into(),
@@ -152,6 +170,7 @@ pub fn begin(conversion: &Conversion) -> Result<()> {
                 conversion.key_columns.clone().into(),
                 conversion.has_key_table.into(),
                 conversion.item.clone().into(),
+                conversion.kept.clone().into(),
             ],
         )
     })
@@ -199,6 +218,9 @@ pub struct Carried {
     /// Whether the unpartitioned table has one of its own; a primary key that lacks the partition key has none on the
     /// partitioned one.
     pub on_shadow: bool,
+    /// Whether the key table has it instead, by that name while the partitioned table has the table's.
+    #[serde(default)]
+    pub on_keys: bool,
 }
 
 /// Writes down which indexes there are.

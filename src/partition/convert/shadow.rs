@@ -51,7 +51,7 @@ pub fn make(conversion: &Conversion, key_type: KeyType, starts: &[NaiveDate]) ->
         let keys = conversion.beside_quoted(KEYS);
         statements.push(format!(
             "CREATE TABLE {keys} AS SELECT {} FROM {table} WITH NO DATA",
-            conversion.key_list("")
+            conversion.kept_list("")
         ));
     }
     Ok(statements)
@@ -236,13 +236,8 @@ pub fn copy(conversion: &Conversion) -> Result<(i64, Option<Vec<String>>)> {
         &[],
     )?;
     if conversion.has_key_table {
-        sql::run(
-            &format!(
-                "INSERT INTO {} SELECT {keys} FROM {table} WHERE {range}",
-                conversion.beside_quoted(KEYS)
-            ),
-            &[],
-        )?;
+        let (beside, kept) = (conversion.beside_quoted(KEYS), conversion.kept_list(""));
+        sql::run(&format!("INSERT INTO {beside} ({kept}) SELECT {kept} FROM {table} WHERE {range}"), &[])?;
     }
     Ok((rows, last))
 }
@@ -257,8 +252,11 @@ pub struct Wanted {
     pub tail: String,
     /// The constraint behind it, as a clause.
     pub constraint: Option<String>,
-    /// Whether it is the primary key and lacks the partition key, so that each partition has its own.
-    pub primary_apart: bool,
+    /// Whether it is unique and lacks the partition key, so that the whole cannot have it: the key table has it, and
+    /// each partition one of its own.
+    pub apart: bool,
+    /// Whether it is the primary key.
+    pub primary: bool,
 }
 
 /// The indexes of the table.
@@ -272,7 +270,8 @@ pub fn wanted(conversion: &Conversion) -> Result<Vec<Wanted>> {
                 unique: required(row, 2)?,
                 tail: required(row, 3)?,
                 constraint: row.get(4)?,
-                primary_apart: required(row, 5)?,
+                apart: required(row, 5)?,
+                primary: required(row, 6)?,
             })
         },
     )
@@ -280,7 +279,12 @@ pub fn wanted(conversion: &Conversion) -> Result<Vec<Wanted>> {
 
 /// What to write down of them.
 pub fn carried(wanted: &[Wanted]) -> Vec<Carried> {
-    wanted.iter().map(|index| Carried { name: index.name.clone(), on_shadow: !index.primary_apart }).collect()
+    let carried = |index: &Wanted| Carried {
+        name: index.name.clone(),
+        on_shadow: !index.apart,
+        on_keys: index.apart && !index.primary,
+    };
+    wanted.iter().map(carried).collect()
 }
 
 /// The names of those that the shadow does not have yet.
@@ -305,9 +309,29 @@ pub fn builds(conversion: &Conversion, wanted: &[Wanted], partitions: &[Qualifie
     keys.into_iter().chain(builds).collect()
 }
 
+/// What the key table keeps unique is told by it alone, by the name that applications know: the partitions have plain
+/// indexes to find rows by.
+fn builds_apart(conversion: &Conversion, index: &Wanted, partitions: &[Qualified]) -> Vec<Build> {
+    let keys = conversion.beside_quoted(KEYS);
+    let name = suffixed(&index.name, KEYS);
+    let (quoted_name, tail) = (quote_identifier(&name), &index.tail);
+    let unique = match &index.constraint {
+        Some(constraint) => format!("ALTER TABLE {keys} ADD CONSTRAINT {quoted_name} {constraint}"),
+        None => format!("CREATE UNIQUE INDEX {quoted_name} ON {keys} USING {tail}"),
+    };
+    let parts = partitions.iter().map(|partition| {
+        let own = suffixed(&partition.name, &index.name);
+        let (own_name, table) = (quote_identifier(&own), quoted(partition));
+        Build { statements: vec![format!("CREATE INDEX {own_name} ON {table} USING {tail}")], name: own }
+    });
+    std::iter::once(Build { name, statements: vec![unique] }).chain(parts).collect()
+}
+
 fn builds_of(conversion: &Conversion, index: &Wanted, partitions: &[Qualified]) -> Vec<Build> {
-    if index.primary_apart {
-        return partitions.iter().map(|partition| primary_key(conversion, partition)).collect();
+    match (index.apart, index.primary) {
+        (true, true) => return partitions.iter().map(|one| primary_key(conversion, one)).collect(),
+        (true, false) => return builds_apart(conversion, index, partitions),
+        _ => {}
     }
     let (schema, shadow) = (&conversion.table.schema, conversion.beside_quoted(SHADOW));
     let name = suffixed(&index.name, SHADOW);
@@ -358,6 +382,14 @@ pub fn partitions(parent: &str) -> Result<Vec<Qualified>> {
 pub fn exists(schema: &str, name: &str) -> Result<bool> {
     let query = "SELECT pg_catalog.to_regclass($1) IS NOT NULL";
     Ok(sql::first(query, &[qualified(schema, name).into()], |row| required::<bool>(row, 1))? == Some(true))
+}
+
+/// Whether a table has an index of that name.
+pub fn is_of(table: &str, index: &str) -> Result<bool> {
+    let query =
+        "SELECT EXISTS (SELECT FROM pg_catalog.pg_index x JOIN pg_catalog.pg_class i ON i.oid = x.indexrelid
+                                 WHERE x.indrelid = pg_catalog.to_regclass($1) AND i.relname = $2)";
+    Ok(sql::first(query, &[table.into(), index.into()], |row| required::<bool>(row, 1))? == Some(true))
 }
 
 /// Writes down how many rows there are to copy.

@@ -169,19 +169,31 @@ fn copy(between: &mut Between, conversion: &Conversion) -> Result<()> {
 }
 
 fn index(between: &mut Between, conversion: &Conversion) -> Result<()> {
+    between.transaction(|| super::must_keep_all(conversion))?;
     let (wanted, partitions) = between.transaction(|| {
         let partitions = shadow::partitions(&conversion.beside_quoted(SHADOW))?;
         Ok((shadow::wanted(conversion)?, partitions))
     })?;
     between.transaction(|| record::carry(conversion, &shadow::carried(&wanted)))?;
     for build in shadow::builds(conversion, &wanted, &partitions) {
-        between.transaction(|| {
+        let make = || {
             if shadow::exists(&conversion.table.schema, &build.name)? {
                 return Ok(());
             }
             guc::commit_asynchronously();
             build.statements.iter().try_for_each(|statement| sql::run(statement, &[]))
-        })?;
+        };
+        match between.transaction(make) {
+            // The rows were copied at several moments: what is unique at each of them need not be so together.
+            Err(failure) if failure.code == PgSqlErrorCode::ERRCODE_UNIQUE_VIOLATION => between
+                .transaction_of_one_snapshot(|| {
+                    let pair = Pair::of(conversion);
+                    sync::set_aside(conversion, &pair)?;
+                    while sync::apply(conversion, &pair, BATCH)?.len() > 0 {}
+                    make()
+                })?,
+            other => other?,
+        }
     }
     between.transaction(|| record::reach(conversion, Stage::Indexed))
 }

@@ -17,8 +17,8 @@ pub struct Columns {
     pub written: String,
     /// The same of `x`, for a checksum: what cannot be hashed as it is, as text.
     hashed: String,
-    /// Those of them that are the primary key.
-    hashed_key: String,
+    /// Those of them that the key table has.
+    hashed_kept: String,
     /// The type of each column of the primary key.
     pub key_types: Vec<String>,
 }
@@ -37,8 +37,8 @@ pub fn columns(conversion: &Conversion, table: &str) -> Result<Columns> {
                                        AND o.opcintype < 16384)
                        THEN 'x.%I' ELSE 'x.%I::text' END, a.attname)) h (hashed)
           WHERE a.attrelid = pg_catalog.to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''",
-        &[table.into(), conversion.key_columns.clone().into()],
-        |row| Ok((required::<String>(row, 1)?, required::<String>(row, 2)?, required::<String>(row, 3)?)),
+        &[table.into(), conversion.kept.clone().into()],
+        |row| Ok((required::<String>(row, 1)?, required::<String>(row, 2)?, row.get::<String>(3)?)),
     )?;
     let key_types = sql::texts(
         "SELECT pg_catalog.format_type(a.atttypid, a.atttypmod)
@@ -47,9 +47,9 @@ pub fn columns(conversion: &Conversion, table: &str) -> Result<Columns> {
           ORDER BY k.place",
         &[table.into(), conversion.key_columns.clone().into()],
     )?;
-    let (written, hashed, hashed_key) =
+    let (written, hashed, hashed_kept) =
         found.ok_or_else(|| Failure::internal(format!("{table} has no columns")))?;
-    Ok(Columns { written, hashed, hashed_key, key_types })
+    Ok(Columns { written, hashed, hashed_kept: hashed_kept.unwrap_or_default(), key_types })
 }
 
 /// Which table lacks what the log names: the shadow before the exchange, the unpartitioned table after it.
@@ -154,23 +154,23 @@ pub fn apply(conversion: &Conversion, pair: &Pair, limit: usize) -> Result<Taken
 /// Takes away all rows that the log names, and leaves the log: what one of them has that must be unique, the row that
 /// has it by now can get, though its entry comes first.
 pub fn set_aside(conversion: &Conversion, pair: &Pair) -> Result<()> {
-    let (target, log) = (&pair.target, conversion.beside_quoted(LOG));
-    sql::run(&format!("DELETE FROM {target} x USING {log} l WHERE {}", conversion.same_key("x", "l")), &[])
+    let log = conversion.beside_quoted(LOG);
+    let keys = pair.keys.then(|| conversion.beside_quoted(KEYS));
+    std::iter::once(pair.target.clone()).chain(keys).try_for_each(|target| {
+        let same = conversion.same_key("x", "l");
+        sql::run(&format!("DELETE FROM {target} x USING {log} l WHERE {same}"), &[])
+    })
 }
 
+/// Nothing refers to the keys before the exchange, so those of changed rows are made anew.
 fn keep_keys(conversion: &Conversion, source: &str, keys: &str, arguments: &[Argument]) -> Result<()> {
-    let (table, list) = (conversion.beside_quoted(KEYS), conversion.key_list(""));
-    let (held, same) = (conversion.same_key("y", "x"), conversion.same_key("x", "k"));
+    let (table, same) = (conversion.beside_quoted(KEYS), conversion.same_key("x", "k"));
+    sql::run(&format!("DELETE FROM {table} x USING {keys} WHERE {same}"), arguments)?;
     sql::run(
         &format!(
-            "DELETE FROM {table} x USING {keys} WHERE {same} AND NOT EXISTS (SELECT FROM {source} y WHERE {held})"
-        ),
-        arguments,
-    )?;
-    sql::run(
-        &format!(
-            "INSERT INTO {table} SELECT {} FROM {source} x JOIN {keys} ON {same} ON CONFLICT ({list}) DO NOTHING",
-            conversion.key_list("x.")
+            "INSERT INTO {table} ({}) SELECT {} FROM {source} x JOIN {keys} ON {same}",
+            conversion.kept_list(""),
+            conversion.kept_list("x.")
         ),
         arguments,
     )
@@ -261,7 +261,7 @@ fn prove_keys(conversion: &Conversion, pair: &Pair, columns: &Columns) -> Result
         format!(
             "SELECT pg_catalog.count(*), pg_catalog.sum(pg_catalog.hash_record_extended(ROW({}), 0))
                FROM {table} x WHERE NOT EXISTS (SELECT FROM {} l WHERE {})",
-            columns.hashed_key,
+            columns.hashed_kept,
             conversion.beside_quoted(LOG),
             conversion.same_key("l", "x")
         )

@@ -55,6 +55,7 @@ pub fn next(quoted: &str, done: &BTreeSet<NaiveDate>) -> Result<Option<Round>> {
         stage: Stage::Captured,
         key_columns: identity(&default)?,
         has_key_table: false,
+        kept: Vec::new(),
         copied_to: None,
         rows_expected: 0,
     };

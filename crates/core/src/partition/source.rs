@@ -14,12 +14,14 @@ pub struct Table<'a> {
     pub name: &'a str,
     /// The columns of its primary key, where the partitioned table will have none as a whole.
     pub lost_key: &'a [String],
+    /// Whether it has any unique index that the partitioned table will not have as a whole.
+    pub loses_unique: bool,
 }
 
 /// A use of a table that a partitioned one refuses, or answers otherwise.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Use {
-    /// `ON CONFLICT` on the primary key.
+    /// `ON CONFLICT`, where a unique index is lost.
     OnConflict,
     /// `GROUP BY` the primary key alone.
     GroupBy,
@@ -123,7 +125,7 @@ pub fn uses(source: &str, table: &Table) -> Vec<Use> {
     let mut found = Vec::new();
     let conflicts = mentions.iter().any(|at| inserts_on_conflict(&tokens, *at))
         || by_name_alone && tokens.windows(2).any(|pair| pair[0].is("on") && pair[1].is("conflict"));
-    if !table.lost_key.is_empty() && conflicts {
+    if table.loses_unique && conflicts {
         found.push(Use::OnConflict);
     }
     if !table.lost_key.is_empty() && (0..tokens.len()).any(|at| groups_by(&tokens, at, table.lost_key)) {

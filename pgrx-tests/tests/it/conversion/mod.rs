@@ -19,6 +19,7 @@ mod restore;
 mod retired;
 mod roundtrip;
 mod settings;
+mod unique;
 mod writers;
 
 use std::thread::sleep;

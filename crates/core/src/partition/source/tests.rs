@@ -5,7 +5,7 @@ fn key() -> Vec<String> {
 }
 
 fn found(source: &str) -> Vec<Use> {
-    uses(source, &Table { schema: "app", name: "t", lost_key: &key() })
+    uses(source, &Table { schema: "app", name: "t", lost_key: &key(), loses_unique: true })
 }
 
 fn system(columns: &[&str]) -> Vec<Use> {
@@ -94,7 +94,7 @@ fn conflicts_matter_in_inserts_into_the_table() {
         "EXECUTE format('INSERT INTO %I VALUES (1) ON CONFLICT (id) DO NOTHING', 't')",
     ] {
         assert_eq!(found(source), [Use::OnConflict], "{source}");
-        let kept = Table { schema: "app", name: "t", lost_key: &[] };
+        let kept = Table { schema: "app", name: "t", lost_key: &[], loses_unique: false };
         assert_eq!(uses(source, &kept), [], "{source}");
     }
     for source in [
@@ -115,7 +115,7 @@ fn groups_by_the_key_alone_matter() {
         assert_eq!(found(source), [], "{source}");
     }
     let both = ["a".to_owned(), "b".to_owned()];
-    let table = Table { schema: "app", name: "t", lost_key: &both };
+    let table = Table { schema: "app", name: "t", lost_key: &both, loses_unique: true };
     assert_eq!(uses("SELECT c FROM t GROUP BY t.b, a", &table), [Use::GroupBy]);
     assert_eq!(uses("SELECT c FROM t GROUP BY a", &table), []);
 }
