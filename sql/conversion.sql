@@ -19,7 +19,9 @@ CREATE TABLE groundskeeper.conversion (
     later jsonb NOT NULL DEFAULT '[]',
     begun_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     stage_reached_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
-    kept_columns text[] NOT NULL DEFAULT '{}'
+    kept_columns text[] NOT NULL DEFAULT '{}',
+    key_format text,
+    default_partition boolean NOT NULL DEFAULT true
 );
 COMMENT ON TABLE groundskeeper.conversion IS 'Tables that are, or are being, converted to partitioned ones: how far each has come, and what the next run needs to know';
 COMMENT ON COLUMN groundskeeper.conversion.relation IS 'The table, schema-qualified and quoted';
@@ -27,6 +29,8 @@ COMMENT ON COLUMN groundskeeper.conversion.item IS 'The item of the plan that it
 COMMENT ON COLUMN groundskeeper.conversion.stage IS 'begun, shadowed, captured, copied, indexed, proven, swapped, converted; then equal and finalized, or equal and restored';
 COMMENT ON COLUMN groundskeeper.conversion.key_columns IS 'The columns of the primary key';
 COMMENT ON COLUMN groundskeeper.conversion.key_table IS 'Whether a key table keeps unique across partitions what lacks the partition key';
+COMMENT ON COLUMN groundskeeper.conversion.key_format IS 'How the key has its moments: uuidv7, epoch_s, epoch_ms, epoch_us; NULL for dates and times';
+COMMENT ON COLUMN groundskeeper.conversion.default_partition IS 'Whether there is a partition for rows that no other takes';
 COMMENT ON COLUMN groundskeeper.conversion.kept_columns IS 'The columns of the key table: the primary key, and those of unique indexes; empty for the primary key alone';
 COMMENT ON COLUMN groundskeeper.conversion.indexes IS 'The indexes that the shadow gets, by the names that they have on the table';
 COMMENT ON COLUMN groundskeeper.conversion.copied_to IS 'The primary key of the last row that was copied';
@@ -35,7 +39,7 @@ COMMENT ON COLUMN groundskeeper.conversion.later IS 'What is still to be done af
 
 SELECT pg_catalog.pg_extension_config_dump('groundskeeper.conversion', '');
 
-COMMENT ON FUNCTION groundskeeper.partition_preflight(regclass, name, text, text, integer) IS 'What stands in the way of partitioning a table by a column, and what changes with it; the other arguments are those of partition_table()';
-COMMENT ON FUNCTION groundskeeper.partition_table(regclass, name, text, text, integer, text[]) IS 'Queues the partitioning of a table while writers go on, and returns the job''s number; accept names the warnings that are acknowledged';
+COMMENT ON FUNCTION groundskeeper.partition_preflight(regclass, name, text, text, integer, text, boolean) IS 'What stands in the way of partitioning a table by a column, and what changes with it; the other arguments are those of partition_table()';
+COMMENT ON FUNCTION groundskeeper.partition_table(regclass, name, text, text, integer, text[], text, boolean) IS 'Queues the partitioning of a table while writers go on, and returns the job''s number; accept names the warnings that are acknowledged, key_format how a key that is no date has its moments';
 COMMENT ON FUNCTION groundskeeper.undo_partitioning(regclass) IS 'Queues the way back to the unpartitioned table, with all that was written since, and returns the job''s number';
 COMMENT ON FUNCTION groundskeeper.finalize_partitioning(regclass) IS 'Queues the dropping of the unpartitioned table after a last proof that nothing is lost, and returns the job''s number';

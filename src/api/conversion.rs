@@ -20,7 +20,8 @@ extension_sql_file!(
 
 /// What stands in the way of partitioning a table by a column, and what changes with it.
 #[pg_extern(sql = "CREATE FUNCTION groundskeeper.partition_preflight(relation regclass, partition_key name,
-        \"interval\" text DEFAULT 'month', timezone text DEFAULT NULL, premake integer DEFAULT 3)
+        \"interval\" text DEFAULT 'month', timezone text DEFAULT NULL, premake integer DEFAULT 3,
+        key_format text DEFAULT NULL, \"default\" boolean DEFAULT true)
     RETURNS TABLE (check_name text, severity text, detail text, remedy text)
     LANGUAGE c VOLATILE PARALLEL UNSAFE SET search_path TO pg_catalog, pg_temp
     AS '@MODULE_PATHNAME@', '@FUNCTION_NAME@';")]
@@ -31,6 +32,8 @@ fn partition_preflight(
     interval: Option<Utf8>,
     timezone: Option<Utf8>,
     premake: Option<i32>,
+    key_format: Option<Utf8>,
+    default: Option<bool>,
 ) -> Result<
     TableIterator<
         'static,
@@ -40,7 +43,7 @@ fn partition_preflight(
 > {
     let relation = existing(relation, "relation")?;
     let key = given(partition_key, "partition_key")?;
-    let asked = asked(interval, timezone, premake)?;
+    let asked = asked(interval, timezone, premake, key_format, default)?;
     let findings = convert::preflight(relation, &to_rust(key.to_bytes()), &asked)?;
     Ok(TableIterator::new(
         findings
@@ -50,14 +53,22 @@ fn partition_preflight(
 }
 
 /// The partitions that are asked for.
-fn asked(interval: Option<Utf8>, timezone: Option<Utf8>, premake: Option<i32>) -> Result<Asked, ErrorReport> {
+fn asked(
+    interval: Option<Utf8>,
+    timezone: Option<Utf8>,
+    premake: Option<i32>,
+    key_format: Option<Utf8>,
+    default: Option<bool>,
+) -> Result<Asked, ErrorReport> {
     let interval: String = given(interval, "interval")?.into();
-    Ok(Asked::read(&interval, timezone.map(String::from), given(premake, "premake")?)?)
+    let (premake, has_default) = (given(premake, "premake")?, given(default, "default")?);
+    Ok(Asked::read(&interval, timezone.map(String::from), premake, key_format.as_deref(), has_default)?)
 }
 
 /// Queues the partitioning of a table while writers go on; the number of the job that does it.
 #[pg_extern(sql = "CREATE FUNCTION groundskeeper.partition_table(relation regclass, partition_key name,
-        \"interval\" text DEFAULT 'month', timezone text DEFAULT NULL, premake integer DEFAULT 3, accept text[] DEFAULT '{}')
+        \"interval\" text DEFAULT 'month', timezone text DEFAULT NULL, premake integer DEFAULT 3, accept text[] DEFAULT '{}',
+        key_format text DEFAULT NULL, \"default\" boolean DEFAULT true)
     RETURNS bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE SET search_path TO pg_catalog, pg_temp
     AS '@MODULE_PATHNAME@', '@FUNCTION_NAME@';")]
@@ -68,6 +79,8 @@ fn partition_table(
     timezone: Option<Utf8>,
     premake: Option<i32>,
     accept: Option<Vec<Option<Utf8>>>,
+    key_format: Option<Utf8>,
+    default: Option<bool>,
 ) -> Result<i64, ErrorReport> {
     let accept = elements(accept, "accept")?.into_iter().map(String::from).collect();
     let relation = existing(relation, "relation")?;
@@ -75,7 +88,7 @@ fn partition_table(
         relation,
         item: partitioned::item_of(built_in_plan()?, relation)?,
         key: to_rust(given(partition_key, "partition_key")?.to_bytes()),
-        asked: asked(interval, timezone, premake)?,
+        asked: asked(interval, timezone, premake, key_format, default)?,
         accept,
     };
     Ok(convert::partition_table(&request)?)

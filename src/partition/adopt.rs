@@ -1,6 +1,6 @@
 //! Tables partitioned by hand are taken over as they are.
 
-use super::bounds::{self, Parent};
+use super::bounds::{self, Parent, Partition};
 use super::convert;
 use super::managed::{self, Managed};
 use super::premake;
@@ -8,7 +8,7 @@ use crate::catalog;
 use crate::error::{Failure, Result};
 use crate::settings;
 use groundskeeper_core::partition::convert::Stage;
-use groundskeeper_core::partition::{Interval, judge};
+use groundskeeper_core::partition::{Edge, Interval, KeyFormat, judge};
 use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys::Oid;
 
@@ -52,12 +52,32 @@ pub fn partitioned(relation: Oid, zone: &str) -> Result<Parent> {
     }
     let parent = bounds::parent_named(&found.quoted, zone)?.ok_or_else(|| {
         wrong(format!("{} is not partitioned by range of one date or time", found.quoted))
-            .detail("Its key must be one column of type date, timestamp or timestamptz.")
+            .detail("Its key must be one column of type date, timestamp or timestamptz, or a uuid or bigint with a moment in it.")
     })?;
     if !parent.may_alter {
         return Err(Failure::not_owner(&parent.quoted));
     }
+    must_be_periods(&parent)?;
     Ok(parent)
+}
+
+/// Numbers and UUIDs need have no moment in them: only where the bounds of all partitions are beginnings of days do
+/// they have.
+fn must_be_periods(parent: &Parent) -> Result<()> {
+    if parent.key_type.format().is_none() {
+        return Ok(());
+    }
+    let is_day = |edge: &Edge| matches!(edge, Edge::Day(day) if *day > KeyFormat::first_day());
+    let are_days =
+        |one: &Partition| [one.from, one.to].iter().all(|edge| is_day(edge) || *edge == Edge::Unbounded);
+    if !parent.partitions.is_empty() && parent.partitions.iter().all(are_days) {
+        return Ok(());
+    }
+    let message = format!("{} is not partitioned by range of one date or time", parent.quoted);
+    Err(Failure::new(PgSqlErrorCode::ERRCODE_WRONG_OBJECT_TYPE, message).detail(format!(
+        "Not all bounds of its partitions are moments at which a day begins in {}.",
+        parent.zone
+    )))
 }
 
 /// The managed table of that OID with its row, if it is the current role's.

@@ -1,11 +1,14 @@
 //! Bounds of partitions: read from the catalogs as values, and written so that no session's settings matter.
 
-use crate::error::Result;
+use crate::error::{Failure, Result};
 use crate::guc::pinned;
 use crate::sql::Tuple;
-use crate::sql::{self, qualified, required};
-use groundskeeper_core::partition::{Edge, Existing, NaiveDate, epoch_days, from_epoch_days, with_offset};
+use crate::sql::{self, qualified, quote_literal, required};
+use groundskeeper_core::partition::{
+    Edge, Existing, KeyFormat, NaiveDate, epoch_days, from_epoch_days, with_offset,
+};
 use groundskeeper_core::plan::Qualified;
+use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys::Oid;
 use std::collections::HashMap;
 
@@ -18,16 +21,28 @@ pub enum KeyType {
     Timestamp,
     /// `timestamptz`
     Timestamptz,
+    /// A `uuid` or `bigint` with a moment in it.
+    Coded(KeyFormat),
 }
 
 impl KeyType {
-    /// The type of that name in `pg_type`.
+    /// The type of that name in `pg_type`. What a `bigint` counts is told by its size.
     pub fn parse(typname: &str) -> Option<Self> {
         match typname {
+            "uuid" => Some(Self::Coded(KeyFormat::UuidV7)),
+            "int8" => Some(Self::Coded(KeyFormat::EpochS)),
             "date" => Some(Self::Date),
             "timestamp" => Some(Self::Timestamp),
             "timestamptz" => Some(Self::Timestamptz),
             _ => None,
+        }
+    }
+
+    /// How it has its moments, where it is no date.
+    pub fn format(self) -> Option<KeyFormat> {
+        match self {
+            Self::Coded(format) => Some(format),
+            Self::Date | Self::Timestamp | Self::Timestamptz => None,
         }
     }
 
@@ -37,9 +52,51 @@ impl KeyType {
             Self::Date => "pg_catalog.date",
             Self::Timestamp => "pg_catalog.timestamp",
             Self::Timestamptz => "pg_catalog.timestamptz",
+            Self::Coded(KeyFormat::UuidV7) => "pg_catalog.uuid",
+            Self::Coded(_) => "pg_catalog.int8",
+        }
+    }
+
+    /// The time on the clocks of a zone that a key has, as an expression; it fails where [`Self::is_dated`] is not so.
+    pub fn local(self, key: &str, zone: &str) -> String {
+        let zone = quote_literal(zone);
+        match self {
+            Self::Date | Self::Timestamp => format!("{key}::pg_catalog.timestamp"),
+            Self::Timestamptz => format!("({key} AT TIME ZONE {zone})"),
+            Self::Coded(KeyFormat::UuidV7) => format!(
+                "(pg_catalog.to_timestamp(('x' || pg_catalog.substr(pg_catalog.replace({key}::pg_catalog.text, '-', ''), 1, 12)
+                    )::pg_catalog.bit(48)::pg_catalog.int8 / 1000.0) AT TIME ZONE {zone})"
+            ),
+            Self::Coded(format) => format!(
+                "((timestamptz '1970-01-01 00:00:00+00' + {key} * interval '{} microseconds') AT TIME ZONE {zone})",
+                1_000_000 / format.per_second()
+            ),
+        }
+    }
+
+    /// The day of a key in a zone, likewise.
+    pub fn day(self, key: &str, zone: &str) -> String {
+        match self {
+            Self::Date => key.to_owned(),
+            _ => format!("{}::pg_catalog.date", self.local(key, zone)),
+        }
+    }
+
+    /// Whether a key has a day at all, as an expression.
+    pub fn is_dated(self, key: &str) -> String {
+        match self {
+            Self::Coded(format) => {
+                let [from, to] = CODED.map(|at| quote_literal(format.bound(at).unwrap_or_default()));
+                let cast = self.as_str();
+                format!("({key} >= {from}::{cast} AND {key} < {to}::{cast})")
+            }
+            _ => format!("pg_catalog.isfinite({key})"),
         }
     }
 }
+
+/// The seconds from which on, and until which, keys that are no dates are looked at: 1973-03-04 and 5000-01-01.
+const CODED: [i64; 2] = [100_051_200, 95_617_584_000];
 
 /// A table partitioned by range over one column of such a type.
 #[derive(Debug, Clone)]
@@ -102,7 +159,7 @@ pub struct Partition {
 const PLAIN: [(&core::ffi::CStr, &core::ffi::CStr); 2] = [(c"datestyle", c"ISO, YMD"), (c"timezone", c"UTC")];
 
 /// Looks tables up, given as quoted name and zone, all in one query; `None` for what is no table partitioned by
-/// range over one `date`, `timestamp` or `timestamptz`.
+/// range over one `date`, `timestamp` or `timestamptz`, or over a `uuid` or `bigint`, which may have moments in it.
 pub fn parents(tables: &[(String, String)]) -> Result<Vec<Option<Parent>>> {
     let names: Vec<&str> = tables.iter().map(|(name, _)| name.as_str()).collect();
     let zones: Vec<&str> = tables.iter().map(|(_, zone)| zone.as_str()).collect();
@@ -180,6 +237,11 @@ fn add_partition(parent: &mut Parent, row: &Tuple) -> Result<()> {
         Ok((edge, shown))
     };
     let ((from, from_text), (to, to_text)) = (edge(14)?, edge(18)?);
+    if let (KeyType::Coded(KeyFormat::EpochS), Some(Ok(number))) =
+        (parent.key_type, from_text.as_deref().or(to_text.as_deref()).map(str::parse))
+    {
+        parent.key_type = KeyType::Coded(KeyFormat::of_number(number));
+    }
     let quoted = qualified(&schema, &name);
     let partition = Partition { oid, name: Qualified { schema, name }, quoted, from, to, from_text, to_text };
     if required::<bool>(row, 13)? {
@@ -193,11 +255,21 @@ fn add_partition(parent: &mut Parent, row: &Tuple) -> Result<()> {
 /// The texts of literals for the beginnings of days: local midnight, which PostgreSQL alone turns into a point in
 /// time, written with its distance from UTC, so that it means the same in every session.
 pub fn literals(key_type: KeyType, zone: &str, days: &[NaiveDate]) -> Result<Vec<String>> {
-    if key_type != KeyType::Timestamptz {
+    if matches!(key_type, KeyType::Date | KeyType::Timestamp) {
         let suffix = if key_type == KeyType::Date { "" } else { " 00:00:00" };
         return Ok(days.iter().map(|day| format!("{day}{suffix}")).collect());
     }
     let numbers: Vec<i32> = days.iter().map(|day| epoch_days(*day)).collect();
+    if let KeyType::Coded(format) = key_type {
+        let seconds = sql::rows(
+            "SELECT EXTRACT(epoch FROM (date '1970-01-01' + d.day)::timestamp AT TIME ZONE $2)::pg_catalog.int8
+               FROM pg_catalog.unnest($1::integer[]) WITH ORDINALITY d (day, place) ORDER BY d.place",
+            &[numbers.into(), zone.into()],
+            |row| required::<i64>(row, 1),
+        )?;
+        let bound = |at: i64| format.bound(at).ok_or_else(|| beyond(format));
+        return seconds.into_iter().map(bound).collect();
+    }
     pinned(&PLAIN, || {
         sql::rows(
             "SELECT b.local::text, EXTRACT(epoch FROM b.local - (b.at AT TIME ZONE 'UTC'))::integer
@@ -209,4 +281,11 @@ pub fn literals(key_type: KeyType, zone: &str, days: &[NaiveDate]) -> Result<Vec
             |row| Ok(with_offset(&required::<String>(row, 1)?, required(row, 2)?)),
         )
     })
+}
+
+fn beyond(format: KeyFormat) -> Failure {
+    Failure::new(
+        PgSqlErrorCode::ERRCODE_DATETIME_FIELD_OVERFLOW,
+        format!("a partition whose bound is no {} from 1973 to 5138", format.as_str()),
+    )
 }

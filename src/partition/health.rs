@@ -207,10 +207,11 @@ fn default_rows(
             || "false".to_owned(),
             |from| format!("{key} < {}::{}", quote_literal(from), parent.key_type.as_str()),
         );
+        let dated = parent.key_type.is_dated(&key);
         let query = format!(
             "SELECT pg_catalog.count(*), pg_catalog.count(*) FILTER (WHERE NOT retired),
                     pg_catalog.count(*) FILTER (WHERE retired)
-               FROM (SELECT CASE WHEN pg_catalog.isfinite({key}) THEN {retired} END FROM {}) d (retired)",
+               FROM (SELECT CASE WHEN {dated} THEN {retired} END FROM {}) d (retired)",
             default.quoted
         );
         let count = || {

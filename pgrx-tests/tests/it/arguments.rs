@@ -58,7 +58,7 @@ const WITH_NULL: &[(&str, &[&str])] = &[
         &["groundskeeper_internal.migration_step(NULL, 0)"],
     ),
     (
-        "SELECT groundskeeper.partition_preflight relation partition_key interval timezone premake",
+        "SELECT groundskeeper.partition_preflight relation partition_key interval timezone premake key_format default",
         &[
             "groundskeeper.partition_preflight(NULL, 'id')",
             "groundskeeper.partition_preflight('staging.games', NULL)",
@@ -67,7 +67,7 @@ const WITH_NULL: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "SELECT groundskeeper.partition_table relation partition_key interval timezone premake accept",
+        "SELECT groundskeeper.partition_table relation partition_key interval timezone premake accept key_format default",
         &[
             "groundskeeper.partition_table(NULL, 'game_date')",
             "groundskeeper.partition_table('staging.games', NULL)",

@@ -1,7 +1,7 @@
 //! The conversion that a partitioned table came from, and what its partitions have of it.
 
 use super::record::{self, Conversion};
-use super::{keys, shadow};
+use super::{kept_keys, keys, shadow};
 use crate::error::{Failure, Result};
 use crate::extension::as_owner;
 use crate::partition::bounds::Parent;
@@ -24,6 +24,8 @@ pub fn recognized(parent: &Parent, interval: Interval, premake: u32) -> Result<O
         interval,
         timezone: parent.zone.clone(),
         premake,
+        format: parent.key_type.format(),
+        has_default: parent.default.is_some(),
         stage: Stage::Finalized,
         key_columns: Vec::new(),
         has_key_table: false,
@@ -42,13 +44,10 @@ pub fn recognized(parent: &Parent, interval: Interval, premake: u32) -> Result<O
     (found.has_key_table, found.stage) =
         (has_key_table, if has_former { Stage::Converted } else { Stage::Finalized });
     let beside = found.beside_quoted(if has_key_table { record::KEYS } else { record::FORMER });
-    found.key_columns = sql::texts(
-        "SELECT a.attname::text FROM pg_catalog.pg_index x, pg_catalog.unnest(x.indkey::int2[]) WITH ORDINALITY u (n, place),
-                pg_catalog.pg_attribute a
-          WHERE x.indrelid = pg_catalog.to_regclass($1) AND x.indisprimary AND a.attrelid = x.indrelid AND a.attnum = u.n
-            AND u.place <= x.indnkeyatts ORDER BY u.place",
-        &[beside.as_str().into()],
-    )?;
+    let oid =
+        sql::first("SELECT pg_catalog.to_regclass($1)::oid", &[beside.as_str().into()], |row| row.get(1))?;
+    let identity = oid.flatten().map_or(Ok(None), |oid| kept_keys(oid, &found.key))?.unwrap_or_default();
+    found.key_columns = identity.identity;
     if has_key_table {
         found.kept = sql::texts(
             "SELECT attname::text FROM pg_catalog.pg_attribute
@@ -63,7 +62,7 @@ pub fn recognized(parent: &Parent, interval: Interval, premake: u32) -> Result<O
             format!("{} was converted under another name", parent.quoted),
         )
         .detail(format!(
-            "It has the triggers of a conversion, and there is no {beside} with a primary key."
+            "It has the triggers of a conversion, and there is no {beside} whose rows are told apart."
         )));
     }
     record::begin(&found)?;

@@ -33,6 +33,7 @@ use crate::jobs;
 use crate::owner;
 use crate::sql::{self, qualified, quote_literal, required};
 use groundskeeper_core::job::{JobRequest, Task};
+use groundskeeper_core::partition::KeyFormat;
 use groundskeeper_core::partition::convert::{Goal, Stage, Step, next};
 use groundskeeper_core::plan::Qualified;
 use pgrx::PgSqlErrorCode;
@@ -68,7 +69,7 @@ fn invalid(message: String) -> Failure {
 
 /// Queues the conversion of a table; the number of its job.
 pub fn partition_table(request: &Request) -> Result<i64> {
-    let Asked { interval, timezone, premake } = &request.asked;
+    let Asked { interval, timezone, premake, format, has_default } = &request.asked;
     let table = catalog::relation_by_oid(request.relation)?.ok_or_else(|| {
         Failure::new(PgSqlErrorCode::ERRCODE_UNDEFINED_TABLE, "the relation does not exist")
     })?;
@@ -80,9 +81,17 @@ pub fn partition_table(request: &Request) -> Result<i64> {
             owner::of(request.relation, || lost::clear(&known))?;
         }
         Some(known) => {
-            let asked = (&request.key, interval, timezone, premake);
+            let asked = (&request.key, interval, timezone, premake, format, has_default);
             if known.stage != Stage::Finalized
-                && asked != (&known.key, &known.interval, &known.timezone, &known.premake)
+                && asked
+                    != (
+                        &known.key,
+                        &known.interval,
+                        &known.timezone,
+                        &known.premake,
+                        &known.format,
+                        &known.has_default,
+                    )
             {
                 return Err(other_request(&known));
             }
@@ -92,8 +101,8 @@ pub fn partition_table(request: &Request) -> Result<i64> {
     }
     let findings = preflight(request.relation, &request.key, &request.asked)?;
     preflight::refuse(&table.quoted, request, &findings)?;
-    let Keys { primary, kept } = kept_keys(request.relation, &request.key)?
-        .ok_or_else(|| Failure::internal("a table without a primary key passed the preflight"))?;
+    let Keys { identity, kept, .. } = kept_keys(request.relation, &request.key)?
+        .ok_or_else(|| Failure::internal("a table whose rows are not told apart passed the preflight"))?;
     record::begin(&record::Conversion {
         table: table.name.clone(),
         item: request.item.clone(),
@@ -101,8 +110,10 @@ pub fn partition_table(request: &Request) -> Result<i64> {
         interval: *interval,
         timezone: timezone.clone(),
         premake: *premake,
+        format: *format,
+        has_default: *has_default,
         stage: Stage::Begun,
-        key_columns: primary,
+        key_columns: identity,
         has_key_table: !kept.is_empty(),
         kept,
         copied_to: None,
@@ -245,16 +256,23 @@ fn enqueue(table: &Qualified, goal: Goal, item: Option<String>) -> Result<i64> {
 /// What tells the rows of a table apart.
 #[derive(Default)]
 struct Keys {
-    /// The columns of the primary key.
-    primary: Vec<String>,
+    /// The columns of the primary key, or of a unique index that serves as one.
+    identity: Vec<String>,
     /// The columns that a key table is to have, none where there is to be none: the primary key, and all columns of
     /// the unique indexes that lack the partition key.
     kept: Vec<String>,
+    /// Whether it is the primary key.
+    is_primary: bool,
+}
+
+/// The columns of the primary key, or of another unique index that no two rows share.
+pub(super) fn identity(relation: Oid) -> Result<Option<Vec<String>>> {
+    Ok(kept_keys(relation, "")?.map(|keys| keys.identity))
 }
 
 fn kept_keys(relation: Oid, key: &str) -> Result<Option<Keys>> {
     sql::first(include_str!("kept.sql"), &[relation.into(), key.into()], |row| {
-        Ok(Keys { primary: required(row, 1)?, kept: required(row, 2)? })
+        Ok(Keys { identity: required(row, 1)?, kept: required(row, 2)?, is_primary: required(row, 3)? })
     })
 }
 
@@ -281,21 +299,25 @@ fn must_keep_all(conversion: &record::Conversion) -> Result<()> {
 }
 
 /// The type of a column that tables are partitioned by.
-fn key_type(table: &str, key: &str) -> Result<KeyType> {
+fn key_type(conversion: &record::Conversion) -> Result<KeyType> {
+    let (table, key) = (conversion.quoted(), &conversion.key);
     let name = sql::first(
         "SELECT t.typname::text FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
           WHERE a.attrelid = pg_catalog.to_regclass($1) AND a.attname = $2 AND NOT a.attisdropped
             AND t.typnamespace = 'pg_catalog'::pg_catalog.regnamespace",
-        &[table.into(), key.into()],
+        &[table.as_str().into(), key.as_str().into()],
         |row| required::<String>(row, 1),
     )?;
-    name.as_deref().and_then(KeyType::parse).ok_or_else(|| {
+    let fits = |name: &str| match (conversion.format, KeyType::parse(name)?) {
+        (Some(format), KeyType::Coded(_)) if format.type_name() == name => Some(KeyType::Coded(format)),
+        (None, plain) if !matches!(plain, KeyType::Coded(_)) => Some(plain),
+        _ => None,
+    };
+    name.as_deref().and_then(fits).ok_or_else(|| {
+        let wanted = conversion.format.map_or("date, timestamp or timestamptz", KeyFormat::type_name);
         Failure::new(
             PgSqlErrorCode::ERRCODE_UNDEFINED_COLUMN,
-            format!(
-                "{table} has no column {} of type date, timestamp or timestamptz",
-                sql::quote_identifier(key)
-            ),
+            format!("{table} has no column {} of type {wanted}", sql::quote_identifier(key)),
         )
     })
 }

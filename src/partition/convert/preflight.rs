@@ -21,22 +21,23 @@ pub fn preflight(relation: Oid, key: &str, asked: &Asked) -> Result<Vec<Finding>
     let table = catalog::relation_by_oid(relation)?.ok_or_else(|| {
         Failure::new(PgSqlErrorCode::ERRCODE_UNDEFINED_TABLE, "the relation does not exist")
     })?;
-    let conversion = imagined(&table, key, asked)?;
-    let usable = table.kind == 'r' && key_type(&table.quoted, key).is_ok();
+    let keys = kept_keys(table.oid, key)?.unwrap_or_default();
+    let conversion = imagined(&table, key, asked, &keys);
+    let usable = table.kind == 'r' && key_type(&conversion).is_ok();
     let starts = if usable {
-        let key_type = key_type(&table.quoted, key)?;
+        let key_type = key_type(&conversion)?;
         owner::reading(relation, || shadow::starts(&conversion, key_type))?
     } else {
         Vec::new()
     };
-    let mut findings = in_catalogs(relation, key, &names(&conversion, &starts))?;
+    let mut findings = in_catalogs(relation, &conversion, &names(&conversion, &starts))?;
     findings.extend(owner_at_work(&table)?);
     if usable {
         findings.extend(owner::reading(relation, || rows::findings(&conversion, &starts))?);
         findings.push(space(relation)?);
-        let keys = conversion.beside_quoted(KEYS);
-        let lost =
-            conversion.loses_primary_key().then_some((conversion.key_columns.as_slice(), keys.as_str()));
+        let beside = conversion.beside_quoted(KEYS);
+        let loses_primary = keys.is_primary && conversion.loses_identity();
+        let lost = loses_primary.then_some((keys.identity.as_slice(), beside.as_str()));
         findings.extend(afterwards::findings(&table, key, lost, conversion.has_key_table)?);
         let is_free = !findings.iter().any(|f| f.severity == Severity::Blocker);
         findings.push(match starts.last().filter(|_| is_free) {
@@ -55,22 +56,23 @@ pub fn preflight(relation: Oid, key: &str, asked: &Asked) -> Result<Vec<Finding>
 }
 
 /// The conversion as it would be.
-fn imagined(table: &Relation, key: &str, asked: &Asked) -> Result<Conversion> {
-    let Keys { primary, kept } = kept_keys(table.oid, key)?.unwrap_or_default();
-    Ok(Conversion {
+fn imagined(table: &Relation, key: &str, asked: &Asked, keys: &Keys) -> Conversion {
+    Conversion {
         table: table.name.clone(),
         item: None,
         key: key.to_owned(),
         interval: asked.interval,
         timezone: asked.timezone.clone(),
         premake: asked.premake,
+        format: asked.format,
+        has_default: asked.has_default,
         stage: Stage::Begun,
-        key_columns: primary,
-        has_key_table: !kept.is_empty(),
-        kept,
+        key_columns: keys.identity.clone(),
+        has_key_table: !keys.kept.is_empty(),
+        kept: keys.kept.clone(),
         copied_to: None,
         rows_expected: 0,
-    })
+    }
 }
 
 /// Refuses what preflight found in the way, or warned of without being answered.
@@ -111,7 +113,7 @@ pub fn explained(conversion: &Conversion, failure: Failure) -> Result<Failure> {
     let relation =
         sql::first("SELECT pg_catalog.to_regclass($1)::oid", &[quoted.into()], |row| row.get::<Oid>(1))?;
     let Some(relation) = relation.flatten() else { return Ok(failure) };
-    let findings = in_catalogs(relation, &conversion.key, &[])?;
+    let findings = in_catalogs(relation, conversion, &[])?;
     let in_the_way = findings.iter().filter(|f| f.severity == Severity::Blocker);
     let listed: Vec<String> = in_the_way.map(|f| format!("{}: {}", f.check, f.detail)).collect();
     if listed.is_empty() {
@@ -139,15 +141,19 @@ fn names(conversion: &Conversion, starts: &[NaiveDate]) -> Vec<String> {
     let partitions: Vec<String> = starts
         .iter()
         .map(|start| partition_name(table, conversion.interval, *start))
-        .chain([default_name(table)])
+        .chain(conversion.has_default.then(|| default_name(table)))
         .collect();
     let beside = [SHADOW, FORMER, KEYS, LOG, CAPTURE].into_iter().chain(FUNCTIONS);
     let own_keys: Vec<String> = partitions.iter().map(|partition| suffixed(partition, "pkey")).collect();
     partitions.into_iter().chain(own_keys).chain(beside.map(|suffix| suffixed(table, suffix))).collect()
 }
 
-fn in_catalogs(relation: Oid, key: &str, names: &[String]) -> Result<Vec<Finding>> {
-    sql::rows(include_str!("preflight.sql"), &[relation.into(), key.into(), names.to_vec().into()], |row| {
+fn in_catalogs(relation: Oid, conversion: &Conversion, names: &[String]) -> Result<Vec<Finding>> {
+    let key = conversion.key.as_str();
+    let told_apart = kept_keys(relation, key)?.is_some();
+    let wanted = conversion.format.map(|format| format.type_name().to_owned());
+    let args = [relation.into(), key.into(), names.to_vec().into(), told_apart.into(), wanted.into()];
+    sql::rows(include_str!("preflight.sql"), &args, |row| {
         let name: String = required(row, 1)?;
         let severity: String = required(row, 2)?;
         Ok(Finding {

@@ -1,7 +1,8 @@
 -- What stands in the way of partitioning a table, or changes with it: check, severity, detail, remedy, and whether the
 -- warning must be acknowledged. A check without a finding is said to be ok by the caller.
 -- Owners are compared, not memberships: a superuser is a member of every role, and would fill a stranger's view.
--- $1 the table, $2 the partition key, $3 the names that will be taken
+-- $1 the table, $2 the partition key, $3 the names that will be taken, $4 whether its rows are told apart,
+-- $5 the type that its key is to have, NULL for dates and times
 WITH release (release) AS (
     SELECT pg_catalog.current_setting('server_version_num')::integer / 10000
 ),
@@ -109,8 +110,11 @@ SELECT 'partition_key', 'blocker',
        COALESCE((SELECT CASE WHEN attgenerated <> '' THEN pg_catalog.format('column %I is generated', attname)
                              ELSE pg_catalog.format('column %I is of type %s', attname, shown) END FROM key),
                 pg_catalog.format('there is no column %I', $2)),
-       'Name a column of type date, timestamp or timestamptz that is not generated.', false
- WHERE NOT EXISTS (SELECT FROM key WHERE typname IN ('date', 'timestamp', 'timestamptz') AND attgenerated = '')
+       COALESCE(pg_catalog.format('Name a column of type %s that is not generated, or another key_format.', $5),
+                'Name a column of type date, timestamp or timestamptz that is not generated; for a uuid or bigint that has a moment in it, '
+                'say how by key_format.'), false
+ WHERE NOT EXISTS (SELECT FROM key WHERE attgenerated = ''
+                      AND CASE WHEN $5 IS NULL THEN typname IN ('date', 'timestamp', 'timestamptz') ELSE typname = $5 END)
 UNION ALL
 SELECT 'schema_privilege', 'blocker', pg_catalog.format('%I may not create in schema %I', t.owner, t.nspname),
        pg_catalog.format('GRANT CREATE ON SCHEMA %I TO %I', t.nspname, t.owner), false
@@ -137,8 +141,12 @@ SELECT 'security_labels', 'blocker', 'it has security labels, which would be los
  WHERE EXISTS (SELECT FROM pg_catalog.pg_seclabel WHERE classoid = 'pg_catalog.pg_class'::pg_catalog.regclass AND objoid = $1)
 UNION ALL
 -- keys and indexes
-SELECT 'primary_key', 'blocker', 'it has no primary key, so its rows cannot be told apart', pg_catalog.format('ALTER TABLE %s ADD PRIMARY KEY (...)', t.q), false
-  FROM t WHERE NOT EXISTS (SELECT FROM indexes WHERE indisprimary AND indisvalid AND indimmediate)
+SELECT 'primary_key', 'blocker', 'it has neither a primary key nor another unique index that no two rows share, so its rows cannot be told apart',
+       pg_catalog.format('ALTER TABLE %s ADD PRIMARY KEY (...); without columns for it, ALTER TABLE %s ADD COLUMN ... bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY', t.q, t.q), false
+  FROM t WHERE NOT $4
+UNION ALL
+SELECT 'primary_key', 'ok', 'it has none; its rows are told apart by another unique index', NULL, false
+  FROM t WHERE $4 AND NOT EXISTS (SELECT FROM indexes WHERE indisprimary AND indisvalid AND indimmediate)
 UNION ALL
 -- keys are compared where no search_path leads to another schema's operators
 SELECT 'primary_key', 'blocker', pg_catalog.format('column %I of the primary key is of type %s, whose equality is not PostgreSQL''s own', a.attname,

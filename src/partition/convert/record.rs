@@ -5,8 +5,8 @@ use crate::extension::as_owner;
 use crate::sql::Argument;
 use crate::sql::{self, qualified, quote_identifier, required};
 use groundskeeper_core::names::suffixed;
-use groundskeeper_core::partition::Interval;
 use groundskeeper_core::partition::convert::Stage;
+use groundskeeper_core::partition::{Interval, KeyFormat};
 use groundskeeper_core::plan::Qualified;
 
 /// A row of `groundskeeper.conversion`.
@@ -24,13 +24,17 @@ pub struct Conversion {
     pub timezone: String,
     /// How many partitions are kept ready.
     pub premake: u32,
+    /// How the key has its moments, where it is no date.
+    pub format: Option<KeyFormat>,
+    /// Whether there is a default partition.
+    pub has_default: bool,
     /// How far it has come.
     pub stage: Stage,
-    /// The columns of the primary key.
+    /// The columns that tell rows apart: of the primary key, or of another unique index.
     pub key_columns: Vec<String>,
     /// Whether a key table keeps unique across partitions what lacks the partition key.
     pub has_key_table: bool,
-    /// The columns that the key table has: the primary key first, then those of unique indexes.
+    /// The columns that the key table has: those that tell rows apart first, then those of unique indexes.
     pub kept: Vec<String>,
     /// The primary key of the last row that was copied, as texts.
     pub copied_to: Option<Vec<String>>,
@@ -55,8 +59,8 @@ impl Conversion {
         qualified(&name.schema, &name.name)
     }
 
-    /// Whether the primary key is not to be had as a whole.
-    pub fn loses_primary_key(&self) -> bool {
+    /// Whether what tells rows apart is not to be had as a whole.
+    pub fn loses_identity(&self) -> bool {
         !self.key_columns.contains(&self.key)
     }
 
@@ -100,7 +104,7 @@ pub const CAPTURE: &str = "capture";
 const CONVERSION: &str = r#"
     SELECT schema_name, table_name, partition_key, "interval", timezone, premake, stage, key_columns, key_table,
            copied_to, rows_expected, item,
-           CASE WHEN kept_columns = '{}' AND key_table THEN key_columns ELSE kept_columns END
+           CASE WHEN kept_columns = '{}' AND key_table THEN key_columns ELSE kept_columns END, key_format, default_partition
       FROM groundskeeper.conversion WHERE relation = $1"#;
 
 /// The conversion of a table, if there is one.
@@ -122,6 +126,8 @@ pub fn find(table: &Qualified) -> Result<Option<Conversion>> {
                 rows_expected: required(row, 11)?,
                 item: row.get(12)?,
                 kept: required(row, 13)?,
+                format: row.get::<String>(14)?.as_deref().and_then(KeyFormat::parse),
+                has_default: required(row, 15)?,
             })
         })
     })
@@ -157,8 +163,8 @@ pub fn begin(conversion: &Conversion) -> Result<()> {
         sql::run(
             r#"INSERT INTO groundskeeper.conversion
                    (relation, schema_name, table_name, partition_key, "interval", timezone, premake, key_columns, key_table, item,
-                    kept_columns)
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"#,
+                    kept_columns, key_format, default_partition)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"#,
             &[
                 conversion.quoted().into(),
                 conversion.table.schema.as_str().into(),
@@ -171,6 +177,8 @@ pub fn begin(conversion: &Conversion) -> Result<()> {
                 conversion.has_key_table.into(),
                 conversion.item.clone().into(),
                 conversion.kept.clone().into(),
+                conversion.format.map(|format| format.as_str().to_owned()).into(),
+                conversion.has_default.into(),
             ],
         )
     })

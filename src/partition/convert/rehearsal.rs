@@ -36,7 +36,7 @@ pub fn finding(relation: Oid, conversion: &Conversion, start: NaiveDate) -> Resu
 
 fn rehearse(conversion: &Conversion, start: NaiveDate) -> Result<()> {
     let run = |statements: &[String]| run_before_deadline(settings::lock_timeout_ms(), statements);
-    let key_type = key_type(&conversion.quoted(), &conversion.key)?;
+    let key_type = key_type(conversion)?;
     run(&shadow::make(conversion, key_type, &[start])?)?;
     run(&shadow::replica_identity(conversion)?)?;
     let partitions = shadow::partitions(&conversion.beside_quoted(SHADOW))?;

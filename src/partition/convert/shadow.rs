@@ -7,7 +7,9 @@ use crate::partition::bounds::{KeyType, literals};
 use crate::settings;
 use crate::sql::{self, qualified, quote_identifier, quote_literal, required};
 use groundskeeper_core::names::suffixed;
-use groundskeeper_core::partition::{NaiveDate, default_name, extent, from_epoch_days, partition_name};
+use groundskeeper_core::partition::{
+    KeyFormat, NaiveDate, default_name, extent, from_epoch_days, partition_name,
+};
 use groundskeeper_core::plan::Qualified;
 
 /// The trigger that logs changed rows.
@@ -44,8 +46,10 @@ pub fn make(conversion: &Conversion, key_type: KeyType, starts: &[NaiveDate]) ->
             quote_literal(&to)
         ));
     }
-    let default = qualified(schema, &default_name(&conversion.table.name));
-    statements.push(format!("CREATE TABLE {default} PARTITION OF {shadow} DEFAULT{storage}"));
+    if conversion.has_default {
+        let default = qualified(schema, &default_name(&conversion.table.name));
+        statements.push(format!("CREATE TABLE {default} PARTITION OF {shadow} DEFAULT{storage}"));
+    }
     statements.extend(sql::texts(include_str!("columns.sql"), &[table.as_str().into(), shadow.into()])?);
     if conversion.has_key_table {
         let keys = conversion.beside_quoted(KEYS);
@@ -69,22 +73,30 @@ pub fn replica_identity(conversion: &Conversion) -> Result<Vec<String>> {
 pub fn starts(conversion: &Conversion, key_type: KeyType) -> Result<Vec<NaiveDate>> {
     let key = quote_identifier(&conversion.key);
     let zone = quote_literal(&conversion.timezone);
-    let (of_table, day) = match key_type {
-        KeyType::Timestamptz => {
-            (format!(" AT TIME ZONE {zone}"), format!("({key} AT TIME ZONE {zone})::date"))
+    let of_table =
+        if key_type == KeyType::Timestamptz { format!(" AT TIME ZONE {zone}") } else { String::new() };
+    let in_calendar = match key_type {
+        KeyType::Coded(_) => key_type.is_dated(&key),
+        _ => {
+            format!("{key} >= timestamp '0001-01-01'{of_table} AND {key} < timestamp '9999-01-01'{of_table}")
         }
-        KeyType::Date | KeyType::Timestamp => (String::new(), format!("{key}::date")),
     };
     let query = format!(
-        "SELECT (pg_catalog.min({day}) - date '1970-01-01'), ((pg_catalog.now() AT TIME ZONE {zone})::date - date '1970-01-01')
-           FROM {} WHERE {key} >= timestamp '0001-01-01'{of_table} AND {key} < timestamp '9999-01-01'{of_table}",
+        "SELECT (pg_catalog.min({}) - date '1970-01-01'), ((pg_catalog.now() AT TIME ZONE {zone})::date - date '1970-01-01')
+           FROM {} WHERE {in_calendar}",
+        key_type.day(&key, &conversion.timezone),
         conversion.quoted()
     );
     let (oldest, today) = sql::first(&query, &[], |row| Ok((row.get::<i32>(1)?, required::<i32>(row, 2)?)))?
         .unwrap_or((None, 0));
     let today = from_epoch_days(today).ok_or_else(|| Failure::internal("today is not in the calendar"))?;
     let oldest = oldest.and_then(from_epoch_days);
-    Ok(extent(conversion.interval, oldest, today, conversion.premake, settings::max_partitions()))
+    let mut starts =
+        extent(conversion.interval, oldest, today, conversion.premake, settings::max_partitions());
+    if conversion.format.is_some() {
+        starts.retain(|start| *start > KeyFormat::first_day());
+    }
+    Ok(starts)
 }
 
 /// The statements that begin to log changes to a table; under the lock of the trigger's creation every transaction

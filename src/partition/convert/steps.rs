@@ -91,7 +91,7 @@ fn briefly(statements: &[String]) -> Result<()> {
 
 fn make_shadow(between: &mut Between, conversion: &Conversion) -> Result<()> {
     between.transaction(|| {
-        let key_type = key_type(&conversion.quoted(), &conversion.key)?;
+        let key_type = key_type(conversion)?;
         let starts = shadow::starts(conversion, key_type)?;
         briefly(&shadow::make(conversion, key_type, &starts)?)?;
         briefly(&shadow::replica_identity(conversion)?)?;
@@ -236,7 +236,7 @@ fn prove(between: &mut Between, conversion: &Conversion, goal: Goal) -> Result<(
     }
     between.transaction(|| report("comparing rows", progress(conversion)))?;
     between.transaction(|| {
-        let key_type = key_type(&conversion.quoted(), &conversion.key)?;
+        let key_type = key_type(conversion)?;
         sync::prove(conversion, &Pair::of(conversion), key_type)?;
         let stage = if goal == Goal::Partition { Stage::Proven } else { Stage::Equal };
         record::reach(conversion, stage)

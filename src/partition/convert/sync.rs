@@ -7,7 +7,7 @@ use super::record::{Conversion, FORMER, KEYS, LOG, SHADOW};
 use crate::error::{Failure, Result};
 use crate::partition::bounds::KeyType;
 use crate::sql::Argument;
-use crate::sql::{self, qualified, quote_identifier, quote_literal, required};
+use crate::sql::{self, qualified, quote_identifier, required};
 use groundskeeper_core::plan::Qualified;
 use pgrx::PgSqlErrorCode;
 
@@ -223,12 +223,12 @@ pub fn verify(conversion: &Conversion, pair: &Pair, taken: &Taken) -> Result<()>
 pub fn prove(conversion: &Conversion, pair: &Pair, key_type: KeyType) -> Result<()> {
     let columns = columns(conversion, &pair.source)?;
     let key = format!("x.{}", quote_identifier(&conversion.key));
-    let local = match key_type {
-        KeyType::Timestamptz => format!("{key} AT TIME ZONE {}", quote_literal(&conversion.timezone)),
-        KeyType::Date | KeyType::Timestamp => format!("{key}::timestamp"),
+    let local = key_type.local(&key, &conversion.timezone);
+    let finite = match key_type {
+        KeyType::Coded(_) => key_type.is_dated(&key),
+        // not every date is a timestamp too
+        _ => format!("{key} >= '4000-01-01 BC' AND {key} < '290000-01-01'"),
     };
-    // not every date is a timestamp too
-    let finite = format!("{key} >= '4000-01-01 BC' AND {key} < '290000-01-01'");
     let log = conversion.beside_quoted(LOG);
     let side = |table: &str| {
         format!(

@@ -2,13 +2,13 @@
 
 use super::Round;
 use crate::error::{Failure, Result};
-use crate::partition::bounds::{self, KeyType, Parent, Partition};
-use crate::partition::convert::record::Conversion;
+use crate::partition::bounds::{self, Parent, Partition};
+use crate::partition::convert::{self, record::Conversion};
 use crate::partition::managed::{self, Managed};
 use crate::partition::premake::{self, wanted};
 use crate::partition::{create, retention};
 use crate::settings;
-use crate::sql::{self, quote_identifier, quote_literal, required};
+use crate::sql::{self, quote_identifier, required};
 use groundskeeper_core::partition::convert::Stage;
 use groundskeeper_core::partition::{Interval, NaiveDate, from_epoch_days, judge};
 use pgrx::PgSqlErrorCode;
@@ -52,8 +52,10 @@ pub fn next(quoted: &str, done: &BTreeSet<NaiveDate>) -> Result<Option<Round>> {
         interval: table.interval,
         timezone: table.timezone,
         premake: table.premake,
+        format: parent.key_type.format(),
+        has_default: true,
         stage: Stage::Captured,
-        key_columns: identity(&default)?,
+        key_columns: identity(&parent, &default)?,
         has_key_table: false,
         kept: Vec::new(),
         copied_to: None,
@@ -66,16 +68,11 @@ pub fn next(quoted: &str, done: &BTreeSet<NaiveDate>) -> Result<Option<Round>> {
 /// retention would retire at once is not made again: those rows stay, and `monitoring.partition_health` names them.
 fn starts_with_rows(table: &Managed, parent: &Parent, default: &Partition) -> Result<Vec<NaiveDate>> {
     let (interval, key) = (table.interval, quote_identifier(&parent.key));
-    let day = match parent.key_type {
-        KeyType::Date => key.clone(),
-        KeyType::Timestamp => format!("{key}::pg_catalog.date"),
-        KeyType::Timestamptz => {
-            format!("({key} AT TIME ZONE {})::pg_catalog.date", quote_literal(&parent.zone))
-        }
-    };
     let query = format!(
-        "SELECT DISTINCT {day} - pg_catalog.date '1970-01-01' FROM ONLY {} WHERE pg_catalog.isfinite({key})",
-        default.quoted
+        "SELECT DISTINCT {} - pg_catalog.date '1970-01-01' FROM ONLY {} WHERE {}",
+        parent.key_type.day(&key, &parent.zone),
+        default.quoted,
+        parent.key_type.is_dated(&key)
     );
     let days = sql::rows(&query, &[], |row| required::<i32>(row, 1))?;
     let horizon = wanted(interval, parent.today, MONTHS, 1).last().copied();
@@ -134,19 +131,10 @@ pub fn check_obstacles(parent: &Parent, default: &Partition) -> Result<()> {
     .detail(obstacles.join("; ")))
 }
 
-/// The columns of a unique index that no two rows share: of the primary key, if there is one.
-fn identity(default: &Partition) -> Result<Vec<String>> {
-    sql::texts(
-        "SELECT a.attname::text
-           FROM (SELECT i.indrelid, i.indkey::int2[] AS keys, i.indnkeyatts FROM pg_catalog.pg_index i
-                  WHERE i.indrelid = $1 AND i.indisunique AND i.indisvalid AND i.indimmediate
-                    AND i.indpred IS NULL AND i.indexprs IS NULL
-                    AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute n
-                                     WHERE n.attrelid = i.indrelid AND n.attnum = ANY (i.indkey) AND NOT n.attnotnull)
-                  ORDER BY i.indisprimary DESC, i.indexrelid LIMIT 1) i
-          CROSS JOIN LATERAL pg_catalog.unnest(i.keys[0:i.indnkeyatts - 1]) WITH ORDINALITY k (attnum, place)
-           JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
-          ORDER BY k.place",
-        &[default.oid.into()],
-    )
+/// The columns that tell its rows apart, by an index of its own or by what its table keeps unique.
+fn identity(parent: &Parent, default: &Partition) -> Result<Vec<String>> {
+    if let Some(own) = convert::identity(default.oid)? {
+        return Ok(own);
+    }
+    Ok(convert::of_parent(&parent.quoted)?.map_or_else(Vec::new, |known| known.key_columns))
 }

@@ -4,6 +4,7 @@ mod both;
 mod crash;
 mod ddl;
 mod foreseen;
+mod formats;
 mod grants;
 mod hostile;
 mod keys;

@@ -17,7 +17,7 @@ pub const PLAIN: &str = "CREATE TABLE public.t (id bigint PRIMARY KEY, day date,
 
 /// What stands in the way, the check that names it, and what takes it away.
 const BLOCKERS: &[(&str, &str, &str)] = &[
-    ("ALTER TABLE t DROP CONSTRAINT t_pkey", "primary_key", "ALTER TABLE t ADD PRIMARY KEY (id)"),
+    ("ALTER TABLE t DROP CONSTRAINT t_pkey; CREATE UNIQUE INDEX ON t (n)", "primary_key", "ALTER TABLE t ADD PRIMARY KEY (id)"),
     (
         "ALTER TABLE t DROP CONSTRAINT t_pkey, ADD PRIMARY KEY (id) DEFERRABLE",
         "primary_key",

@@ -78,7 +78,7 @@ fn on_both(client: &mut Client, statement: &str) {
 
 const STATEMENTS: &[&str] = &[
     // each of them, in the partition that has the value and in another
-    "INSERT INTO t (id, day, email) SELECT 1001, day, email FROM t WHERE id = 11",
+    "INSERT INTO t (id, day, email, ref) SELECT 1001, day + 1, email, md5('x')::uuid FROM t WHERE id = 11",
     "INSERT INTO t (id, day, email, ref) VALUES (1001, '2020-01-01', 'm11', md5('x')::uuid)",
     "INSERT INTO t (id, day, tenant, code, ref) VALUES (1001, '2020-01-01', 1, 1, md5('x')::uuid)",
     "INSERT INTO t (id, day, pos, ref) VALUES (1001, '2020-01-01', 11, md5('x')::uuid)",
@@ -200,7 +200,7 @@ fn preflight_names_what_is_kept_and_what_cannot_be() {
         ]
     );
     let on_conflict = findings(&mut client, "on_conflict").join("\n");
-    assert!(on_conflict.contains("the unique index t_slug lacks the partition key: INSERT ... ON CONFLICT (lower(slug), (tenant > 5)) fails"), "{on_conflict}");
+    assert!(on_conflict.contains("the unique index t_slug lacks the partition key: INSERT ... ON CONFLICT (lower(slug), ((tenant > 5))) fails"), "{on_conflict}");
     client.batch_execute("ALTER TABLE plain.t ADD g text GENERATED ALWAYS AS (email || 'x') STORED; CREATE UNIQUE INDEX of_g ON plain.t (lower(g))").unwrap();
     assert_eq!(
         findings(&mut client, "unique_constraints"),
@@ -296,13 +296,15 @@ fn two_sessions_cannot_both_have_a_value() {
     convert(&mut client, "parted.t", "day");
     let mut first = db.client().unwrap();
     first
-        .batch_execute("BEGIN; INSERT INTO parted.t (id, email, ref) VALUES (4001, 'new', md5('1')::uuid)")
+        .batch_execute(
+            "BEGIN; INSERT INTO parted.t (id, email, ref) VALUES (4001, 'new', md5('new 1')::uuid)",
+        )
         .unwrap();
     let mut second = db.client().unwrap();
     let waits = spawn(move || {
         refusal(
             &mut second,
-            "INSERT INTO parted.t (id, day, email, ref) VALUES (4002, current_date, 'new', md5('2')::uuid)",
+            "INSERT INTO parted.t (id, day, email, ref) VALUES (4002, current_date, 'new', md5('new 2')::uuid)",
         )
     });
     until(
@@ -383,4 +385,40 @@ fn values_of_a_partition_that_is_gone_are_free() {
                       AND 2 <> (SELECT count(*) FROM pg_index x WHERE x.indrelid = i.inhrelid)";
     assert_eq!(text(&mut client, lacking).unwrap(), "0");
     assert_eq!(differing(&mut client, "SELECT id, token FROM g", "SELECT id, token FROM g_key"), "0");
+}
+
+/// Rows of a table without a primary key are told apart by what else no two of them share.
+#[test]
+fn a_table_without_a_primary_key_is_converted_too() {
+    let (db, mut client) = with(
+        "CREATE TABLE n (a text NOT NULL, b integer NOT NULL, day date, v integer, CONSTRAINT of_n UNIQUE (a, b), UNIQUE (v));
+         INSERT INTO n SELECT 'a' || i % 7, i, current_date - i % 90, i FROM generate_series(1, 300) i;
+         CREATE TABLE of_pair (a text, b integer, FOREIGN KEY (a, b) REFERENCES n (a, b) ON DELETE CASCADE);
+         INSERT INTO of_pair SELECT a, b FROM n WHERE b < 20",
+    );
+    let dump = db.dump_schema().unwrap();
+    convert(&mut client, "n", "day");
+    for statement in ["INSERT INTO n VALUES ('a1', 1, NULL, 900)", "INSERT INTO n VALUES ('new', 1, NULL, 8)"]
+    {
+        assert_eq!(refusal(&mut client, statement).unwrap().code, "23505", "{statement}");
+    }
+    client
+        .batch_execute(
+            "UPDATE n SET day = NULL WHERE b BETWEEN 5 AND 9; UPDATE n SET b = 1000, day = current_date WHERE b = 20;
+             DELETE FROM n WHERE b = 10; INSERT INTO n VALUES ('x', 1, current_date + 400, 2000)",
+        )
+        .unwrap();
+    let keys = |client: &mut Client| differing(client, "SELECT a, b, v FROM n", "SELECT a, b, v FROM n_key");
+    assert_eq!(keys(&mut client), "0");
+    assert_eq!(text(&mut client, "SELECT count(*) FROM of_pair").unwrap(), "18");
+    carry_out(&mut client, "drain_default('n')");
+    assert_eq!(keys(&mut client), "0");
+    // known again by its triggers
+    client.batch_execute("DROP EXTENSION pg_groundskeeper; CREATE EXTENSION pg_groundskeeper").unwrap();
+    db.settle().unwrap();
+    client.batch_execute("SELECT groundskeeper.adopt_partitioned_table('n')").unwrap();
+    undo(&mut client, "n");
+    let changed = difference(&dump, &db.dump_schema().unwrap());
+    assert!(changed.is_empty(), "{changed}");
+    assert_eq!(leftovers(&mut client), [""; 0]);
 }
