@@ -308,7 +308,9 @@ pub fn missing_indexes(conversion: &Conversion) -> Result<Vec<String>> {
 
 /// An index to be built, in a transaction of its own.
 pub struct Build {
-    /// Its name in the table's schema, by which it is known to be there.
+    /// The table that it is built on, quoted.
+    pub table: String,
+    /// Its name, by which it is known to be there.
     pub name: String,
     /// The statements that build it.
     pub statements: Vec<String>,
@@ -334,9 +336,10 @@ fn builds_apart(conversion: &Conversion, index: &Wanted, partitions: &[Qualified
     let parts = partitions.iter().map(|partition| {
         let own = suffixed(&partition.name, &index.name);
         let (own_name, table) = (quote_identifier(&own), quoted(partition));
-        Build { statements: vec![format!("CREATE INDEX {own_name} ON {table} USING {tail}")], name: own }
+        let create = format!("CREATE INDEX {own_name} ON {table} USING {tail}");
+        Build { table, name: own, statements: vec![create] }
     });
-    std::iter::once(Build { name, statements: vec![unique] }).chain(parts).collect()
+    std::iter::once(Build { table: keys, name, statements: vec![unique] }).chain(parts).collect()
 }
 
 fn builds_of(conversion: &Conversion, index: &Wanted, partitions: &[Qualified]) -> Vec<Build> {
@@ -350,7 +353,7 @@ fn builds_of(conversion: &Conversion, index: &Wanted, partitions: &[Qualified]) 
     let quoted_name = quote_identifier(&name);
     if let Some(constraint) = &index.constraint {
         let statement = format!("ALTER TABLE {shadow} ADD CONSTRAINT {quoted_name} {constraint}");
-        return vec![Build { name, statements: vec![statement] }];
+        return vec![Build { table: shadow, name, statements: vec![statement] }];
     }
     let (unique, tail) = (if index.unique { "UNIQUE " } else { "" }, &index.tail);
     let whole = format!("CREATE {unique}INDEX {quoted_name} ON ONLY {shadow} USING {tail}");
@@ -361,10 +364,10 @@ fn builds_of(conversion: &Conversion, index: &Wanted, partitions: &[Qualified]) 
         let own = suffixed(&partition.name, &index.name);
         let (own_name, table) = (quote_identifier(&own), quoted(partition));
         let create = format!("CREATE {unique}INDEX {own_name} ON {table} USING {tail}");
-        Build { statements: vec![create, attach(&own)], name: own }
+        Build { table, statements: vec![create, attach(&own)], name: own }
     });
     let mut builds: Vec<Build> = parts.collect();
-    builds.insert(0, Build { name: name.clone(), statements: vec![whole] });
+    builds.insert(0, Build { table: shadow, name: name.clone(), statements: vec![whole] });
     builds
 }
 
@@ -372,9 +375,9 @@ fn builds_of(conversion: &Conversion, index: &Wanted, partitions: &[Qualified]) 
 pub fn primary_key(conversion: &Conversion, table: &Qualified) -> Build {
     let name = suffixed(&table.name, "pkey");
     let (quoted_name, keys) = (quote_identifier(&name), conversion.key_list(""));
-    let statement =
-        format!("ALTER TABLE {} ADD CONSTRAINT {quoted_name} PRIMARY KEY ({keys})", quoted(table));
-    Build { name, statements: vec![statement] }
+    let table = quoted(table);
+    let statement = format!("ALTER TABLE {table} ADD CONSTRAINT {quoted_name} PRIMARY KEY ({keys})");
+    Build { table, name, statements: vec![statement] }
 }
 
 /// The partitions of a table.

@@ -177,7 +177,8 @@ fn index(between: &mut Between, conversion: &Conversion) -> Result<()> {
     between.transaction(|| record::carry(conversion, &shadow::carried(&wanted)))?;
     for build in shadow::builds(conversion, &wanted, &partitions) {
         let make = || {
-            if shadow::exists(&conversion.table.schema, &build.name)? {
+            // What has its name and is another table's is no index of ours: PostgreSQL then says so.
+            if shadow::is_of(&build.table, &build.name)? {
                 return Ok(());
             }
             guc::commit_asynchronously();

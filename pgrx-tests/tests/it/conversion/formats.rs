@@ -38,7 +38,7 @@ fn moments_in_numbers_and_uuids_are_partitioned_by() {
         let of_row = key_of(expression, "date_trunc('hour', now()) - i * interval '7 hours'");
         let (db, mut client) = with(&format!(
             "{V7}
-             CREATE TABLE f (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, k {of_type}, at timestamptz, n integer UNIQUE);
+             CREATE TABLE f (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, k {of_type}, at timestamptz, n integer CONSTRAINT once UNIQUE);
              INSERT INTO f (k, at, n) SELECT {of_row}, date_trunc('hour', now()) - i * interval '7 hours', i FROM generate_series(0, 300) i;
              INSERT INTO f (n) VALUES (9999)"
         ));

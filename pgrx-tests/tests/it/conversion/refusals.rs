@@ -75,6 +75,8 @@ const BLOCKERS: &[(&str, &str, &str)] = &[
     ("CREATE TYPE t_default AS ENUM ('a')", "names", "DROP TYPE t_default"),
     ("CREATE FUNCTION t_capture() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'", "names", "DROP FUNCTION t_capture()"),
     ("CREATE SEQUENCE t_default_pkey", "names", "DROP SEQUENCE t_default_pkey"),
+    ("CREATE INDEX u ON t (n); CREATE SEQUENCE t_default_u", "rehearsal", "DROP SEQUENCE t_default_u"),
+    ("CREATE UNIQUE INDEX u ON t (n); CREATE SEQUENCE u_key", "rehearsal", "DROP SEQUENCE u_key"),
     (
         "CREATE TABLE p (id bigint PRIMARY KEY); ALTER TABLE t ADD CONSTRAINT f FOREIGN KEY (n) REFERENCES p NOT VALID",
         "outgoing_foreign_keys",
