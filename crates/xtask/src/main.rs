@@ -7,6 +7,7 @@ mod matrix;
 mod regress;
 mod tally;
 mod test;
+mod torture;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -37,6 +38,8 @@ enum Command {
     Matrix(matrix::Options),
     /// Runs PostgreSQL's own regression and isolation suites without the extension and with it
     Regress(Choice),
+    /// Does at random, for minutes, what users do to a table, and compares it with a plain one
+    Torture(torture::Options),
     /// Measures; what is said behind it goes to the benchmarks, such as --help
     #[command(disable_help_flag = true)]
     Bench {
@@ -54,6 +57,7 @@ fn main() -> ExitCode {
         Command::Lint(choice) => lint::run(choice),
         Command::Matrix(options) => matrix::run(&options),
         Command::Regress(choice) => regress::run(choice),
+        Command::Torture(options) => torture::run(&options),
         Command::Bench { arguments } => bench(&arguments),
     };
     match outcome {

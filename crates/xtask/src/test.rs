@@ -1,5 +1,6 @@
 //! Every check and every test, in tiers, with one line at the end.
 
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -83,19 +84,31 @@ fn client_tests(
     odds: Option<&Path>,
     tally: &mut Tally,
 ) -> Result<()> {
+    let mut settings: Vec<(&str, OsString)> = Vec::new();
+    let mut arguments: Vec<&str> = options.filters.iter().map(String::as_str).collect();
+    settings.extend(options.fuzz.iter().map(|fuzz| ("GROUNDSKEEPER_FUZZ", fuzz.into())));
+    if let Some(odds) = odds {
+        settings.push(("GROUNDSKEEPER_ODDS", odds.into()));
+        arguments.push("--include-ignored");
+    }
+    client(installation, &settings, &arguments, tally)
+}
+
+/// Runs the client tests on a server of their own.
+pub fn client(
+    installation: &Installation,
+    settings: &[(&str, impl AsRef<OsStr>)],
+    arguments: &[&str],
+    tally: &mut Tally,
+) -> Result<()> {
     announce(format!("client tests on PostgreSQL {}", installation.major()));
     let server = server::Options::default().start()?;
     let mut client = cargo(&["test", "--quiet", "--no-fail-fast", "--package", "groundskeeper-tests"]);
     let skipped = server.base().join("skipped");
     client.env("GROUNDSKEEPER_SERVER", server.base()).env("GROUNDSKEEPER_SKIPPED", &skipped);
     client.env(PG_CONFIG, installation.pg_config());
-    if let Some(fuzz) = &options.fuzz {
-        client.env("GROUNDSKEEPER_FUZZ", fuzz);
-    }
-    client.arg("--").args(&options.filters);
-    if let Some(odds) = odds {
-        client.env("GROUNDSKEEPER_ODDS", odds).arg("--include-ignored");
-    }
+    client.envs(settings.iter().map(|(name, value)| (name, value.as_ref())));
+    client.arg("--").args(arguments);
     let mut found = libtest(&mut client)?;
     found.skip(&fs::read_to_string(&skipped).unwrap_or_default());
     *tally += found;

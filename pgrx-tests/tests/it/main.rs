@@ -7,6 +7,8 @@ mod alerts;
 #[cfg(test)]
 mod arguments;
 #[cfg(test)]
+mod chance;
+#[cfg(test)]
 mod comments;
 #[cfg(test)]
 mod conflicts;
@@ -66,3 +68,5 @@ mod schedule;
 mod smoke;
 #[cfg(test)]
 mod statistics;
+#[cfg(test)]
+mod torture;

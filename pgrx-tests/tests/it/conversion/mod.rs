@@ -5,6 +5,7 @@ mod crash;
 mod ddl;
 mod foreseen;
 mod formats;
+mod forty;
 mod grants;
 mod hostile;
 mod keys;

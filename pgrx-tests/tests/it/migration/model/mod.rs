@@ -2,7 +2,6 @@
 //!
 //! `GROUNDSKEEPER_MODEL_SEED` replays one seed and `GROUNDSKEEPER_MODEL_STEPS` makes the runs longer or shorter.
 
-mod chance;
 mod invariants;
 mod records;
 mod steps;

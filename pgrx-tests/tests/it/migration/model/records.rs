@@ -2,7 +2,7 @@
 
 use groundskeeper_sandbox::raw::Market;
 
-use super::chance::Chance;
+use crate::chance::Chance;
 
 /// Clubs whose code nobody disputes, and how sources spell them.
 const CLUBS: [(&str, &[&str]); 6] = [

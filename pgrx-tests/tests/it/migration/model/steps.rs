@@ -7,8 +7,8 @@ use groundskeeper_sandbox::raw::Market;
 use groundskeeper_tests::sql::{text, texts};
 use postgres::{Client, Config, NoTls};
 
-use super::chance::Chance;
 use super::{invariants, records};
+use crate::chance::Chance;
 
 /// A database to which things happen.
 pub struct World {
