@@ -66,7 +66,18 @@ impl World {
             client.batch_execute(&format!("SET search_path = {schema}; {}", named(TABLES))).unwrap();
         }
         client.batch_execute("RESET ALL; RESET ROLE").unwrap();
-        Self { db, client, owner, heir, writer, server }
+        let mut world = Self { db, client, owner, heir, writer, server };
+        world.grant();
+        world
+    }
+
+    /// The owner may call us, as who looks after a database does.
+    fn grant(&mut self) {
+        let owner = quote_ident(&self.owner);
+        let grant = format!(
+            "GRANT EXECUTE ON ALL ROUTINES IN SCHEMA groundskeeper, groundskeeper_internal TO {owner}"
+        );
+        self.client.batch_execute(&grant).unwrap();
     }
 
     /// Takes a step, and looks whether all is right afterwards.
@@ -280,18 +291,21 @@ impl World {
         self.run("", "parted", &format!("DROP TABLE {partition}")).unwrap();
     }
 
+    /// Who gives it away is one of those who get it, for as long as it takes.
     fn give_away(&mut self) {
-        for (from, to) in [(&self.owner, &self.heir), (&self.heir, &self.owner)] {
-            let _ = from;
+        let [owner, heir] = [&self.owner, &self.heir].map(|role| quote_ident(role));
+        let back = format!("REVOKE {heir} FROM {owner}; GRANT {owner} TO {heir}");
+        let forth = format!("REVOKE {owner} FROM {heir}; GRANT {heir} TO {owner}");
+        for (to, then) in [(&heir, &back), (&owner, &forth)] {
             for schema in SCHEMAS {
-                let given = self.run("", schema, &format!("ALTER TABLE t OWNER TO {}", quote_ident(to)));
+                let given = self.run("", schema, &format!("ALTER TABLE t OWNER TO {to}"));
                 assert!(given.is_ok(), "{given:?}");
             }
-            let written = "UPDATE t SET n = n + 1 WHERE id % 5 = 0; INSERT INTO t (id, at) VALUES (500, '2026-01-01'); DELETE FROM t WHERE id = 500";
-            for schema in SCHEMAS {
-                let written = self.run(&self.writer, schema, written);
-                assert!(written.is_ok(), "{written:?}");
-            }
+            self.both(
+                &self.writer.clone(),
+                "UPDATE t SET n = n + 1 WHERE id % 5 = 0; INSERT INTO t (id, at) VALUES (500, '2026-01-01'); DELETE FROM t WHERE id = 500",
+            );
+            self.run("", "public", then).unwrap();
         }
     }
 
@@ -300,6 +314,7 @@ impl World {
             .batch_execute("DROP EXTENSION pg_groundskeeper; CREATE EXTENSION pg_groundskeeper")
             .unwrap();
         self.db.settle().unwrap();
+        self.grant();
         if self.is_partitioned() {
             let adopt = "SELECT groundskeeper.adopt_partitioned_table('parted.t')";
             self.run(&self.owner, "parted", adopt).unwrap();
