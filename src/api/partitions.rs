@@ -25,20 +25,22 @@ extension_sql_file!(
     ]
 );
 
-/// Makes the partitions that managed tables lack, so many months ahead, the current one counted. Two functions: in the
+/// Makes the partitions that managed tables lack, so many months ahead, the current one counted; a dry run only says
+/// what it would make. Two functions: in the
 /// schema that the extension is installed in, so that the plan's call works, and in ours, which the schedule calls, as
 /// nobody else can put another of that name beside it there.
-#[pg_extern(sql = "CREATE FUNCTION @extschema@.create_monthly_partitions(months_ahead integer DEFAULT 3)
+#[pg_extern(sql = "CREATE FUNCTION @extschema@.create_monthly_partitions(months_ahead integer DEFAULT 3, dry_run boolean DEFAULT false)
     RETURNS TABLE (parent text, \"partition\" text, range_start text, range_end text, action text)
     LANGUAGE c VOLATILE PARALLEL UNSAFE SET search_path TO pg_catalog, pg_temp
     AS '@MODULE_PATHNAME@', '@FUNCTION_NAME@';
-CREATE FUNCTION groundskeeper.create_monthly_partitions(months_ahead integer DEFAULT 3)
+CREATE FUNCTION groundskeeper.create_monthly_partitions(months_ahead integer DEFAULT 3, dry_run boolean DEFAULT false)
     RETURNS TABLE (parent text, \"partition\" text, range_start text, range_end text, action text)
     LANGUAGE c VOLATILE PARALLEL UNSAFE SET search_path TO pg_catalog, pg_temp
     AS '@MODULE_PATHNAME@', '@FUNCTION_NAME@';", requires = ["managed_tables"])]
 #[expect(clippy::type_complexity, reason = "pgrx reads the columns off the signature")]
 fn create_monthly_partitions(
     months_ahead: default!(Option<i32>, 3),
+    dry_run: default!(Option<bool>, false),
 ) -> Result<
     TableIterator<
         'static,
@@ -53,7 +55,8 @@ fn create_monthly_partitions(
     ErrorReport,
 > {
     let months = within(given(months_ahead, "months_ahead")?, "months_ahead", MAX_MONTHS_AHEAD)?;
-    let outcomes = premake::create_ahead(months)?;
+    let outcomes =
+        if given(dry_run, "dry_run")? { premake::look_ahead(months) } else { premake::create_ahead(months) }?;
     Ok(TableIterator::new(outcomes.into_iter().map(|o| {
         let [partition, start, end] =
             [o.partition, o.range_start, o.range_end].map(|text| text.map(Utf8::from));

@@ -34,10 +34,16 @@ const WITH_NULL: &[(&str, &[&str])] = &[
     ("SELECT groundskeeper.apply_retention dry_run", &["groundskeeper.apply_retention(NULL)"]),
     ("SELECT groundskeeper.apply_server_settings role", &["groundskeeper.apply_server_settings(NULL)"]),
     ("SELECT groundskeeper.cancel_job job_id", &["groundskeeper.cancel_job(NULL)"]),
-    ("SELECT create_monthly_partitions months_ahead", &["create_monthly_partitions(NULL)"]),
     (
-        "SELECT groundskeeper.create_monthly_partitions months_ahead",
-        &["groundskeeper.create_monthly_partitions(NULL)"],
+        "SELECT create_monthly_partitions months_ahead dry_run",
+        &["create_monthly_partitions(NULL)", "create_monthly_partitions(dry_run => NULL)"],
+    ),
+    (
+        "SELECT groundskeeper.create_monthly_partitions months_ahead dry_run",
+        &[
+            "groundskeeper.create_monthly_partitions(NULL)",
+            "groundskeeper.create_monthly_partitions(dry_run => NULL)",
+        ],
     ),
     (
         "SELECT groundskeeper.drain_default relation batch_size",
@@ -302,6 +308,7 @@ fn settings_are_checked() {
         ("lock_timeout = '2min'", "22023"),
         ("inline_build_limit = -1", "22023"),
         ("index_observation = -1", "22023"),
+        ("max_gap_partitions = -1", "22023"),
         ("max_workers = 3", "55P02"),
         ("job_history = '1d'", "55P02"),
         ("metrics_retention = '1d'", "55P02"),

@@ -1,5 +1,6 @@
 //! Partitions that are made ahead, retired, drained, and looked at.
 
+mod ahead;
 mod drain;
 mod health;
 mod kept;
