@@ -17,6 +17,7 @@ extension_sql_file!(
     requires = [
         create_monthly_partitions,
         adopt_partitioned_table,
+        stop_managing,
         set_retention,
         apply_retention,
         detach_partition,
@@ -77,6 +78,13 @@ fn adopt_partitioned_table(
     let interval = interval_named(&given(interval, "interval")?)?;
     let premake = within(given(premake, "premake")?, "premake", MAX_PREMAKE)?;
     Ok(adopt::adopt(relation, interval, timezone.map(String::from), premake)?)
+}
+
+/// Takes a table off management, one that is gone too. Nothing of it is changed.
+#[pg_extern(schema = "groundskeeper", volatile, parallel_unsafe, requires = ["managed_tables"])]
+#[search_path(pg_catalog, pg_temp)]
+fn stop_managing(parent: Option<Utf8>) -> Result<(), ErrorReport> {
+    Ok(adopt::stop(&given(parent, "parent")?)?)
 }
 
 /// Says how long partitions are kept after their end, and what becomes of them then; NULL keeps them for ever.

@@ -91,6 +91,7 @@ const MUTATORS: &[&str] = &[
     "schedule_maintenance",
     "silence_alert",
     "stop_maintaining",
+    "stop_managing",
     "undo_partitioning",
     "update_table_statistics",
 ];

@@ -8,6 +8,7 @@ mod grants;
 mod hostile;
 mod keys;
 mod later;
+mod let_go;
 mod lost;
 mod odd;
 mod owner;

@@ -23,7 +23,11 @@ fn a_dry_run_foretells_and_changes_nothing() {
              SELECT groundskeeper.adopt_partitioned_table('public.odd', 'day')",
         )
         .unwrap();
-    client.batch_execute("UPDATE groundskeeper.managed_tables SET \"interval\" = 'month' WHERE parent = 'public.odd'").unwrap();
+    client
+        .batch_execute(
+            "UPDATE groundskeeper.managed_tables SET \"interval\" = 'month' WHERE parent = 'public.odd'",
+        )
+        .unwrap();
     let taken = month(&mut client, "taken", 1);
     client.batch_execute(&format!("CREATE TABLE public.{taken} ()")).unwrap();
     let before = db.dump().unwrap();
@@ -47,7 +51,11 @@ fn a_dry_run_foretells_and_changes_nothing() {
     let deed = make(&mut client, "3");
     let foretold: Vec<String> = said.iter().map(|s| s.replace("would create", "created")).collect();
     let plain = |said: &[String]| -> Vec<String> {
-        said.iter().map(|s| s.replace("\"", "").replace(&format!("public.{taken} already"), &format!("{taken} already"))).collect()
+        said.iter()
+            .map(|s| {
+                s.replace("\"", "").replace(&format!("public.{taken} already"), &format!("{taken} already"))
+            })
+            .collect()
     };
     assert_eq!(plain(&foretold), plain(&deed), "what is done is what was foretold");
 }

@@ -4,6 +4,7 @@ mod ahead;
 mod drain;
 mod health;
 mod kept;
+mod names;
 mod premake;
 mod retention;
 mod rights;
