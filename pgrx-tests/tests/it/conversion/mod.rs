@@ -1,6 +1,7 @@
 //! A table becomes a partitioned one while it is written, and goes back.
 
 mod both;
+mod carried;
 mod crash;
 mod ddl;
 mod foreseen;
