@@ -1,7 +1,7 @@
 //! Partitions that are made, retired and moved: `create_monthly_partitions` and what belongs to it.
 
 use super::given;
-use super::regclass::{Regclass, existing};
+use super::regclass::{Regclass, Regprocedure, existing};
 use crate::encoding::Utf8;
 use crate::error::{Failure, Result as Fallible};
 use crate::partition::{adopt, drain, health, leave, premake, retention};
@@ -87,13 +87,15 @@ fn stop_managing(parent: Option<Utf8>) -> Result<(), ErrorReport> {
     Ok(adopt::stop(&given(parent, "parent")?)?)
 }
 
-/// Says how long partitions are kept after their end, and what becomes of them then; NULL keeps them for ever.
+/// Says how long partitions are kept after their end, what becomes of them then, and which function is called with each
+/// before; NULL keeps them for ever.
 #[pg_extern(schema = "groundskeeper", volatile, parallel_unsafe, requires = ["managed_tables"])]
 #[search_path(pg_catalog, pg_temp)]
 fn set_retention(
     relation: Option<Regclass>,
     keep: Option<Interval>,
     action: default!(Option<Utf8>, "'detach'"),
+    before: default!(Option<Regprocedure>, "NULL"),
 ) -> Result<(), ErrorReport> {
     let relation = existing(relation, "relation")?;
     let name = given(action, "action")?;
@@ -101,7 +103,7 @@ fn set_retention(
         Failure::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, format!("\"{}\" is no action", &*name))
             .detail("A partition whose time is over can be left to detach, drop or archive.")
     })?;
-    Ok(retention::set(relation, keep, action)?)
+    Ok(retention::set(relation, keep, action, before.map(|function| function.oid()))?)
 }
 
 /// Retires the partitions whose time is over; a dry run only says what it would do.

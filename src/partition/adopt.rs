@@ -39,6 +39,7 @@ pub fn adopt(relation: Oid, interval: Interval, timezone: Option<String>, premak
         premake,
         has_retention: false,
         retention_action: "detach".to_owned(),
+        before: None,
         key_table: before.as_ref().and_then(|table| table.key_table.clone()).or(key_table),
         former: before.and_then(|table| table.former).or(former),
     })

@@ -26,6 +26,8 @@ pub struct Managed {
     pub has_retention: bool,
     /// What becomes of a retired partition: `detach`, `drop` or `archive`.
     pub retention_action: String,
+    /// The function that is called with a partition before it retires.
+    pub before: Option<String>,
     /// The table that holds its keys.
     pub key_table: Option<String>,
     /// The unpartitioned table that it was.
@@ -44,6 +46,7 @@ impl Managed {
             premake: conversion.premake,
             has_retention: false,
             retention_action: "detach".to_owned(),
+            before: None,
             key_table: conversion.has_key_table.then(|| conversion.beside_quoted(KEYS)),
             former: is_kept.then(|| conversion.beside_quoted(FORMER)),
         }
@@ -51,7 +54,8 @@ impl Managed {
 }
 
 const MANAGED: &str = r#"
-    SELECT parent, partition_key, "interval", timezone, premake, retention IS NOT NULL, retention_action, key_table, former
+    SELECT parent, partition_key, "interval", timezone, premake, retention IS NOT NULL, retention_action, key_table, former,
+           retention_before
       FROM groundskeeper.managed_tables"#;
 
 fn read(row: &Tuple) -> Result<Managed> {
@@ -67,6 +71,7 @@ fn read(row: &Tuple) -> Result<Managed> {
         retention_action: required(row, 7)?,
         key_table: row.get(8)?,
         former: row.get(9)?,
+        before: row.get(10)?,
     })
 }
 

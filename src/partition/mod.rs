@@ -1,6 +1,7 @@
 //! Partitioned tables by date: their bounds, which of them are managed, how a partition comes to be and goes.
 
 pub mod adopt;
+pub mod before;
 pub mod bounds;
 pub mod convert;
 pub mod create;

@@ -120,7 +120,7 @@ const WITH_NULL: &[(&str, &[&str])] = &[
     // No zone is the plan's.
     ("SELECT groundskeeper.schedule_maintenance timezone", &[]),
     (
-        "SELECT groundskeeper.set_retention relation keep action",
+        "SELECT groundskeeper.set_retention relation keep action before",
         &[
             "groundskeeper.set_retention(NULL, '1 year')",
             "groundskeeper.set_retention('raw_data.moneylines_raw', '1 year', NULL)",

@@ -1,6 +1,7 @@
 //! Partitions that are made ahead, retired, drained, and looked at.
 
 mod ahead;
+mod before;
 mod drain;
 mod health;
 mod kept;
