@@ -8,4 +8,5 @@ COMMENT ON FUNCTION groundskeeper.set_retention(regclass, interval, text, regpro
 COMMENT ON FUNCTION groundskeeper.apply_retention(boolean) IS 'Retires the partitions whose time is over, each in a transaction of its own; a dry run only says what it would do';
 COMMENT ON FUNCTION groundskeeper.detach_partition(regclass) IS 'Queues the detaching of a partition, concurrently where it has no default beside it, and returns the job''s number';
 COMMENT ON FUNCTION groundskeeper.drop_partition(regclass) IS 'Queues the dropping of a partition with its rows, and returns the job''s number';
+COMMENT ON FUNCTION groundskeeper.attach_partition(regclass, regclass) IS 'Queues the attaching of a table with rows, as the partition of the one period that all of them fit, and returns the job''s number';
 COMMENT ON FUNCTION groundskeeper.drain_default(regclass, integer) IS 'Queues the moving of a default partition''s rows into partitions of their own, and returns the job''s number';

@@ -4,7 +4,7 @@ use super::given;
 use super::regclass::{Regclass, Regprocedure, existing};
 use crate::encoding::Utf8;
 use crate::error::{Failure, Result as Fallible};
-use crate::partition::{adopt, drain, health, leave, premake, retention};
+use crate::partition::{adopt, attach, drain, health, leave, premake, retention};
 use groundskeeper_core::partition::{self as periods, Action, MAX_MONTHS_AHEAD, MAX_PREMAKE};
 use pgrx::datum::Interval;
 use pgrx::iter::TableIterator;
@@ -22,6 +22,7 @@ extension_sql_file!(
         apply_retention,
         detach_partition,
         drop_partition,
+        attach_partition,
         drain_default
     ]
 );
@@ -144,6 +145,13 @@ fn detach_partition(partition: Option<Regclass>) -> Result<i64, ErrorReport> {
 #[search_path(pg_catalog, pg_temp)]
 fn drop_partition(partition: Option<Regclass>) -> Result<i64, ErrorReport> {
     Ok(leave::ask_to_drop(existing(partition, "partition")?)?)
+}
+
+/// Makes a table with rows the partition of the one period that all of them fit; the number of the job that does it.
+#[pg_extern(schema = "groundskeeper", volatile, parallel_unsafe)]
+#[search_path(pg_catalog, pg_temp)]
+fn attach_partition(parent: Option<Regclass>, table: Option<Regclass>) -> Result<i64, ErrorReport> {
+    Ok(attach::ask(existing(parent, "parent")?, existing(table, "table")?)?)
 }
 
 /// Moves the rows of a default partition into partitions of their own; the number of the job that does it.

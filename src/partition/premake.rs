@@ -1,5 +1,6 @@
 //! `create_monthly_partitions()`: each managed table gets the partitions that it lacks, up to the horizon.
 
+use super::absent::Absent;
 use super::bounds::{self, Parent, Partition};
 use super::convert;
 use super::create::{self, Planned, Template};
@@ -287,9 +288,6 @@ fn make(works: &[Work]) -> Result<Vec<Premade>> {
             failed => outcomes.push(Premade::planned(&parent.quoted, &one, "created", &failed)),
         }
     }
-    let attach = |parent: &Parent, one: &Planned, patience: &mut Patience| {
-        owner::of(parent.oid, || patience.run(&create::attach(parent, one)))
-    };
     let attached = isolated_each(&apart, |(parent, one)| attach(parent, one, &mut patience));
     for ((parent, one), attached) in apart.iter().zip(attached) {
         if attached.is_err() {
@@ -298,6 +296,23 @@ fn make(works: &[Work]) -> Result<Vec<Premade>> {
         outcomes.push(Premade::planned(&parent.quoted, one, "created", &attached));
     }
     Ok(outcomes)
+}
+
+/// Attaches one. PostgreSQL reads the default partition for that, all of it and under a lock that excludes everybody; where
+/// an index tells as much in a moment, it need not.
+fn attach(parent: &Parent, one: &Planned, patience: &mut Patience) -> Result<()> {
+    owner::of(parent.oid, || {
+        let mut statements = create::attach(parent, one);
+        if let Some(absent) = Absent::of(parent, one)? {
+            patience.run(&[format!("LOCK TABLE ONLY {} IN ACCESS EXCLUSIVE MODE", absent.default.quoted)])?;
+            if absent.is_told_by_index()? {
+                patience.run(&[absent.claim_alone()])?;
+                absent.believe()?;
+                statements.push(absent.unclaim());
+            }
+        }
+        patience.run(&statements)
+    })
 }
 
 fn build(parent: &Parent, template: &Template, planned: &Planned) -> Result<()> {

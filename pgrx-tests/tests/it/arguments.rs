@@ -83,6 +83,13 @@ const WITH_NULL: &[(&str, &[&str])] = &[
             "groundskeeper.partition_table('staging.games', 'game_date', accept => ARRAY[NULL])",
         ],
     ),
+    (
+        "SELECT groundskeeper.attach_partition parent table",
+        &[
+            "groundskeeper.attach_partition(NULL, 'staging.games')",
+            "groundskeeper.attach_partition('staging.games', NULL)",
+        ],
+    ),
     ("SELECT groundskeeper.stop_managing parent", &["groundskeeper.stop_managing(NULL)"]),
     ("SELECT groundskeeper.check_alerts ", &[]),
     ("SELECT groundskeeper.detach_partition partition", &["groundskeeper.detach_partition(NULL)"]),

@@ -71,6 +71,7 @@ const MUTATORS: &[&str] = &[
     "apply_plan",
     "apply_retention",
     "apply_server_settings",
+    "attach_partition",
     "cancel_job",
     "check_alerts",
     "create_monthly_partitions",

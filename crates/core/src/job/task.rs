@@ -58,6 +58,15 @@ pub enum Task {
         /// The partition.
         partition: Qualified,
     },
+    /// A table with rows as the partition of the period that they fit.
+    AttachPartition {
+        /// The partitioned table.
+        parent: Qualified,
+        /// The table.
+        table: Qualified,
+        /// Its OID when the job was queued: another may have its name by now.
+        oid: u32,
+    },
     /// A default partition without rows of periods that can have a partition of their own.
     DrainDefault {
         /// The partitioned table.
@@ -128,6 +137,7 @@ impl Task {
             Self::Reindex { .. } => "reindex",
             Self::DetachPartition { .. } => "detach_partition",
             Self::DropPartition { .. } => "drop_partition",
+            Self::AttachPartition { .. } => "attach_partition",
             Self::DrainDefault { .. } => "drain_default",
             Self::ValidateConstraint { .. } => "validate_constraint",
             Self::RefreshView { .. } => "refresh_view",
@@ -150,6 +160,7 @@ impl Task {
             | Self::Reindex { .. }
             | Self::ValidateConstraint { .. }
             | Self::RefreshView { .. }
+            | Self::AttachPartition { .. }
             | Self::PartitionTable { .. }
             | Self::UndoPartitioning { .. }
             | Self::FinalizePartitioning { .. } => true,
