@@ -13,10 +13,12 @@ BEGIN
         RETURN;
     END IF;
     IF now IS NOT NULL THEN
-        -- a table that is gone had that name
-        DELETE FROM groundskeeper.managed_tables WHERE parent = now;
         -- one that was converted is looked for by the name that its functions have
-        UPDATE groundskeeper.managed_tables SET parent = now WHERE parent = was AND key_table IS NULL AND former IS NULL;
+        IF EXISTS (SELECT FROM groundskeeper.managed_tables WHERE parent = was AND key_table IS NULL AND former IS NULL) THEN
+            -- a table that is gone had that name
+            DELETE FROM groundskeeper.managed_tables WHERE parent = now;
+            UPDATE groundskeeper.managed_tables SET parent = now WHERE parent = was;
+        END IF;
         RETURN;
     END IF;
     DELETE FROM groundskeeper.conversion c

@@ -71,7 +71,7 @@ impl Absent {
             format!("SELECT EXISTS (SELECT FROM ONLY {} WHERE {})", self.default.quoted, self.condition);
         let plain = [(c"row_security", c"off"), (c"enable_seqscan", c"off")];
         let found = pinned(&plain, || sql::first(&there, &[], |row| sql::required::<bool>(row, 1)))?;
-        if found == Some(true) { Err(came(&self.default.quoted)) } else { Ok(true) }
+        if found == Some(true) { Err(has_come(&self.default.quoted)) } else { Ok(true) }
     }
 
     /// The statement that says that there are none, as [`Self::claim`] does.
@@ -122,7 +122,7 @@ impl Absent {
         if sql::first(&came, &[], |row| sql::required::<bool>(row, 1))? != Some(true) {
             return Ok(());
         }
-        Err(came(&self.default.quoted))
+        Err(has_come(&self.default.quoted))
     }
 
     /// Ends the logging, and says under the lock that there are no such rows: until it is believed, it is not valid.
@@ -144,7 +144,7 @@ impl Absent {
     }
 }
 
-fn came(default: &str) -> Failure {
+fn has_come(default: &str) -> Failure {
     Failure::new(
         PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE,
         format!("rows of the period have come to {default} meanwhile"),

@@ -90,14 +90,21 @@ impl Round {
         }
     }
 
-    /// Other partitions neither come nor go, nobody writes the table or reads what was the default partition's business.
+    /// Other partitions neither come nor go, nobody writes the table or the default partition; and what foreign keys refer
+    /// to is locked as PostgreSQL will lock it, for their triggers.
     fn lock(&self, deadline: Instant) -> Result<()> {
         let left = deadline.saturating_duration_since(Instant::now()).as_millis();
         let whole = format!("LOCK TABLE ONLY {} IN SHARE UPDATE EXCLUSIVE MODE", self.parent.quoted);
         run_before_deadline(i32::try_from(left).unwrap_or(1).max(1), &[whole])?;
         let default = self.parent.default.as_ref().map(|default| default.oid);
-        let relations: Vec<(Oid, bool)> =
-            default.into_iter().chain([self.table]).map(|relation| (relation, false)).collect();
+        let referred = sql::rows(
+            "SELECT DISTINCT confrelid FROM pg_catalog.pg_constraint
+              WHERE conrelid = $1 AND contype = 'f' AND confrelid <> $1 ORDER BY 1",
+            &[self.parent.oid.into()],
+            |row| required::<Oid>(row, 1),
+        )?;
+        let relations = default.into_iter().chain([self.table]).chain(referred);
+        let relations: Vec<(Oid, bool)> = relations.map(|relation| (relation, false)).collect();
         lock(&relations, deadline)
     }
 

@@ -7,7 +7,7 @@ WITH indexes AS (
            pg_catalog.substr(pg_catalog.pg_get_indexdef(i.oid),
                pg_catalog.strpos(pg_catalog.pg_get_indexdef(i.oid), ' USING ') + 7) AS tail,
            -- what PostgreSQL compares before it takes an index for the same as another
-           pg_catalog.concat_ws(' ', i.relam, x.indnatts, x.indnkeyatts, x.indisunique, x.indcollation, f.families, c.columns,
+           pg_catalog.concat_ws(' ', i.relam, x.indnatts, x.indnkeyatts, x.indisunique, x.indnullsnotdistinct, x.indcollation, f.families, c.columns,
                                 pg_catalog.pg_get_expr(x.indexprs, x.indrelid), 'where', pg_catalog.pg_get_expr(x.indpred, x.indrelid),
                                 k.contype) AS what
       FROM pg_catalog.pg_index x

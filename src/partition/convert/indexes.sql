@@ -18,7 +18,7 @@ SELECT i.relname::text, x.indisunique,
   LEFT JOIN pg_catalog.pg_tablespace ts ON ts.oid = i.reltablespace
   LEFT JOIN pg_catalog.pg_constraint k ON k.conindid = i.oid AND k.contype IN ('p', 'u', 'x')
  CROSS JOIN LATERAL (SELECT pg_catalog.pg_get_indexdef(i.oid)) d (definition)
- -- Options and tablespace, which PostgreSQL does not tell with a constraint, belong before its predicate and before what
+ -- Options (but for those of an exclusion) and tablespace, which PostgreSQL does not tell with a constraint, belong before its predicate and before what
  -- says when it is checked.
  CROSS JOIN LATERAL (
       SELECT pg_catalog.regexp_match(pg_catalog.pg_get_constraintdef(k.oid), CASE k.contype
@@ -27,6 +27,6 @@ SELECT i.relname::text, x.indisunique,
  CROSS JOIN LATERAL (
       SELECT pg_catalog.string_agg(pg_catalog.format('%I = %L', pg_catalog.split_part(o, '=', 1),
                                                      pg_catalog.substr(o, pg_catalog.strpos(o, '=') + 1)), ', ' ORDER BY place)
-        FROM pg_catalog.unnest(i.reloptions) WITH ORDINALITY u (o, place)) options (list)
+        FROM pg_catalog.unnest(i.reloptions) WITH ORDINALITY u (o, place) WHERE k.contype <> 'x') options (list)
  WHERE x.indrelid = pg_catalog.to_regclass($1) AND x.indisvalid
  ORDER BY NOT x.indisprimary, i.oid

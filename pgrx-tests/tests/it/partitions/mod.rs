@@ -1,6 +1,7 @@
 //! Partitions that are made ahead, retired, drained, and looked at.
 
 mod ahead;
+mod attach;
 mod before;
 mod drain;
 mod health;
