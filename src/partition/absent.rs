@@ -29,16 +29,16 @@ pub struct Absent {
     pub default: Partition,
     /// It as what is logged: by the names and with the means of a conversion, whose key is the partition key.
     logged: Conversion,
-    /// What holds for a row of the period.
-    condition: String,
+    /// What holds for a row of the periods, one by one.
+    conditions: Vec<String>,
 }
 
 impl Absent {
     /// The default partition of a table, for a period; none where there is none, or where it is not for us to look at it
     /// like this: PostgreSQL does it then.
-    pub fn of(parent: &Parent, planned: &Planned) -> Result<Option<Self>> {
+    pub fn of(parent: &Parent, planned: &[Planned]) -> Result<Option<Self>> {
         let Some(default) = parent.default.clone() else { return Ok(None) };
-        let ours = "SELECT d.relkind = 'r' AND d.relowner = p.relowner FROM pg_catalog.pg_class d, pg_catalog.pg_class p
+        let ours = "SELECT d.relkind = 'r' AND d.relowner = p.relowner AND NOT d.relforcerowsecurity FROM pg_catalog.pg_class d, pg_catalog.pg_class p
                      WHERE d.oid = $1 AND p.oid = $2";
         let args = [default.oid.into(), parent.oid.into()];
         if sql::first(ours, &args, |row| sql::required::<bool>(row, 1))? != Some(true) {
@@ -57,29 +57,31 @@ impl Absent {
             copied_to: None,
             rows_expected: 0,
         };
-        let condition = planned.condition(&parent.key, parent.key_type);
-        Ok(Some(Self { default, logged, condition }))
+        let conditions = planned.iter().map(|one| one.condition(&parent.key, parent.key_type)).collect();
+        Ok(Some(Self { default, logged, conditions }))
+    }
+
+    /// What holds for a row of any of the periods.
+    fn within(&self) -> String {
+        self.conditions.iter().map(|one| format!("({one})")).collect::<Vec<_>>().join(" OR ")
+    }
+
+    /// Whether it has an index by which rows of a period are found.
+    pub fn has_index(&self) -> Result<bool> {
+        has_index(self.default.oid, &self.logged.key)
     }
 
     /// Under the lock, where an index makes it a matter of a moment: looks for a row of the period. Whether it could tell.
     pub fn is_told_by_index(&self) -> Result<bool> {
         // in a transaction of one snapshot it would not see what was committed since
-        if backend::has_one_snapshot() || !has_index(self.default.oid, &self.logged.key)? {
+        if backend::has_one_snapshot() || !self.has_index()? {
             return Ok(false);
         }
         let there =
-            format!("SELECT EXISTS (SELECT FROM ONLY {} WHERE {})", self.default.quoted, self.condition);
+            format!("SELECT EXISTS (SELECT FROM ONLY {} WHERE {})", self.default.quoted, self.within());
         let plain = [(c"row_security", c"off"), (c"enable_seqscan", c"off")];
         let found = pinned(&plain, || sql::first(&there, &[], |row| sql::required::<bool>(row, 1)))?;
         if found == Some(true) { Err(has_come(&self.default.quoted)) } else { Ok(true) }
-    }
-
-    /// The statement that says that there are none, as [`Self::claim`] does.
-    pub fn claim_alone(&self) -> String {
-        format!(
-            "ALTER TABLE {} ADD CONSTRAINT {ABSENT} CHECK (NOT ({})) NOT VALID",
-            self.default.quoted, self.condition
-        )
     }
 
     /// What is made beside it for as long as this takes.
@@ -99,13 +101,13 @@ impl Absent {
 
     /// Looks at all rows. Takes as long as there are rows, and keeps nobody waiting.
     pub fn look(&self, parent: &Parent, planned: &Planned) -> Result<()> {
-        create::rows_in_default(parent, planned)
+        pinned(&[(c"row_security", c"off")], || create::rows_in_default(parent, planned))
     }
 
     /// Takes off the log what is of other periods, so that little is left for when it is locked.
     pub fn trim(&self) -> Result<()> {
         let others =
-            format!("DELETE FROM {} WHERE ({}) IS NOT TRUE", self.logged.beside_quoted(LOG), self.condition);
+            format!("DELETE FROM {} WHERE ({}) IS NOT TRUE", self.logged.beside_quoted(LOG), self.within());
         owner::of(self.default.oid, || sql::run(&others, &[]))
     }
 
@@ -118,18 +120,25 @@ impl Absent {
             return Err(retry("too many rows were written to the default partition meanwhile"));
         }
         let log = self.logged.beside_quoted(LOG);
-        let came = format!("SELECT EXISTS (SELECT FROM {log} WHERE {})", self.condition);
+        let came = format!("SELECT EXISTS (SELECT FROM {log} WHERE {})", self.within());
         if sql::first(&came, &[], |row| sql::required::<bool>(row, 1))? != Some(true) {
             return Ok(());
         }
         Err(has_come(&self.default.quoted))
     }
 
-    /// Ends the logging, and says under the lock that there are no such rows: until it is believed, it is not valid.
-    pub fn claim(&self) -> Vec<String> {
-        let mut statements = watch::end(&self.logged);
-        statements.push(self.claim_alone());
-        statements
+    /// The statements that end the logging, under the lock.
+    pub fn unwatch(&self) -> Vec<String> {
+        watch::end(&self.logged)
+    }
+
+    /// The statement that says under the lock that there are no such rows: until it is believed, it is not valid.
+    pub fn claim(&self) -> String {
+        format!(
+            "ALTER TABLE {} ADD CONSTRAINT {ABSENT} CHECK ({}) NOT VALID",
+            self.default.quoted,
+            self.conditions.iter().map(|one| format!("NOT ({one})")).collect::<Vec<_>>().join(" AND ")
+        )
     }
 
     /// Says that what was claimed is so.

@@ -2,6 +2,7 @@
 
 pub mod absent;
 pub mod adopt;
+pub mod ahead;
 pub mod attach;
 pub mod before;
 pub mod bounds;

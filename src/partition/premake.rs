@@ -1,6 +1,7 @@
 //! `create_monthly_partitions()`: each managed table gets the partitions that it lacks, up to the horizon.
 
 use super::absent::Absent;
+use super::ahead;
 use super::bounds::{self, Parent, Partition};
 use super::convert;
 use super::create::{self, Planned, Template};
@@ -28,7 +29,7 @@ pub struct Premade {
     pub range_start: Option<String>,
     /// Its last bound, excluded.
     pub range_end: Option<String>,
-    /// `created`, `exists`, or `left: ` or `failed: ` and the reason; `would create` in a dry run.
+    /// `created`, `exists`, or `queued: `, `left: ` or `failed: ` and the reason; `would create` in a dry run.
     pub action: String,
 }
 
@@ -122,7 +123,14 @@ pub fn create_ahead(months: u32) -> Result<Vec<Premade>> {
         }
     }
     outcomes.extend(works.iter().flat_map(present));
-    outcomes.extend(make(&works)?);
+    let mut at_once = Vec::new();
+    for work in works {
+        match isolated(|| ahead::takes_a_job(&work.parent)) {
+            Ok(true) => outcomes.extend(queue(&work, months)),
+            _ => at_once.push(work),
+        }
+    }
+    outcomes.extend(make(&at_once)?);
     outcomes.sort_by(|a, b| (&a.parent, &a.range_start).cmp(&(&b.parent, &b.range_start)));
     shorten_logs()?;
     Ok(outcomes)
@@ -298,15 +306,38 @@ fn make(works: &[Work]) -> Result<Vec<Premade>> {
     Ok(outcomes)
 }
 
+/// Leaves a table's partitions to a job, and says so of each.
+fn queue(work: &Work, months: u32) -> Vec<Premade> {
+    let parent = work.parent.quoted.as_str();
+    let queued = isolated(|| {
+        let job = ahead::ask(&work.parent, months)?;
+        Ok((job, create::plan(&work.parent, work.interval, &missing(work))?))
+    });
+    match queued {
+        Err(failure) => vec![Premade::failed(parent, &failure.one_line())],
+        Ok((job, planned)) => {
+            let action =
+                format!("queued: job {job} reads the default partition first, where nobody waits for it");
+            planned.iter().map(|one| Premade::planned(parent, one, &action, &Ok(()))).collect()
+        }
+    }
+}
+
+/// The partitions that a table lacks, so many months ahead.
+pub fn lacking(table: &Managed, parent: Parent, months: u32) -> Result<Vec<Planned>> {
+    let work = assess(table, parent, months)?;
+    create::plan(&work.parent, work.interval, &missing(&work))
+}
+
 /// Attaches one. PostgreSQL reads the default partition for that, all of it and under a lock that excludes everybody; where
 /// an index tells as much in a moment, it need not.
 fn attach(parent: &Parent, one: &Planned, patience: &mut Patience) -> Result<()> {
     owner::of(parent.oid, || {
         let mut statements = create::attach(parent, one);
-        if let Some(absent) = Absent::of(parent, one)? {
+        if let Some(absent) = Absent::of(parent, std::slice::from_ref(one))? {
             patience.run(&[format!("LOCK TABLE ONLY {} IN ACCESS EXCLUSIVE MODE", absent.default.quoted)])?;
             if absent.is_told_by_index()? {
-                patience.run(&[absent.claim_alone()])?;
+                patience.run(&[absent.claim()])?;
                 absent.believe()?;
                 statements.push(absent.unclaim());
             }

@@ -4,6 +4,7 @@
 use super::{Round, compare};
 use crate::error::{Failure, Result};
 use crate::owner::{self, oid_by_name};
+use crate::partition::bounds::Parent;
 use crate::partition::convert::exchange::{lock, milliseconds};
 use crate::partition::convert::{self, exchange};
 use crate::settings;
@@ -14,7 +15,7 @@ use crate::waiting::run_before_deadline;
 use crate::worker::Between;
 use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys::{self, Oid};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// How often locks are asked for before the job is put back.
 const TRIES: u32 = 40;
@@ -47,12 +48,44 @@ fn pause() -> Result<()> {
     sql::run("SELECT pg_catalog.pg_sleep(0.05 + 0.25 * pg_catalog.random())", &[])
 }
 
+/// Locks what an ATTACH of those tables locks, all before a deadline or none, and again after a pause; until when others wait
+/// for it.
+pub fn within(parent: &Parent, tables: &[Oid]) -> Result<Instant> {
+    let mut tries = 1;
+    loop {
+        let deadline = Instant::now() + milliseconds(settings::lock_timeout_ms());
+        match isolated(|| lock_all(parent, tables, deadline)) {
+            Err(failure) if tries < TRIES && is_refused(&failure) => tries += 1,
+            result => return result.map(|()| deadline),
+        }
+        pause()?;
+    }
+}
+
+/// Other partitions neither come nor go, nobody writes the tables or the default partition; and what foreign keys refer to
+/// is locked as PostgreSQL will lock it, for their triggers.
+fn lock_all(parent: &Parent, tables: &[Oid], deadline: Instant) -> Result<()> {
+    let left = deadline.saturating_duration_since(Instant::now()).as_millis();
+    let whole = format!("LOCK TABLE ONLY {} IN SHARE UPDATE EXCLUSIVE MODE", parent.quoted);
+    run_before_deadline(i32::try_from(left).unwrap_or(1).max(1), &[whole])?;
+    let default = parent.default.as_ref().map(|default| default.oid);
+    let referred = sql::rows(
+        "SELECT DISTINCT confrelid FROM pg_catalog.pg_constraint
+          WHERE conrelid = $1 AND contype = 'f' AND confrelid <> $1 ORDER BY 1",
+        &[parent.oid.into()],
+        |row| required::<Oid>(row, 1),
+    )?;
+    let relations = default.into_iter().chain(tables.iter().copied()).chain(referred);
+    let relations: Vec<(Oid, bool)> = relations.map(|relation| (relation, false)).collect();
+    lock(&relations, deadline)
+}
+
 impl Round {
     /// Attaches it, in the transaction that has brought its keys.
     pub fn exchange(&self, watches: &Watches) -> Result<()> {
         owner::of(self.parent.oid, || {
             let ours = self.keys.as_ref().map_or(Ok(None), |keys| keys.bring())?;
-            let deadline = self.locked()?;
+            let deadline = within(&self.parent, &[self.table])?;
             target::check()?;
             self.same()?;
             if let Some(absent) = &self.absent {
@@ -65,7 +98,8 @@ impl Round {
             }
             statements.extend(self.triggers());
             statements.extend(self.replica_identity()?);
-            statements.extend(self.absent.iter().flat_map(|absent| absent.claim()));
+            statements.extend(self.absent.iter().flat_map(|absent| absent.unwatch()));
+            statements.extend(self.absent.iter().map(|absent| absent.claim()));
             let run = |statements: &[String]| {
                 let left = deadline.saturating_duration_since(Instant::now()).as_millis();
                 run_before_deadline(i32::try_from(left).unwrap_or(1).max(1), statements)
@@ -75,37 +109,6 @@ impl Round {
             let attach = self.attach().into_iter().chain(self.absent.iter().map(|absent| absent.unclaim()));
             run(&attach.collect::<Vec<_>>())
         })
-    }
-
-    /// Locks them all before a deadline or none, and again after a pause; until when others wait for it.
-    fn locked(&self) -> Result<Instant> {
-        let mut tries = 1;
-        loop {
-            let deadline = Instant::now() + milliseconds(settings::lock_timeout_ms());
-            match isolated(|| self.lock(deadline)) {
-                Err(failure) if tries < TRIES && is_refused(&failure) => tries += 1,
-                result => return result.map(|()| deadline + Duration::from_millis(1)),
-            }
-            pause()?;
-        }
-    }
-
-    /// Other partitions neither come nor go, nobody writes the table or the default partition; and what foreign keys refer
-    /// to is locked as PostgreSQL will lock it, for their triggers.
-    fn lock(&self, deadline: Instant) -> Result<()> {
-        let left = deadline.saturating_duration_since(Instant::now()).as_millis();
-        let whole = format!("LOCK TABLE ONLY {} IN SHARE UPDATE EXCLUSIVE MODE", self.parent.quoted);
-        run_before_deadline(i32::try_from(left).unwrap_or(1).max(1), &[whole])?;
-        let default = self.parent.default.as_ref().map(|default| default.oid);
-        let referred = sql::rows(
-            "SELECT DISTINCT confrelid FROM pg_catalog.pg_constraint
-              WHERE conrelid = $1 AND contype = 'f' AND confrelid <> $1 ORDER BY 1",
-            &[self.parent.oid.into()],
-            |row| required::<Oid>(row, 1),
-        )?;
-        let relations = default.into_iter().chain([self.table]).chain(referred);
-        let relations: Vec<(Oid, bool)> = relations.map(|relation| (relation, false)).collect();
-        lock(&relations, deadline)
     }
 
     /// What is locked is what was looked at.

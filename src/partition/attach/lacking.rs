@@ -50,7 +50,9 @@ pub fn build(between: &mut Between, round: &Round) -> Result<()> {
                 "ALTER TABLE {quoted} ADD CONSTRAINT {own} {constraint} USING INDEX {own}{}",
                 index.deferrable
             );
-            repeatedly(between, || run_before_deadline(settings::lock_timeout_ms(), &[carry.clone()]))?;
+            repeatedly(between, || {
+                run_before_deadline(settings::lock_timeout_ms(), std::slice::from_ref(&carry))
+            })?;
         }
     }
     foreign_keys(between, round)
@@ -105,7 +107,9 @@ fn foreign_keys(between: &mut Between, round: &Round) -> Result<()> {
         )
     };
     for statement in between.transaction(|| statements(false))? {
-        repeatedly(between, || run_before_deadline(settings::lock_timeout_ms(), &[statement.clone()]))?;
+        repeatedly(between, || {
+            run_before_deadline(settings::lock_timeout_ms(), std::slice::from_ref(&statement))
+        })?;
     }
     for statement in between.transaction(|| statements(true))? {
         between.transaction(|| owner::run(&statement))?;

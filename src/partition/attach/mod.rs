@@ -7,7 +7,7 @@
 //! Until then nothing of the partitioned table is changed. A run that is interrupted begins anew, and goes on from the
 //! indexes and constraints that it finds; where the job fails, those stay with the table, and do it no harm.
 
-mod exchange;
+pub(super) mod exchange;
 mod keys;
 mod lacking;
 mod period;
@@ -147,7 +147,7 @@ fn look(parent: &Qualified, table: &Qualified, oid: Oid) -> Result<Option<Round>
     let (managed, parent) = owned(whole)?;
     let planned = fit(&managed, &parent, oid, table)?;
     let conversion = convert::of_parent(&parent.quoted)?;
-    let absent = Absent::of(&parent, &planned)?;
+    let absent = Absent::of(&parent, std::slice::from_ref(&planned))?;
     let keys = Keys::of(conversion.as_ref(), table, oid);
     Ok(Some(Round { parent, table: oid, planned, absent, keys, conversion }))
 }

@@ -58,6 +58,13 @@ pub enum Task {
         /// The partition.
         partition: Qualified,
     },
+    /// The partitions that a table lacks, so many months ahead.
+    CreatePartitions {
+        /// The partitioned table.
+        parent: Qualified,
+        /// How many months, the current one counted.
+        months: u32,
+    },
     /// A table with rows as the partition of the period that they fit.
     AttachPartition {
         /// The partitioned table.
@@ -137,6 +144,7 @@ impl Task {
             Self::Reindex { .. } => "reindex",
             Self::DetachPartition { .. } => "detach_partition",
             Self::DropPartition { .. } => "drop_partition",
+            Self::CreatePartitions { .. } => "create_partitions",
             Self::AttachPartition { .. } => "attach_partition",
             Self::DrainDefault { .. } => "drain_default",
             Self::ValidateConstraint { .. } => "validate_constraint",
@@ -168,6 +176,7 @@ impl Task {
             | Self::DetachPartition { .. }
             | Self::DropPartition { .. }
             | Self::DrainDefault { .. }
+            | Self::CreatePartitions { .. }
             | Self::Analyze { .. }
             | Self::Rescore { .. }
             | Self::AlterTable { .. }

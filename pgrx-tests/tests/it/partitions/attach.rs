@@ -329,3 +329,34 @@ fn making_months_does_not_read_a_default_partition_with_an_index_by_the_key() {
     // it is looked at all the same
     client.batch_execute("INSERT INTO bets VALUES (1, '2023-01-05', 1)").unwrap();
 }
+
+#[test]
+fn a_large_default_partition_without_one_is_read_by_a_job() {
+    let (db, mut client) = with(BETS);
+    client.batch_execute(MANY).unwrap();
+    let query =
+        "SELECT split_part(action, ':', 1) FROM create_monthly_partitions(2) WHERE partition !~ '2025_03'";
+    let mut said = Vec::new();
+    let stall = written_during(&db, || {
+        said = texts(&mut client, query).unwrap();
+        db.settle().unwrap();
+    });
+    assert!(said.iter().all(|said| said == "queued") && said.len() > 2, "{said:?}");
+    assert!(stall < Duration::from_millis(400), "{stall:?}");
+    let states = "SELECT DISTINCT concat_ws(' ', kind, state, error) FROM groundskeeper.jobs";
+    assert_eq!(texts(&mut client, states).unwrap(), ["create_partitions succeeded"]);
+    let missing = "SELECT count(*) FROM create_monthly_partitions(2, true) WHERE action <> 'exists'";
+    assert_eq!(text(&mut client, missing).unwrap(), "0");
+    assert_eq!(leftovers(&mut client), [""; 0]);
+    // a month whose rows are there is left, and the others are made
+    client
+        .batch_execute("INSERT INTO bets SELECT 1, date_trunc('month', now()) + interval '75 days', 1")
+        .unwrap();
+    client.batch_execute("SELECT create_monthly_partitions(5)").unwrap();
+    db.settle().unwrap();
+    let failed = "SELECT error FROM groundskeeper.jobs WHERE state = 'failed'";
+    assert!(text(&mut client, failed).unwrap().contains("are in the default partition"));
+    let left = "SELECT count(*) FILTER (WHERE action = 'exists') || ' ' || count(*) FROM create_monthly_partitions(5, true)";
+    assert_eq!(text(&mut client, left).unwrap(), "4 5");
+    assert_eq!(leftovers(&mut client), [""; 0]);
+}
