@@ -196,6 +196,7 @@ fn no_such_table(table: &Managed) -> Failure {
         PgSqlErrorCode::ERRCODE_UNDEFINED_TABLE,
         format!("{} is no table partitioned by range of {}", table.parent, table.partition_key),
     )
+    .detail("groundskeeper.stop_managing() takes it off the list.")
 }
 
 fn assess(table: &Managed, parent: Parent, months: u32) -> Result<Work> {
