@@ -13,6 +13,8 @@ BEGIN
         ('schema', 'groundskeeper'),
         ('schema', 'groundskeeper_internal'),
         ('event trigger', 'groundskeeper_complete_partitions'),
+        ('event trigger', 'groundskeeper_follow_dropped'),
+        ('event trigger', 'groundskeeper_follow_names'),
         ('event trigger', 'groundskeeper_follow_owner'),
         ('event trigger', 'groundskeeper_guard_detach_concurrently'),
         ('event trigger', 'groundskeeper_guard_dropped_partitions'),

@@ -10,7 +10,8 @@ CREATE TABLE groundskeeper.managed_tables (
     retention_action text NOT NULL DEFAULT 'detach' CHECK (retention_action IN ('detach', 'drop', 'archive')),
     managed_since timestamptz NOT NULL DEFAULT pg_catalog.now(),
     key_table text,
-    former text
+    former text,
+    retention_before text
 );
 COMMENT ON TABLE groundskeeper.managed_tables IS 'The partitioned tables whose partitions are made ahead and retired; written by functions only';
 COMMENT ON COLUMN groundskeeper.managed_tables.parent IS 'The partitioned table, schema-qualified and quoted';
@@ -23,6 +24,7 @@ COMMENT ON COLUMN groundskeeper.managed_tables.retention_action IS 'What becomes
 COMMENT ON COLUMN groundskeeper.managed_tables.managed_since IS 'Since when it is looked after';
 COMMENT ON COLUMN groundskeeper.managed_tables.key_table IS 'The table that holds its keys for foreign keys to refer to, if it has one';
 COMMENT ON COLUMN groundskeeper.managed_tables.former IS 'The unpartitioned table that it was converted from, while that is kept';
+COMMENT ON COLUMN groundskeeper.managed_tables.retention_before IS 'The function that is called with a partition before it retires, if there is one';
 
 -- Nothing that the system catalogs would not tell everybody.
 GRANT SELECT ON groundskeeper.managed_tables TO PUBLIC;

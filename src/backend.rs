@@ -35,6 +35,12 @@ pub fn role() -> pg_sys::Oid {
     unsafe { pg_sys::GetUserId() }
 }
 
+/// Whether the current role is a superuser.
+pub fn is_superuser() -> bool {
+    // SAFETY: in a transaction; looks at the current role.
+    unsafe { pg_sys::superuser() }
+}
+
 /// The role that the session logged in as, or was authorized as since: what RESET ROLE goes back to.
 pub fn session_role() -> pg_sys::Oid {
     // SAFETY: a plain read of the process's own state.

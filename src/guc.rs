@@ -17,6 +17,16 @@ pub fn pinned<T>(settings: &[(&CStr, &CStr)], work: impl FnOnce() -> T) -> T {
     result
 }
 
+/// Runs `work` that is not ours: whatever it sets, for the session too, is taken back.
+pub fn contained<T>(work: impl FnOnce() -> T) -> T {
+    // SAFETY: opens a level of settings, all of which are taken back below, or by the abort.
+    let level = unsafe { pg_sys::NewGUCNestLevel() };
+    let result = work();
+    // SAFETY: the level opened above; any opened inside have been closed, or went with their subtransaction.
+    unsafe { pg_sys::AtEOXact_GUC(false, level) };
+    result
+}
+
 /// Runs `work` with what our statements are written for: a session may be set to read literals otherwise, and to quote names
 /// that need it not, which are compared as texts.
 pub fn as_written<T>(work: impl FnOnce() -> T) -> T {

@@ -63,6 +63,11 @@ extension_sql_file!(
         ["connection_stats", "slow_queries", "table_bloat", "index_bloat", "index_health", "unused_indexes"]
 );
 extension_sql_file!("../sql/managed_tables.sql", name = "managed_tables", requires = ["bootstrap"]);
+extension_sql_file!(
+    "../sql/managed_names.sql",
+    name = "managed_names",
+    requires = ["managed_tables", "conversion"]
+);
 extension_sql_file!("../sql/guard.sql", name = "guard", requires = ["bootstrap"]);
 extension_sql_file!("../sql/follow_owner.sql", name = "follow_owner", requires = ["guard"]);
 extension_sql_file!("../sql/finalize.sql", name = "finalize", finalize);

@@ -8,7 +8,7 @@ use crate::journal;
 use crate::migration;
 use crate::owner;
 use crate::partition::convert;
-use crate::partition::{drain, leave};
+use crate::partition::{ahead, attach, drain, leave};
 use crate::plan;
 use crate::sql::{self, Tuple, qualified, required};
 use crate::target::{self, Target};
@@ -119,6 +119,8 @@ fn carry_out(between: &mut Between, job: &Job) -> Result<()> {
         Task::Reindex { index, before } => rebuild::reindex(between, index, *before),
         Task::DetachPartition { parent, partition } => leave::detach(between, parent, partition),
         Task::DropPartition { parent, partition } => leave::drop_partition(between, parent, partition),
+        Task::CreatePartitions { parent, months } => ahead::make(between, parent, *months),
+        Task::AttachPartition { parent, table, oid } => attach::attach(between, parent, table, *oid),
         Task::DrainDefault { parent, batch_size } => drain::drain(between, parent, *batch_size),
         Task::ValidateConstraint { table, constraint, expression } => {
             validate(between, table, constraint, expression)

@@ -12,6 +12,7 @@ static MAX_WORKERS: GucSetting<i32> = GucSetting::<i32>::new(2);
 static ALLOW_PARTITION_DDL: GucSetting<bool> = GucSetting::<bool>::new(false);
 static MIGRATING: GucSetting<bool> = GucSetting::<bool>::new(false);
 static MAX_PARTITIONS: GucSetting<i32> = GucSetting::<i32>::new(1000);
+static MAX_GAP_PARTITIONS: GucSetting<i32> = GucSetting::<i32>::new(24);
 static ARCHIVE_SCHEMA: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
 static TIMEZONE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c"America/New_York"));
 static JOB_HISTORY: GucSetting<i32> = GucSetting::<i32>::new(90 * 24 * 60);
@@ -43,6 +44,11 @@ pub fn timezone() -> String {
 /// How many partitions a table may have before no more are made.
 pub fn max_partitions() -> usize {
     usize::try_from(MAX_PARTITIONS.get()).unwrap_or(usize::MAX)
+}
+
+/// How many periods back gaps between partitions are filled unasked.
+pub fn max_gap_partitions() -> usize {
+    usize::try_from(MAX_GAP_PARTITIONS.get()).unwrap_or(usize::MAX)
 }
 
 /// Where partitions go that are archived; `None` while nobody has said.
@@ -119,24 +125,7 @@ pub fn define() {
         GucFlags::NO_SHOW_ALL,
     );
     define_timezone();
-    GucRegistry::define_int_guc(
-        c"groundskeeper.max_partitions",
-        c"How many partitions a table may have before no more are made.",
-        c"A bound on what a wrong date can bring about.",
-        &MAX_PARTITIONS,
-        1,
-        100_000,
-        GucContext::Userset,
-        GucFlags::default(),
-    );
-    GucRegistry::define_string_guc(
-        c"groundskeeper.archive_schema",
-        c"The schema that archived partitions are moved to.",
-        c"Where it is empty, partitions whose retention says archive are kept.",
-        &ARCHIVE_SCHEMA,
-        GucContext::Userset,
-        GucFlags::default(),
-    );
+    define_partitions();
     GucRegistry::define_int_guc(
         c"groundskeeper.job_history",
         c"How long finished jobs are remembered.",
@@ -170,6 +159,37 @@ pub fn define() {
     );
     // SAFETY: called once, from _PG_init, after our own variables are defined; the name is a static C string.
     unsafe { pg_sys::MarkGUCPrefixReserved(c"groundskeeper".as_ptr()) };
+}
+
+fn define_partitions() {
+    GucRegistry::define_int_guc(
+        c"groundskeeper.max_partitions",
+        c"How many partitions a table may have before no more are made.",
+        c"A bound on what a wrong date can bring about.",
+        &MAX_PARTITIONS,
+        1,
+        100_000,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_int_guc(
+        c"groundskeeper.max_gap_partitions",
+        c"How many periods back gaps between the partitions of a table are filled unasked.",
+        c"Those further back are named; a set that is taken over may have been left for years.",
+        &MAX_GAP_PARTITIONS,
+        0,
+        100_000,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_string_guc(
+        c"groundskeeper.archive_schema",
+        c"The schema that archived partitions are moved to.",
+        c"Where it is empty, partitions whose retention says archive are kept.",
+        &ARCHIVE_SCHEMA,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
 }
 
 fn define_connections() {

@@ -1,10 +1,10 @@
 //! Partitions that are made, retired and moved: `create_monthly_partitions` and what belongs to it.
 
 use super::given;
-use super::regclass::{Regclass, existing};
+use super::regclass::{Regclass, Regprocedure, existing};
 use crate::encoding::Utf8;
 use crate::error::{Failure, Result as Fallible};
-use crate::partition::{adopt, drain, health, leave, premake, retention};
+use crate::partition::{adopt, attach, drain, health, leave, premake, retention};
 use groundskeeper_core::partition::{self as periods, Action, MAX_MONTHS_AHEAD, MAX_PREMAKE};
 use pgrx::datum::Interval;
 use pgrx::iter::TableIterator;
@@ -17,28 +17,32 @@ extension_sql_file!(
     requires = [
         create_monthly_partitions,
         adopt_partitioned_table,
+        stop_managing,
         set_retention,
         apply_retention,
         detach_partition,
         drop_partition,
+        attach_partition,
         drain_default
     ]
 );
 
-/// Makes the partitions that managed tables lack, so many months ahead, the current one counted. Two functions: in the
+/// Makes the partitions that managed tables lack, so many months ahead, the current one counted; a dry run only says
+/// what it would make. Two functions: in the
 /// schema that the extension is installed in, so that the plan's call works, and in ours, which the schedule calls, as
 /// nobody else can put another of that name beside it there.
-#[pg_extern(sql = "CREATE FUNCTION @extschema@.create_monthly_partitions(months_ahead integer DEFAULT 3)
+#[pg_extern(sql = "CREATE FUNCTION @extschema@.create_monthly_partitions(months_ahead integer DEFAULT 3, dry_run boolean DEFAULT false)
     RETURNS TABLE (parent text, \"partition\" text, range_start text, range_end text, action text)
     LANGUAGE c VOLATILE PARALLEL UNSAFE SET search_path TO pg_catalog, pg_temp
     AS '@MODULE_PATHNAME@', '@FUNCTION_NAME@';
-CREATE FUNCTION groundskeeper.create_monthly_partitions(months_ahead integer DEFAULT 3)
+CREATE FUNCTION groundskeeper.create_monthly_partitions(months_ahead integer DEFAULT 3, dry_run boolean DEFAULT false)
     RETURNS TABLE (parent text, \"partition\" text, range_start text, range_end text, action text)
     LANGUAGE c VOLATILE PARALLEL UNSAFE SET search_path TO pg_catalog, pg_temp
     AS '@MODULE_PATHNAME@', '@FUNCTION_NAME@';", requires = ["managed_tables"])]
 #[expect(clippy::type_complexity, reason = "pgrx reads the columns off the signature")]
 fn create_monthly_partitions(
     months_ahead: default!(Option<i32>, 3),
+    dry_run: default!(Option<bool>, false),
 ) -> Result<
     TableIterator<
         'static,
@@ -53,7 +57,8 @@ fn create_monthly_partitions(
     ErrorReport,
 > {
     let months = within(given(months_ahead, "months_ahead")?, "months_ahead", MAX_MONTHS_AHEAD)?;
-    let outcomes = premake::create_ahead(months)?;
+    let outcomes =
+        if given(dry_run, "dry_run")? { premake::look_ahead(months) } else { premake::create_ahead(months) }?;
     Ok(TableIterator::new(outcomes.into_iter().map(|o| {
         let [partition, start, end] =
             [o.partition, o.range_start, o.range_end].map(|text| text.map(Utf8::from));
@@ -76,13 +81,22 @@ fn adopt_partitioned_table(
     Ok(adopt::adopt(relation, interval, timezone.map(String::from), premake)?)
 }
 
-/// Says how long partitions are kept after their end, and what becomes of them then; NULL keeps them for ever.
+/// Takes a table off management, one that is gone too. Nothing of it is changed.
+#[pg_extern(schema = "groundskeeper", volatile, parallel_unsafe, requires = ["managed_tables"])]
+#[search_path(pg_catalog, pg_temp)]
+fn stop_managing(parent: Option<Utf8>) -> Result<(), ErrorReport> {
+    Ok(adopt::stop(&given(parent, "parent")?)?)
+}
+
+/// Says how long partitions are kept after their end, what becomes of them then, and which function is called with each
+/// before; NULL keeps them for ever.
 #[pg_extern(schema = "groundskeeper", volatile, parallel_unsafe, requires = ["managed_tables"])]
 #[search_path(pg_catalog, pg_temp)]
 fn set_retention(
     relation: Option<Regclass>,
     keep: Option<Interval>,
     action: default!(Option<Utf8>, "'detach'"),
+    before: default!(Option<Regprocedure>, "NULL"),
 ) -> Result<(), ErrorReport> {
     let relation = existing(relation, "relation")?;
     let name = given(action, "action")?;
@@ -90,7 +104,7 @@ fn set_retention(
         Failure::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, format!("\"{}\" is no action", &*name))
             .detail("A partition whose time is over can be left to detach, drop or archive.")
     })?;
-    Ok(retention::set(relation, keep, action)?)
+    Ok(retention::set(relation, keep, action, before.map(|function| function.oid()))?)
 }
 
 /// Retires the partitions whose time is over; a dry run only says what it would do.
@@ -131,6 +145,13 @@ fn detach_partition(partition: Option<Regclass>) -> Result<i64, ErrorReport> {
 #[search_path(pg_catalog, pg_temp)]
 fn drop_partition(partition: Option<Regclass>) -> Result<i64, ErrorReport> {
     Ok(leave::ask_to_drop(existing(partition, "partition")?)?)
+}
+
+/// Makes a table with rows the partition of the one period that all of them fit; the number of the job that does it.
+#[pg_extern(schema = "groundskeeper", volatile, parallel_unsafe)]
+#[search_path(pg_catalog, pg_temp)]
+fn attach_partition(parent: Option<Regclass>, table: Option<Regclass>) -> Result<i64, ErrorReport> {
+    Ok(attach::ask(existing(parent, "parent")?, existing(table, "table")?)?)
 }
 
 /// Moves the rows of a default partition into partitions of their own; the number of the job that does it.

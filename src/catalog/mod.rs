@@ -17,8 +17,8 @@ pub use index::{
 };
 pub use relation::{
     Relation, column_fact, default_grants, first_column, foreign_key_columns, numeric_column,
-    parent_of_partition, partition_key, relation, relation_by_oid, relation_bytes, rows_beyond,
-    table_of_index,
+    parent_of_partition, partition_key, relation, relation_by_oid, relation_bytes, relation_named,
+    rows_beyond, table_of_index,
 };
 pub use role::{
     CAN_CONNECT, Login, Role, login, login_members, maintenance_as, must_maintain, must_own, role,

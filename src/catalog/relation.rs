@@ -60,6 +60,12 @@ pub fn relation_by_oid(oid: Oid) -> Result<Option<Relation>> {
     sql::first(&format!("{RELATION} WHERE c.oid = $1"), &[oid.into()], read)
 }
 
+/// The relation of that quoted name, if there is one.
+pub fn relation_named(quoted: &str) -> Result<Option<Relation>> {
+    let named = "(n.nspname, c.relname) = (SELECT p[1], p[2] FROM pg_catalog.parse_ident($1) p)";
+    sql::first(&format!("{RELATION} WHERE {named}"), &[quoted.into()], read)
+}
+
 /// The partitioned table that a partition belongs to.
 pub fn parent_of_partition(partition: Oid) -> Result<Option<Qualified>> {
     named(

@@ -48,6 +48,11 @@ indexes AS (
       FROM r JOIN pg_catalog.pg_index i ON i.indrelid = r.oid
              JOIN pg_catalog.pg_class ic ON ic.oid = i.indexrelid
 ),
+statistics AS (
+    SELECT s.*, pg_catalog.format('%I.%I', n.nspname, s.stxname) AS q
+      FROM r JOIN pg_catalog.pg_statistic_ext s ON s.stxrelid = r.oid
+             JOIN pg_catalog.pg_namespace n ON n.oid = s.stxnamespace
+),
 triggers AS (
     SELECT t.*, r.q FROM r JOIN pg_catalog.pg_trigger t ON t.tgrelid = r.oid AND NOT t.tgisinternal
 ),
@@ -107,6 +112,14 @@ steps(stage, place, stmt) AS (
     UNION ALL
     SELECT 44, i.indexrelid::bigint, pg_catalog.format('COMMENT ON INDEX %s IS %L', i.q, pg_catalog.obj_description(i.indexrelid, 'pg_class'))
       FROM indexes i WHERE pg_catalog.obj_description(i.indexrelid, 'pg_class') IS NOT NULL
+    UNION ALL
+    SELECT 45, s.oid::bigint, pg_catalog.pg_get_statisticsobjdef(s.oid) FROM statistics s
+    UNION ALL
+    SELECT 46, s.oid::bigint, pg_catalog.format('ALTER STATISTICS %s SET STATISTICS %s', s.q, s.stxstattarget)
+      FROM statistics s WHERE COALESCE(s.stxstattarget, -1) >= 0
+    UNION ALL
+    SELECT 47, s.oid::bigint, pg_catalog.format('COMMENT ON STATISTICS %s IS %L', s.q, pg_catalog.obj_description(s.oid, 'pg_statistic_ext'))
+      FROM statistics s WHERE pg_catalog.obj_description(s.oid, 'pg_statistic_ext') IS NOT NULL
     UNION ALL
     SELECT 50, w.oid::bigint, pg_catalog.rtrim(pg_catalog.pg_get_ruledef(w.oid), ';') FROM rules w
     UNION ALL

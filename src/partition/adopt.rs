@@ -1,12 +1,14 @@
-//! Tables partitioned by hand are taken over as they are.
+//! Tables partitioned by hand are taken over as they are, and let go of.
 
 use super::bounds::{self, Parent, Partition};
 use super::convert;
 use super::managed::{self, Managed};
 use super::premake;
+use crate::backend;
 use crate::catalog;
 use crate::error::{Failure, Result};
 use crate::settings;
+use crate::sql::quote_literal;
 use groundskeeper_core::partition::convert::Stage;
 use groundskeeper_core::partition::{Edge, Interval, KeyFormat, judge};
 use pgrx::PgSqlErrorCode;
@@ -37,9 +39,69 @@ pub fn adopt(relation: Oid, interval: Interval, timezone: Option<String>, premak
         premake,
         has_retention: false,
         retention_action: "detach".to_owned(),
+        before: None,
         key_table: before.as_ref().and_then(|table| table.key_table.clone()).or(key_table),
         former: before.and_then(|table| table.former).or(former),
     })
+}
+
+/// Takes a table off management, as it is, one that is gone too. One that was converted stays so: what keeps its keys is
+/// on the table, and what has to be done with its partitions is known by the conversion.
+pub fn stop(named: &str) -> Result<()> {
+    let parent = listed(named)?;
+    let there = catalog::relation_named(&parent)?;
+    match &there {
+        Some(found) => catalog::must_own(found.oid, &found.quoted)?,
+        None if backend::is_superuser() => {}
+        None => {
+            let message = format!("must be superuser to strike off {parent}, which is no longer there");
+            return Err(Failure::new(PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE, message));
+        }
+    }
+    if let Some(known) = convert::of_parent(&parent)?.filter(|known| known.stage != Stage::Finalized) {
+        let beside = [convert::record::FORMER, convert::record::SHADOW].map(|s| known.beside_quoted(s));
+        for kept in beside {
+            if catalog::relation_named(&kept)?.is_some() {
+                return Err(is_kept(&parent, &kept, there.is_some()));
+            }
+        }
+        if there.is_none() {
+            convert::record::forget(&known)?;
+        }
+    }
+    managed::forget(&parent)
+}
+
+fn is_kept(parent: &str, kept: &str, is_there: bool) -> Failure {
+    let message = format!("{kept} is kept for {parent}");
+    let hint = if is_there {
+        let parent = quote_literal(parent);
+        format!(
+            "SELECT groundskeeper.finalize_partitioning({parent}) drops it after a last proof, \
+             groundskeeper.undo_partitioning({parent}) has it take the name again."
+        )
+    } else {
+        format!(
+            "SELECT groundskeeper.undo_partitioning({}) clears it away, unless it has rows.",
+            quote_literal(kept)
+        )
+    };
+    Failure::new(PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, message).hint(hint)
+}
+
+/// The managed table that is meant, by its name with or without its schema.
+fn listed(named: &str) -> Result<String> {
+    let mut found = managed::named(named)?;
+    match found.len() {
+        0 => Err(not_managed(named).hint("SELECT parent FROM groundskeeper.managed_tables lists what is.")),
+        1 => Ok(found.remove(0)),
+        _ => Err(Failure::new(
+            PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+            format!("\"{named}\" is the name of several managed tables"),
+        )
+        .detail(format!("They are {}.", found.join(", ")))
+        .hint("Name it with its schema.")),
+    }
 }
 
 /// The relation as a table that can be managed by its owner, or why not.
@@ -88,7 +150,8 @@ pub fn owned(relation: Oid) -> Result<(Managed, Parent)> {
     Ok((table, parent))
 }
 
-fn not_managed(quoted: &str) -> Failure {
+/// What to say of a table that is none of ours.
+pub fn not_managed(quoted: &str) -> Failure {
     Failure::new(PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, format!("{quoted} is not managed"))
         .hint("groundskeeper.adopt_partitioned_table() takes over a table that is partitioned.")
 }

@@ -156,7 +156,8 @@ pub struct Partition {
 }
 
 /// What a session's own settings would change in a text.
-const PLAIN: [(&core::ffi::CStr, &core::ffi::CStr); 2] = [(c"datestyle", c"ISO, YMD"), (c"timezone", c"UTC")];
+pub const PLAIN: [(&core::ffi::CStr, &core::ffi::CStr); 2] =
+    [(c"datestyle", c"ISO, YMD"), (c"timezone", c"UTC")];
 
 /// Looks tables up, given as quoted name and zone, all in one query; `None` for what is no table partitioned by
 /// range over one `date`, `timestamp` or `timestamptz`, or over a `uuid` or `bigint`, which may have moments in it.

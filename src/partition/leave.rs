@@ -54,8 +54,9 @@ pub fn detach(between: &mut Between, parent: &Qualified, partition: &Qualified) 
         (qualified(&parent.schema, &parent.name), qualified(&partition.schema, &partition.name));
     loop {
         let (state, default) = between.transaction(|| detach_state(parent, partition))?;
-        let keys = between
-            .transaction(|| Ok(managed::find(&parent_name)?.is_some_and(|t| t.key_table.is_some())))?;
+        let keys = between.transaction(|| {
+            Ok(managed::or_converted(&parent_name)?.is_some_and(|t| t.key_table.is_some()))
+        })?;
         let statement = |suffix: &str| format!("ALTER TABLE {parent_name} DETACH PARTITION {name}{suffix}");
         match towards_detached(state, default || keys) {
             DetachStep::Done => return Ok(()),
@@ -109,7 +110,7 @@ fn leave(
             Ok((required::<Oid>(row, 1)?, row.get::<Oid>(2)?, required::<Oid>(row, 3)?))
         })?;
         let (oid, default, leaving) = found.ok_or_else(|| Failure::internal(format!("{parent} is gone")))?;
-        let ties = managed::find(&parent)?.map_or(Ok(None), |table| ties(&table, leaving, partition))?;
+        let ties = managed::or_converted(&parent)?.map_or(Ok(None), |table| ties(&table, leaving, partition))?;
         Ok(Leaving { parent: oid, default, partition: leaving, names, statements, ties })
     })?;
     leaving.leave(between)

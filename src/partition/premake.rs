@@ -1,17 +1,20 @@
 //! `create_monthly_partitions()`: each managed table gets the partitions that it lacks, up to the horizon.
 
+use super::absent::Absent;
+use super::ahead;
 use super::bounds::{self, Parent, Partition};
 use super::convert;
 use super::create::{self, Planned, Template};
 use super::managed::{self, Managed};
 use super::retention;
+use crate::catalog;
 use crate::error::{Failure, Result};
 use crate::owner;
 use crate::settings;
 use crate::sql;
-use crate::subtransaction::{isolated, isolated_each};
-use crate::waiting::{run_before_deadline, run_waiting};
-use groundskeeper_core::partition::{Interval, NaiveDate, Report, judge};
+use crate::subtransaction::{isolated, isolated_each, looked_at};
+use crate::waiting::{run_before_deadline, run_waiting, with_lock_timeout};
+use groundskeeper_core::partition::{Interval, Left, NaiveDate, Report, judge, leave_old};
 use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys::Oid;
 use std::time::{Duration, Instant};
@@ -26,13 +29,24 @@ pub struct Premade {
     pub range_start: Option<String>,
     /// Its last bound, excluded.
     pub range_end: Option<String>,
-    /// `created`, `exists` or `failed: ` and the reason.
+    /// `created`, `exists`, or `queued: `, `left: ` or `failed: ` and the reason; `would create` in a dry run.
     pub action: String,
 }
 
 impl Premade {
     fn failed(parent: &str, reason: &str) -> Self {
         let action = format!("failed: {reason}");
+        Self { parent: parent.to_owned(), partition: None, range_start: None, range_end: None, action }
+    }
+
+    fn left(parent: &str, interval: Interval, left: &Left) -> Self {
+        let Left { first, last, count, back } = left;
+        let action = format!(
+            "left: {count} without a partition, the first from {first}, the last from {last}, are further back than \
+             groundskeeper.max_gap_partitions ({} of a {}): SET groundskeeper.max_gap_partitions = {back} and call it again",
+            settings::max_gap_partitions(),
+            interval.as_str()
+        );
         Self { parent: parent.to_owned(), partition: None, range_start: None, range_end: None, action }
     }
 
@@ -46,14 +60,14 @@ impl Premade {
         }
     }
 
-    fn planned(parent: &str, planned: &Planned, result: &Result<()>) -> Self {
+    fn planned(parent: &str, planned: &Planned, done: &str, result: &Result<()>) -> Self {
         Self {
             parent: parent.to_owned(),
             partition: Some(planned.quoted.clone()),
             range_start: Some(planned.from.clone()),
             range_end: Some(planned.to.clone()),
             action: match result {
-                Ok(()) => "created".to_owned(),
+                Ok(()) => done.to_owned(),
                 Err(failure) => format!("failed: {}", failure.one_line()),
             },
         }
@@ -71,22 +85,19 @@ struct Work {
     parent: Parent,
     interval: Interval,
     report: Report,
+    /// Gaps that are not filled unasked.
+    left: Option<Left>,
 }
+
+/// What there is to say of the tables, and those that lack something.
+type Assessed<'a> = (Vec<Premade>, Vec<(&'a Managed, Work)>);
 
 /// Makes what is missing. Tables come one by one, each partition on its own: what fails is reported, the rest is
 /// served. All are made apart first, and attached together at the end, so that no lock that others wait for is
 /// held while another table's partitions are built.
 pub fn create_ahead(months: u32) -> Result<Vec<Premade>> {
     let tables = managed::all()?;
-    let mut outcomes = Vec::new();
-    let mut lacking = Vec::new();
-    for (table, found) in tables.iter().zip(look_up(&tables)?) {
-        match found.and_then(|parent| assess(table, parent, months)) {
-            Err(failure) => outcomes.push(Premade::failed(&table.parent, &failure.one_line())),
-            Ok(work) if work.report.first_missing().is_none() => outcomes.extend(present(&work)),
-            Ok(work) => lacking.push((table, work)),
-        }
-    }
+    let (mut outcomes, lacking) = assess_all(&tables, months)?;
     let locks = isolated_each(&lacking, |(table, work)| owner::of(work.parent.oid, || lock(&table.parent)));
     let mut locked = Vec::new();
     for ((table, work), lock) in lacking.into_iter().zip(locks) {
@@ -112,10 +123,47 @@ pub fn create_ahead(months: u32) -> Result<Vec<Premade>> {
         }
     }
     outcomes.extend(works.iter().flat_map(present));
-    outcomes.extend(make(&works)?);
+    let mut at_once = Vec::new();
+    for work in works {
+        match isolated(|| ahead::takes_a_job(&work.parent)) {
+            Ok(true) => outcomes.extend(queue(&work, months)),
+            _ => at_once.push(work),
+        }
+    }
+    outcomes.extend(make(&at_once)?);
     outcomes.sort_by(|a, b| (&a.parent, &a.range_start).cmp(&(&b.parent, &b.range_start)));
     shorten_logs()?;
     Ok(outcomes)
+}
+
+/// Says what [`create_ahead`] would make. What it reads the rows of it lets go of at once.
+pub fn look_ahead(months: u32) -> Result<Vec<Premade>> {
+    let tables = managed::all()?;
+    let (mut outcomes, lacking) = assess_all(&tables, months)?;
+    for (_, work) in &lacking {
+        outcomes.extend(present(work));
+        match isolated(|| create::plan(&work.parent, work.interval, &missing(work))) {
+            Err(failure) => outcomes.push(Premade::failed(&work.parent.quoted, &failure.one_line())),
+            Ok(planned) => outcomes.extend(planned.iter().map(|one| {
+                let could = looked_at(|| could_build(&work.parent, one));
+                Premade::planned(&work.parent.quoted, one, "would create", &could)
+            })),
+        }
+    }
+    outcomes.sort_by(|a, b| (&a.parent, &a.range_start).cmp(&(&b.parent, &b.range_start)));
+    Ok(outcomes)
+}
+
+fn assess_all(tables: &[Managed], months: u32) -> Result<Assessed<'_>> {
+    let (mut outcomes, mut lacking) = (Vec::new(), Vec::new());
+    for (table, found) in tables.iter().zip(look_up(tables)?) {
+        match found.and_then(|parent| assess(table, parent, months)) {
+            Err(failure) => outcomes.push(Premade::failed(&table.parent, &failure.one_line())),
+            Ok(work) if work.report.first_missing().is_none() => outcomes.extend(present(&work)),
+            Ok(work) => lacking.push((table, work)),
+        }
+    }
+    Ok((outcomes, lacking))
 }
 
 /// Has the logs of conversions shortened that are not finalized: nobody else comes by regularly.
@@ -148,6 +196,7 @@ fn no_such_table(table: &Managed) -> Failure {
         PgSqlErrorCode::ERRCODE_UNDEFINED_TABLE,
         format!("{} is no table partitioned by range of {}", table.parent, table.partition_key),
     )
+    .detail("groundskeeper.stop_managing() takes it off the list.")
 }
 
 fn assess(table: &Managed, parent: Parent, months: u32) -> Result<Work> {
@@ -159,7 +208,9 @@ fn assess(table: &Managed, parent: Parent, months: u32) -> Result<Work> {
     // what has retired is no gap
     let limit = isolated(|| retention::limit(table))?;
     report.gaps.retain(|start| !table.interval.is_over(*start, limit));
-    let work = Work { parent, interval: table.interval, report };
+    let end = wanted.first().copied().unwrap_or(parent.today);
+    let left = leave_old(table.interval, &mut report.gaps, end, settings::max_gap_partitions());
+    let work = Work { parent, interval: table.interval, report, left };
     if let Some(misaligned) = misaligned(&work.parent, work.interval, &work.report.in_the_way) {
         return Err(misaligned);
     }
@@ -208,12 +259,16 @@ fn missing(work: &Work) -> Vec<NaiveDate> {
     work.report.gaps.iter().copied().chain(ahead).collect()
 }
 
-/// The partitions asked for that are there; one that has several periods is named once.
+/// The partitions asked for that are there, one that has several periods named once; and the gaps that stay.
 fn present(work: &Work) -> Vec<Premade> {
     let mut held: Vec<usize> = work.report.wanted.iter().filter_map(|(_, partition)| *partition).collect();
     held.dedup();
     let named = |at: usize| work.parent.partitions.get(at);
-    held.into_iter().filter_map(named).map(|p| Premade::existing(&work.parent.quoted, p, "exists")).collect()
+    let present =
+        held.into_iter().filter_map(named).map(|p| Premade::existing(&work.parent.quoted, p, "exists"));
+    present
+        .chain(work.left.as_ref().map(|left| Premade::left(&work.parent.quoted, work.interval, left)))
+        .collect()
 }
 
 /// Keeps others from making partitions of the table meanwhile. Blocks no reader and no writer.
@@ -239,20 +294,57 @@ fn make(works: &[Work]) -> Result<Vec<Premade>> {
     for ((parent, _, one), built) in planned.into_iter().zip(built) {
         match built {
             Ok(()) => apart.push((parent, one)),
-            failed => outcomes.push(Premade::planned(&parent.quoted, &one, &failed)),
+            failed => outcomes.push(Premade::planned(&parent.quoted, &one, "created", &failed)),
         }
     }
-    let attach = |parent: &Parent, one: &Planned, patience: &mut Patience| {
-        owner::of(parent.oid, || patience.run(&create::attach(parent, one)))
-    };
     let attached = isolated_each(&apart, |(parent, one)| attach(parent, one, &mut patience));
     for ((parent, one), attached) in apart.iter().zip(attached) {
         if attached.is_err() {
             owner::of(parent.oid, || sql::run(&format!("DROP TABLE {}", one.quoted), &[]))?;
         }
-        outcomes.push(Premade::planned(&parent.quoted, one, &attached));
+        outcomes.push(Premade::planned(&parent.quoted, one, "created", &attached));
     }
     Ok(outcomes)
+}
+
+/// Leaves a table's partitions to a job, and says so of each.
+fn queue(work: &Work, months: u32) -> Vec<Premade> {
+    let parent = work.parent.quoted.as_str();
+    let queued = isolated(|| {
+        let job = ahead::ask(&work.parent, months)?;
+        Ok((job, create::plan(&work.parent, work.interval, &missing(work))?))
+    });
+    match queued {
+        Err(failure) => vec![Premade::failed(parent, &failure.one_line())],
+        Ok((job, planned)) => {
+            let action =
+                format!("queued: job {job} reads the default partition first, where nobody waits for it");
+            planned.iter().map(|one| Premade::planned(parent, one, &action, &Ok(()))).collect()
+        }
+    }
+}
+
+/// The partitions that a table lacks, so many months ahead.
+pub fn lacking(table: &Managed, parent: Parent, months: u32) -> Result<Vec<Planned>> {
+    let work = assess(table, parent, months)?;
+    create::plan(&work.parent, work.interval, &missing(&work))
+}
+
+/// Attaches one. PostgreSQL reads the default partition for that, all of it and under a lock that excludes everybody; where
+/// an index tells as much in a moment, it need not.
+fn attach(parent: &Parent, one: &Planned, patience: &mut Patience) -> Result<()> {
+    owner::of(parent.oid, || {
+        let mut statements = create::attach(parent, one);
+        if let Some(absent) = Absent::of(parent, std::slice::from_ref(one))? {
+            patience.run(&[format!("LOCK TABLE ONLY {} IN ACCESS EXCLUSIVE MODE", absent.default.quoted)])?;
+            if absent.is_told_by_index()? {
+                patience.run(&[absent.claim()])?;
+                absent.believe()?;
+                statements.push(absent.unclaim());
+            }
+        }
+        patience.run(&statements)
+    })
 }
 
 fn build(parent: &Parent, template: &Template, planned: &Planned) -> Result<()> {
@@ -261,6 +353,17 @@ fn build(parent: &Parent, template: &Template, planned: &Planned) -> Result<()> 
     owner::of(parent.oid, || {
         run_before_deadline(settings::lock_timeout_ms(), &create::apart(parent, template, planned))
     })
+}
+
+/// What would be in the way of building and attaching it, as far as that can be told without a lock.
+fn could_build(parent: &Parent, planned: &Planned) -> Result<()> {
+    with_lock_timeout(settings::lock_timeout_ms(), || create::rows_in_default(parent, planned))?;
+    create::owner_may(parent)?;
+    if catalog::relation(&planned.name)?.is_none() {
+        return Ok(());
+    }
+    let message = format!("relation {} already exists", planned.quoted);
+    Err(Failure::new(PgSqlErrorCode::ERRCODE_DUPLICATE_TABLE, message))
 }
 
 /// How long may still be waited for locks. What is locked stays so to the end of the transaction, so all waits

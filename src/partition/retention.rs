@@ -1,6 +1,7 @@
 //! `set_retention` and `apply_retention`: partitions whose time is over leave their table.
 
 use super::adopt::owned;
+use super::before;
 use super::bounds::{Parent, Partition};
 use super::managed::{self, Managed};
 use super::premake::look_up;
@@ -16,8 +17,9 @@ use pgrx::datum::Interval;
 use pgrx::pg_sys::Oid;
 
 /// Says how long partitions of a table are kept after their end, and what becomes of them then.
-pub fn set(relation: Oid, keep: Option<Interval>, action: Action) -> Result<()> {
+pub fn set(relation: Oid, keep: Option<Interval>, action: Action, before: Option<Oid>) -> Result<()> {
     let (table, _) = owned(relation)?;
+    let before = before.map(|function| before::named(relation, function)).transpose()?;
     if let Some(keep) = keep
         && sql::first("SELECT $1 > interval '0'", &[keep.into()], |row| required::<bool>(row, 1))?
             != Some(true)
@@ -37,8 +39,9 @@ pub fn set(relation: Oid, keep: Option<Interval>, action: Action) -> Result<()> 
     }
     as_owner(|| {
         sql::run(
-            "UPDATE groundskeeper.managed_tables SET retention = $2, retention_action = $3 WHERE parent = $1",
-            &[table.parent.as_str().into(), keep.into(), action.as_str().into()],
+            "UPDATE groundskeeper.managed_tables SET retention = $2, retention_action = $3, retention_before = $4
+              WHERE parent = $1",
+            &[table.parent.as_str().into(), keep.into(), action.as_str().into(), before.into()],
         )
     })
 }

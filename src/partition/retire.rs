@@ -1,6 +1,7 @@
 //! Partitions whose time is over leave their table, each in a transaction of its own, so that no lock that others wait
 //! for is held while another partition's rows are looked at: a worker does that for the caller, who waits.
 
+use super::before;
 use super::bounds::{self, Parent, Partition};
 use super::managed::{self, Managed};
 use super::release::{Leaving, ties};
@@ -67,6 +68,7 @@ pub fn look(tables: &[Due]) -> Vec<Retired> {
         isolated(|| {
             let (table, parent, partition) = find(&due.parent, partition)?;
             only_rows_within(&parent, &partition)?;
+            before::check(&table, parent.oid)?;
             let (leaving, detail) = leaving(&table, &parent, &partition, due)?;
             looked_at(|| leaving.at_once(None))?;
             Ok((format!("would {}", due.action.as_str()), detail))
@@ -217,8 +219,12 @@ fn each(tables: &[Due], mut work: impl FnMut(&Due, Oid) -> Result<(String, Optio
     outcomes
 }
 
-/// Rows are looked at before a lock is taken that others would wait for.
+/// Rows are looked at before a lock is taken that others would wait for, and the owner's function is called before.
 fn one(between: &mut Between, due: &Due, partition: Oid) -> Result<(String, Option<String>)> {
+    between.transaction(|| {
+        let (table, parent, partition) = find(&due.parent, partition)?;
+        before::call(&table, parent.oid, partition.oid)
+    })?;
     let (leaving, detail) = between.transaction(|| {
         let (table, parent, partition) = find(&due.parent, partition)?;
         only_rows_within(&parent, &partition)?;

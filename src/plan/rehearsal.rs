@@ -43,6 +43,14 @@ pub fn statements(request: &JobRequest, work: &Work) -> Vec<String> {
             let detach = format!("ALTER TABLE {parent} DETACH PARTITION {partition}");
             vec![detach, format!("DROP TABLE {partition}")]
         }
+        Task::CreatePartitions { months, .. } => {
+            vec![format!("SELECT * FROM groundskeeper.create_monthly_partitions({months})")]
+        }
+        Task::AttachPartition { parent, table, .. } => vec![format!(
+            "SELECT groundskeeper.attach_partition({}, {})",
+            quote_literal(qualified(&parent.schema, &parent.name)),
+            quote_literal(qualified(&table.schema, &table.name))
+        )],
         Task::DrainDefault { parent, batch_size } => vec![format!(
             "SELECT groundskeeper.drain_default({}, {batch_size})",
             quote_literal(qualified(&parent.schema, &parent.name))

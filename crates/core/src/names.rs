@@ -71,6 +71,22 @@ pub fn suffixed(stem: &str, suffix: &str) -> String {
     format!("{}{tail}", &whole[..end])
 }
 
+/// `<stem>_<label>`, the stem shortened where the whole would be too long, and not the label. What was cut off goes into a
+/// short hash before it. The same of what is left of the stem is the same.
+#[must_use]
+pub fn labelled(stem: &str, label: &str) -> String {
+    let whole = format!("{stem}_{label}");
+    if whole.len() <= MAX_BYTES {
+        return whole;
+    }
+    let tail = format!("_{:08x}_{label}", fnv1a(stem.as_bytes()));
+    let mut end = MAX_BYTES.saturating_sub(tail.len());
+    while !stem.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}{tail}", &stem[..end])
+}
+
 /// The 32-bit FNV-1a hash: stable over releases, unlike the standard library's hasher.
 fn fnv1a(bytes: &[u8]) -> u32 {
     bytes.iter().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
@@ -88,6 +104,15 @@ mod tests {
             prop_assert!(name.len() <= MAX_BYTES);
             prop_assert!(!name.is_empty());
         }
+    }
+
+    #[test]
+    fn a_label_stays_whole() {
+        let long = "this_is_a_very_long_table_name_for_collected_market_snapshots";
+        let name = labelled(long, "2026_10");
+        assert_eq!(name, "this_is_a_very_long_table_name_for_collected_m_bebf7d4c_2026_10");
+        assert_eq!(labelled(name.strip_suffix("_2026_10").unwrap(), "2026_11").replace("11", "10"), name);
+        assert_eq!(labelled("bets", "2025_07"), "bets_2025_07");
     }
 
     #[test]

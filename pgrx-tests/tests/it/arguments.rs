@@ -34,10 +34,16 @@ const WITH_NULL: &[(&str, &[&str])] = &[
     ("SELECT groundskeeper.apply_retention dry_run", &["groundskeeper.apply_retention(NULL)"]),
     ("SELECT groundskeeper.apply_server_settings role", &["groundskeeper.apply_server_settings(NULL)"]),
     ("SELECT groundskeeper.cancel_job job_id", &["groundskeeper.cancel_job(NULL)"]),
-    ("SELECT create_monthly_partitions months_ahead", &["create_monthly_partitions(NULL)"]),
     (
-        "SELECT groundskeeper.create_monthly_partitions months_ahead",
-        &["groundskeeper.create_monthly_partitions(NULL)"],
+        "SELECT create_monthly_partitions months_ahead dry_run",
+        &["create_monthly_partitions(NULL)", "create_monthly_partitions(dry_run => NULL)"],
+    ),
+    (
+        "SELECT groundskeeper.create_monthly_partitions months_ahead dry_run",
+        &[
+            "groundskeeper.create_monthly_partitions(NULL)",
+            "groundskeeper.create_monthly_partitions(dry_run => NULL)",
+        ],
     ),
     (
         "SELECT groundskeeper.drain_default relation batch_size",
@@ -77,6 +83,14 @@ const WITH_NULL: &[(&str, &[&str])] = &[
             "groundskeeper.partition_table('staging.games', 'game_date', accept => ARRAY[NULL])",
         ],
     ),
+    (
+        "SELECT groundskeeper.attach_partition parent table",
+        &[
+            "groundskeeper.attach_partition(NULL, 'staging.games')",
+            "groundskeeper.attach_partition('staging.games', NULL)",
+        ],
+    ),
+    ("SELECT groundskeeper.stop_managing parent", &["groundskeeper.stop_managing(NULL)"]),
     ("SELECT groundskeeper.check_alerts ", &[]),
     ("SELECT groundskeeper.detach_partition partition", &["groundskeeper.detach_partition(NULL)"]),
     ("SELECT groundskeeper.kpi_report ", &[]),
@@ -113,7 +127,7 @@ const WITH_NULL: &[(&str, &[&str])] = &[
     // No zone is the plan's.
     ("SELECT groundskeeper.schedule_maintenance timezone", &[]),
     (
-        "SELECT groundskeeper.set_retention relation keep action",
+        "SELECT groundskeeper.set_retention relation keep action before",
         &[
             "groundskeeper.set_retention(NULL, '1 year')",
             "groundskeeper.set_retention('raw_data.moneylines_raw', '1 year', NULL)",
@@ -302,6 +316,7 @@ fn settings_are_checked() {
         ("lock_timeout = '2min'", "22023"),
         ("inline_build_limit = -1", "22023"),
         ("index_observation = -1", "22023"),
+        ("max_gap_partitions = -1", "22023"),
         ("max_workers = 3", "55P02"),
         ("job_history = '1d'", "55P02"),
         ("metrics_retention = '1d'", "55P02"),

@@ -64,6 +64,7 @@ const RELATIONS: &str = "
 
 /// Values of each type that a function of ours takes, as SQL. `regclass` stands for any of the relations.
 const VALUES: &[(&str, &[&str])] = &[
+    ("regprocedure", &["NULL", "0::oid", "'format(text)'::regprocedure", "4294967295::oid"]),
     ("boolean", &["true", "false", "NULL"]),
     ("integer", &["NULL", "0", "1", "-1", "-110", "150", "3", "2147483647", "-2147483648"]),
     ("bigint", &["NULL", "0", "1", "-1", "5", "9223372036854775807", "-9223372036854775808"]),

@@ -71,6 +71,7 @@ const MUTATORS: &[&str] = &[
     "apply_plan",
     "apply_retention",
     "apply_server_settings",
+    "attach_partition",
     "cancel_job",
     "check_alerts",
     "create_monthly_partitions",
@@ -91,6 +92,7 @@ const MUTATORS: &[&str] = &[
     "schedule_maintenance",
     "silence_alert",
     "stop_maintaining",
+    "stop_managing",
     "undo_partitioning",
     "update_table_statistics",
 ];

@@ -1,7 +1,8 @@
--- What LIKE leaves behind of the columns: statistics targets and options.
--- $1 the table, $2 its twin
-SELECT pg_catalog.format('ALTER TABLE %s ALTER COLUMN %I %s', $2, a.attname, change)
+-- What LIKE leaves behind of the columns, and partitions do not get from the whole: statistics targets and options.
+-- $1 the table, $2 its twin and the twin's partitions
+SELECT pg_catalog.format('ALTER TABLE %s ALTER COLUMN %I %s', twin.name, a.attname, change)
   FROM pg_catalog.pg_attribute a
+ CROSS JOIN pg_catalog.unnest($2::text[]) twin (name)
  CROSS JOIN LATERAL (VALUES
      (CASE WHEN COALESCE(a.attstattarget, -1) >= 0 THEN 'SET STATISTICS ' || a.attstattarget END),
      -- options that the server keeps for itself are not the user's to set

@@ -222,8 +222,11 @@ pub fn watching(conversion: &Conversion) -> Vec<String> {
 }
 
 /// The triggers that a partition does not have from the whole: those of TRUNCATE.
-fn of_partition(conversion: &Conversion, partition: &str) -> Vec<String> {
-    let mut statements = shadow::capture_truncate(conversion, partition).to_vec();
+pub fn of_partition(conversion: &Conversion, partition: &str) -> Vec<String> {
+    let mut statements = Vec::new();
+    if conversion.stage != Stage::Finalized {
+        statements.extend(shadow::capture_truncate(conversion, partition));
+    }
     if conversion.has_key_table {
         statements.extend(keys::of_partition(conversion, partition));
     }

@@ -161,7 +161,22 @@ steps(phase, stage, place, stmt) AS (
      WHERE pg_catalog.obj_description(k.oid, 'pg_constraint') IS NOT NULL AND f.relkind = 'r'
        AND NOT EXISTS (SELECT FROM whole w WHERE w.indexrelid = k.conindid)
     UNION ALL
-        SELECT 'after', 22, '', pg_catalog.format('REVOKE ALL ON %s FROM %s', f.q,
+    -- so it is on theirs, and on the key table's
+    SELECT 'after', 22, l.relid::text || d.what,
+           CASE d.what WHEN 'index' THEN pg_catalog.format('COMMENT ON INDEX %I.%I IS %L', n.nspname, o.conname, d.description)
+                       ELSE pg_catalog.format('COMMENT ON CONSTRAINT %I ON %I.%I IS %L', o.conname, n.nspname, c.relname, d.description) END
+      FROM pg_catalog.pg_constraint k
+     CROSS JOIN LATERAL (VALUES ('constraint', pg_catalog.obj_description(k.oid, 'pg_constraint')),
+                                ('index', pg_catalog.obj_description(k.conindid, 'pg_class'))) d (what, description)
+     CROSS JOIN LATERAL (SELECT p.relid FROM pg_catalog.pg_partition_tree($2) p WHERE p.isleaf
+                         UNION ALL SELECT NULLIF($3, 0::oid)) l (relid)
+      JOIN pg_catalog.pg_constraint o ON o.conrelid = l.relid AND o.contype = 'p' AND o.conparentid = 0
+      JOIN pg_catalog.pg_class c ON c.oid = l.relid
+      JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+     WHERE k.conrelid = $1 AND k.contype = 'p' AND d.description IS NOT NULL
+       AND (SELECT relkind FROM t) = 'p'
+    UNION ALL
+    SELECT 'after', 22, '', pg_catalog.format('REVOKE ALL ON %s FROM %s', f.q,
                (SELECT pg_catalog.string_agg(DISTINCT CASE WHEN e.grantee = 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(r.rolname) END, ', ')
                   FROM (SELECT grantee FROM pg_catalog.aclexplode(COALESCE(t.relacl, pg_catalog.acldefault('r', t.relowner)))
                         UNION SELECT 0) e LEFT JOIN pg_catalog.pg_roles r ON r.oid = e.grantee))

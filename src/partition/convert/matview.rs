@@ -38,6 +38,7 @@ fn of_view(view: Oid) -> Result<[Vec<String>; 2]> {
     let (mut fill, mut then) = (Vec::new(), Vec::new());
     let (head, copy) =
         (format!("CREATE MATERIALIZED VIEW {} ", found.quoted), qualified(schema, &suffixed(name, COPY)));
+    let statistics = statistics(view)?;
     for statement in catalog::definition(view)? {
         if let Some(rest) = statement.strip_prefix(&head) {
             fill.push(format!("CREATE MATERIALIZED VIEW {copy} {rest}"));
@@ -48,6 +49,9 @@ fn of_view(view: Oid) -> Result<[Vec<String>; 2]> {
             let unique = if index.unique { "UNIQUE " } else { "" };
             let tail = &statement[index.head.len()..];
             fill.push(format!("CREATE {unique}INDEX {own} ON {copy} USING {tail}"));
+        } else if let Some(object) = statistics.iter().find(|object| statement.starts_with(&object.head)) {
+            let own = qualified(&object.schema, &suffixed(&object.name, COPY));
+            fill.push(format!("CREATE STATISTICS {own}{} FROM {copy}", object.definition));
         } else {
             then.push(statement);
         }
@@ -61,6 +65,14 @@ fn of_view(view: Oid) -> Result<[Vec<String>; 2]> {
     exchange.push(rename("MATERIALIZED VIEW", name, &suffixed(name, OLD)));
     exchange.push(rename("MATERIALIZED VIEW", &suffixed(name, COPY), name));
     exchange.extend(indexes.iter().map(|i| rename("INDEX", &suffixed(&i.name, COPY), &i.name)));
+    for object in &statistics {
+        let rename = |from: &str, to: &str| {
+            let (from, to) = (qualified(&object.schema, from), quote_identifier(to));
+            format!("ALTER STATISTICS {from} RENAME TO {to}")
+        };
+        exchange.push(rename(&object.name, &suffixed(&object.name, OLD)));
+        exchange.push(rename(&suffixed(&object.name, COPY), &object.name));
+    }
     exchange.extend(then);
     exchange.extend(super::exchange::redefined(view)?);
     exchange.push(format!("DROP MATERIALIZED VIEW {}", qualified(schema, &suffixed(name, OLD))));
@@ -86,5 +98,37 @@ fn indexes(view: Oid) -> Result<Vec<ViewIndex>> {
           WHERE x.indrelid = $1 ORDER BY i.oid",
         &[view.into()],
         |row| Ok(ViewIndex { name: required(row, 1)?, unique: required(row, 2)?, head: required(row, 3)? }),
+    )
+}
+
+/// A statistics object on a materialized view.
+struct Statistics {
+    schema: String,
+    name: String,
+    /// What its definition begins with, up to its name.
+    head: String,
+    /// The kinds and columns, between its name and FROM.
+    definition: String,
+}
+
+fn statistics(view: Oid) -> Result<Vec<Statistics>> {
+    sql::rows(
+        "SELECT n.nspname::text, s.stxname::text,
+                pg_catalog.format('CREATE STATISTICS %I.%I ', n.nspname, s.stxname),
+                COALESCE((SELECT ' (' || pg_catalog.string_agg(
+                                     CASE k WHEN 'd' THEN 'ndistinct' WHEN 'f' THEN 'dependencies' ELSE 'mcv' END, ', ') || ')'
+                            FROM pg_catalog.unnest(s.stxkind) k WHERE k <> 'e'), '')
+                    || ' ON ' || pg_catalog.pg_get_statisticsobjdef_columns(s.oid)
+           FROM pg_catalog.pg_statistic_ext s JOIN pg_catalog.pg_namespace n ON n.oid = s.stxnamespace
+          WHERE s.stxrelid = $1 ORDER BY s.oid",
+        &[view.into()],
+        |row| {
+            Ok(Statistics {
+                schema: required(row, 1)?,
+                name: required(row, 2)?,
+                head: required(row, 3)?,
+                definition: required(row, 4)?,
+            })
+        },
     )
 }

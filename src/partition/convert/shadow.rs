@@ -37,20 +37,23 @@ pub fn make(conversion: &Conversion, key_type: KeyType, starts: &[NaiveDate]) ->
     let from = literals(key_type, &conversion.timezone, starts)?;
     let to = literals(key_type, &conversion.timezone, &ends)?;
     let schema = &conversion.table.schema;
+    let mut tables = vec![shadow.clone()];
     for (start, (from, to)) in starts.iter().zip(from.into_iter().zip(to)) {
         let name = partition_name(&conversion.table.name, conversion.interval, *start);
+        let name = qualified(schema, &name);
         statements.push(format!(
-            "CREATE TABLE {} PARTITION OF {shadow} FOR VALUES FROM ({}) TO ({}){storage}",
-            qualified(schema, &name),
+            "CREATE TABLE {name} PARTITION OF {shadow} FOR VALUES FROM ({}) TO ({}){storage}",
             quote_literal(&from),
             quote_literal(&to)
         ));
+        tables.push(name);
     }
     if conversion.has_default {
         let default = qualified(schema, &default_name(&conversion.table.name));
         statements.push(format!("CREATE TABLE {default} PARTITION OF {shadow} DEFAULT{storage}"));
+        tables.push(default);
     }
-    statements.extend(sql::texts(include_str!("columns.sql"), &[table.as_str().into(), shadow.into()])?);
+    statements.extend(sql::texts(include_str!("columns.sql"), &[table.as_str().into(), tables.into()])?);
     if conversion.has_key_table {
         let keys = conversion.beside_quoted(KEYS);
         statements.push(format!(
@@ -344,7 +347,10 @@ fn builds_apart(conversion: &Conversion, index: &Wanted, partitions: &[Qualified
 
 fn builds_of(conversion: &Conversion, index: &Wanted, partitions: &[Qualified]) -> Vec<Build> {
     match (index.apart, index.primary) {
-        (true, true) => return partitions.iter().map(|one| primary_key(conversion, one)).collect(),
+        (true, true) => {
+            let clause = index.constraint.clone().unwrap_or_else(|| primary_key_of(conversion));
+            return partitions.iter().map(|partition| primary_key_as(partition, &clause)).collect();
+        }
         (true, false) => return builds_apart(conversion, index, partitions),
         _ => {}
     }
@@ -371,12 +377,21 @@ fn builds_of(conversion: &Conversion, index: &Wanted, partitions: &[Qualified]) 
     builds
 }
 
-/// The primary key of one partition, where the whole cannot have it, or of the key table.
+/// The primary key of the key table.
 pub fn primary_key(conversion: &Conversion, table: &Qualified) -> Build {
+    primary_key_as(table, &primary_key_of(conversion))
+}
+
+fn primary_key_of(conversion: &Conversion) -> String {
+    format!("PRIMARY KEY ({})", conversion.key_list(""))
+}
+
+/// The primary key of one partition, where the whole cannot have it: as the table's own, which may have more to it than
+/// its columns.
+fn primary_key_as(table: &Qualified, clause: &str) -> Build {
     let name = suffixed(&table.name, "pkey");
-    let (quoted_name, keys) = (quote_identifier(&name), conversion.key_list(""));
     let table = quoted(table);
-    let statement = format!("ALTER TABLE {table} ADD CONSTRAINT {quoted_name} PRIMARY KEY ({keys})");
+    let statement = format!("ALTER TABLE {table} ADD CONSTRAINT {} {clause}", quote_identifier(&name));
     Build { table, name, statements: vec![statement] }
 }
 

@@ -261,7 +261,7 @@ fn swap(between: &mut Between, conversion: &Conversion, goal: Goal) -> Result<()
         give_to_owner(conversion)?;
         record::follow(conversion, &later)?;
         if way == Way::There {
-            register(conversion)?;
+            managed::register(&managed::Managed::of(conversion))?;
             plan_item::record(conversion)?;
             record::reach(conversion, Stage::Swapped)?;
         } else {
@@ -288,20 +288,6 @@ fn unless_unwatched(between: &mut Between, conversion: &Conversion) -> Result<()
         between.transaction(|| record::reach(conversion, Stage::Converted))?;
     }
     watched
-}
-
-fn register(conversion: &Conversion) -> Result<()> {
-    managed::register(&managed::Managed {
-        parent: conversion.quoted(),
-        partition_key: conversion.key.clone(),
-        interval: conversion.interval,
-        timezone: conversion.timezone.clone(),
-        premake: conversion.premake,
-        has_retention: false,
-        retention_action: "detach".to_owned(),
-        key_table: conversion.has_key_table.then(|| conversion.beside_quoted(record::KEYS)),
-        former: Some(conversion.beside_quoted(FORMER)),
-    })
 }
 
 /// What follows an exchange and needs no strong lock for long, one transaction after the other.

@@ -6,7 +6,7 @@ use crate::partition::bounds::{self, Parent, Partition};
 use crate::partition::convert::{self, record::Conversion};
 use crate::partition::managed::{self, Managed};
 use crate::partition::premake::{self, wanted};
-use crate::partition::{create, retention};
+use crate::partition::{adopt, create, retention};
 use crate::settings;
 use crate::sql::{self, quote_identifier, required};
 use groundskeeper_core::partition::convert::Stage;
@@ -22,7 +22,7 @@ const TOGETHER: usize = 6;
 
 /// The first periods with rows in the default partition and no partition of their own.
 pub fn next(quoted: &str, done: &BTreeSet<NaiveDate>) -> Result<Option<Round>> {
-    let Some(table) = managed::find(quoted)? else { return Ok(None) };
+    let table = managed::find(quoted)?.ok_or_else(|| adopt::not_managed(quoted))?;
     let Some(parent) = bounds::parent_named(quoted, &table.timezone)? else { return Ok(None) };
     let Some(default) = parent.default.clone() else { return Ok(None) };
     let mut starts = starts_with_rows(&table, &parent, &default)?;

@@ -58,6 +58,22 @@ pub enum Task {
         /// The partition.
         partition: Qualified,
     },
+    /// The partitions that a table lacks, so many months ahead.
+    CreatePartitions {
+        /// The partitioned table.
+        parent: Qualified,
+        /// How many months, the current one counted.
+        months: u32,
+    },
+    /// A table with rows as the partition of the period that they fit.
+    AttachPartition {
+        /// The partitioned table.
+        parent: Qualified,
+        /// The table.
+        table: Qualified,
+        /// Its OID when the job was queued: another may have its name by now.
+        oid: u32,
+    },
     /// A default partition without rows of periods that can have a partition of their own.
     DrainDefault {
         /// The partitioned table.
@@ -128,6 +144,8 @@ impl Task {
             Self::Reindex { .. } => "reindex",
             Self::DetachPartition { .. } => "detach_partition",
             Self::DropPartition { .. } => "drop_partition",
+            Self::CreatePartitions { .. } => "create_partitions",
+            Self::AttachPartition { .. } => "attach_partition",
             Self::DrainDefault { .. } => "drain_default",
             Self::ValidateConstraint { .. } => "validate_constraint",
             Self::RefreshView { .. } => "refresh_view",
@@ -150,6 +168,7 @@ impl Task {
             | Self::Reindex { .. }
             | Self::ValidateConstraint { .. }
             | Self::RefreshView { .. }
+            | Self::AttachPartition { .. }
             | Self::PartitionTable { .. }
             | Self::UndoPartitioning { .. }
             | Self::FinalizePartitioning { .. } => true,
@@ -157,6 +176,7 @@ impl Task {
             | Self::DetachPartition { .. }
             | Self::DropPartition { .. }
             | Self::DrainDefault { .. }
+            | Self::CreatePartitions { .. }
             | Self::Analyze { .. }
             | Self::Rescore { .. }
             | Self::AlterTable { .. }

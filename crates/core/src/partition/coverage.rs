@@ -120,6 +120,32 @@ pub fn judge(interval: Interval, existing: &[Existing], wanted: &[NaiveDate]) ->
     }
 }
 
+/// Gaps that are not filled unasked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Left {
+    /// The first of them.
+    pub first: NaiveDate,
+    /// The last of them.
+    pub last: NaiveDate,
+    /// How many there are.
+    pub count: usize,
+    /// How many periods back the first of them is: what [`leave_old`] would have to be given to leave none.
+    pub back: usize,
+}
+
+/// Takes those out of the gaps, which come in order, that lie further back than the newest `most` periods before `end`,
+/// the first period asked for. So a set of long ago that is taken over does not get all periods since, neither at once
+/// nor by and by, and what has come to a standstill goes on from where rows still arrive.
+pub fn leave_old(interval: Interval, gaps: &mut Vec<NaiveDate>, end: NaiveDate, most: usize) -> Option<Left> {
+    let first = *gaps.first()?;
+    let all = periods(interval, Some(first), end);
+    let begin = all.len().checked_sub(most).map_or(first, |at| all.get(at).copied().unwrap_or(end));
+    let count = gaps.partition_point(|gap| *gap < begin);
+    let last = *gaps[..count].last()?;
+    gaps.drain(..count);
+    Some(Left { first, last, count, back: all.len() })
+}
+
 /// The periods without a partition from the first partition on to before `end`.
 fn gaps_before(interval: Interval, existing: &[Existing], end: NaiveDate) -> Vec<NaiveDate> {
     let mut ranges: Vec<_> =
@@ -210,6 +236,27 @@ mod tests {
         let old = [utc[0].clone(), partition(month(2025, 11), month(2025, 12))];
         let report = judge(Interval::Month, &old, &[month(2025, 12)]);
         assert_eq!((report.misaligned, report.in_the_way), (vec![0], vec![]));
+    }
+
+    #[test]
+    fn gaps_of_long_ago_are_left_and_stay_so() {
+        let there = [partition(month(2022, 7), month(2022, 8))];
+        let mut gaps = judge(Interval::Month, &there, &[month(2026, 11)]).gaps;
+        let left = leave_old(Interval::Month, &mut gaps, month(2026, 11), 24);
+        let expected = Left { first: month(2022, 8), last: month(2024, 10), count: 27, back: 51 };
+        assert_eq!(left, Some(expected));
+        assert_eq!((gaps.len(), gaps[0]), (24, month(2024, 11)));
+        assert_eq!(
+            leave_old(Interval::Month, &mut gaps.clone(), month(2026, 11), 24),
+            None,
+            "as many as may be"
+        );
+        assert_eq!(leave_old(Interval::Month, &mut gaps.clone(), month(2026, 11), 0).unwrap().count, 24);
+        assert_eq!(leave_old(Interval::Month, &mut Vec::new(), month(2026, 11), 0), None);
+        let mut one = vec![month(2022, 9)];
+        assert_eq!(leave_old(Interval::Month, &mut one.clone(), month(2026, 11), 50), None);
+        assert_eq!(leave_old(Interval::Month, &mut one, month(2026, 11), 49).unwrap().back, 50);
+        assert!(one.is_empty());
     }
 
     proptest! {

@@ -15,7 +15,7 @@ pub mod preflight;
 pub mod source;
 
 pub use action::Action;
-pub use coverage::{Edge, Existing, MAX_GAPS, MAX_STRETCH, Report, judge};
+pub use coverage::{Edge, Existing, Left, MAX_GAPS, MAX_STRETCH, Report, judge, leave_old};
 pub use extent::{MANY_EMPTY, Sparse, extent, sparse};
 pub use interval::{Interval, MAX_MONTHS_AHEAD, MAX_PREMAKE, epoch_days, from_epoch_days};
 pub use key_format::KeyFormat;

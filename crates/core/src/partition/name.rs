@@ -1,19 +1,19 @@
 //! What partitions are called.
 
 use super::Interval;
-use crate::names::suffixed;
+use crate::names::labelled;
 use chrono::{Datelike, NaiveDate};
 
 /// The name of the partition that begins with `start`: `bets_2025_07`.
 #[must_use]
 pub fn partition_name(table: &str, interval: Interval, start: NaiveDate) -> String {
-    suffixed(table, &label(interval, start))
+    labelled(table, &label(interval, start))
 }
 
 /// The name of a table's default partition.
 #[must_use]
 pub fn default_name(table: &str) -> String {
-    suffixed(table, "default")
+    labelled(table, "default")
 }
 
 /// What the names of a table's partitions begin with: what that of an existing one does, else the table's own
@@ -56,6 +56,18 @@ mod tests {
         assert_eq!(name(Interval::Quarter, day(2025, 7, 1)), "bets_2025_q3");
         assert_eq!(name(Interval::Year, day(2025, 1, 1)), "bets_2025");
         assert_eq!(default_name("bets"), "bets_default");
+    }
+
+    #[test]
+    fn long_names_keep_their_period_and_go_on_as_they_began() {
+        let table = "ü".repeat(31);
+        let (july, august) = (day(2025, 7, 1), day(2025, 8, 1));
+        let name = |start| partition_name(&table, Interval::Month, start);
+        assert!(name(july).ends_with("_2025_07") && name(july).len() <= 63, "{}", name(july));
+        let first = name(july);
+        let stem = stem(&table, Interval::Month, Some((&first, july)));
+        assert_eq!(partition_name(stem, Interval::Month, august), name(august));
+        assert!(default_name(&table).ends_with("_default"));
     }
 
     #[test]

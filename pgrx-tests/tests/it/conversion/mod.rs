@@ -1,6 +1,8 @@
 //! A table becomes a partitioned one while it is written, and goes back.
 
+mod attach;
 mod both;
+mod carried;
 mod crash;
 mod ddl;
 mod foreseen;
@@ -10,6 +12,7 @@ mod grants;
 mod hostile;
 mod keys;
 mod later;
+mod let_go;
 mod lost;
 mod odd;
 mod owner;

@@ -1,8 +1,12 @@
 //! Partitions that are made ahead, retired, drained, and looked at.
 
+mod ahead;
+mod attach;
+mod before;
 mod drain;
 mod health;
 mod kept;
+mod names;
 mod premake;
 mod retention;
 mod rights;

@@ -25,6 +25,8 @@ CREATE FUNCTION trap.ok(i integer) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS
     $$ BEGIN PERFORM trap.spring('condition'); RETURN true; END $$;
 CREATE FUNCTION trap.fire() RETURNS trigger LANGUAGE plpgsql AS
     $$ BEGIN PERFORM trap.spring(TG_NAME || ' on ' || TG_RELID::regclass); RETURN COALESCE(NEW, OLD); END $$;
+CREATE FUNCTION trap.before(partition regclass) RETURNS void LANGUAGE plpgsql AS
+    $$ BEGIN PERFORM trap.spring('before ' || partition); END $$;
 CREATE DOMAIN trap.checked AS integer CHECK (trap.ok(VALUE));
 CREATE TYPE trap.pair AS (a integer, b integer);
 CREATE FUNCTION trap.same(trap.pair, trap.pair) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS

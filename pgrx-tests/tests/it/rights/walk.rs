@@ -87,7 +87,7 @@ fn partitioned(db: &TestDb, owner: &str) {
              INSERT INTO app.managed SELECT g, now()::date + 40 FROM generate_series(1, 10) g;
              INSERT INTO app.managed SELECT g, '2020-01-05' FROM generate_series(1, 10) g;
              SELECT groundskeeper.adopt_partitioned_table('app.managed');
-             SELECT groundskeeper.set_retention('app.managed', '1 year', 'drop');
+             SELECT groundskeeper.set_retention('app.managed', '1 year', 'drop', 'trap.before(regclass)');
              CREATE TABLE app.plain (id bigint PRIMARY KEY, day date);
              CREATE TABLE app.converted (id bigint PRIMARY KEY, day date);
              CREATE TABLE app.finalized (id bigint PRIMARY KEY, day date);
@@ -169,6 +169,7 @@ fn values(name: &str, kind: &str) -> Vec<String> {
     match (name, kind) {
         (_, "regclass") => RELATIONS.iter().map(|relation| format!("'{relation}'::regclass")).collect(),
         (_, "boolean") => vec!["true".to_owned(), "false".to_owned()],
+        (_, "regprocedure") => one("'trap.before(regclass)'"),
         (_, "regrole") => one("(SELECT relowner FROM pg_class WHERE oid = 'app.plain'::regclass)::regrole"),
         ("partition_key", _) => one("'day'"),
         ("interval", "text") => one("'month'"),
