@@ -51,9 +51,12 @@ impl Absent {
             interval: Interval::Month,
             timezone: parent.zone.clone(),
             premake: 1,
+            format: parent.key_type.format(),
+            has_default: true,
             stage: Stage::Captured,
             key_columns: vec![parent.key.clone()],
             has_key_table: false,
+            kept: Vec::new(),
             copied_to: None,
             rows_expected: 0,
         };

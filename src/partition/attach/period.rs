@@ -9,7 +9,7 @@ use crate::partition::managed::Managed;
 use crate::partition::premake;
 use crate::settings;
 use crate::sql::{self, quote_identifier, quote_literal, required};
-use groundskeeper_core::partition::{NaiveDate, from_epoch_days, judge};
+use groundskeeper_core::partition::{KeyFormat, NaiveDate, from_epoch_days, judge};
 use groundskeeper_core::plan::Qualified;
 use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys::Oid;
@@ -53,20 +53,18 @@ fn refused(message: String) -> Failure {
 
 fn ends(parent: &Parent, quoted: &str) -> Result<Ends> {
     let key = quote_identifier(&parent.key);
-    let day = |end: &str| match parent.key_type {
-        KeyType::Date => end.to_owned(),
-        KeyType::Timestamp => format!("{end}::pg_catalog.date"),
-        KeyType::Timestamptz => {
-            format!("({end} AT TIME ZONE {})::pg_catalog.date", quote_literal(&parent.zone))
-        }
+    let (dated, cast) = (parent.key_type.is_dated(&key), parent.key_type.as_str());
+    // The least UUID is the least text: before 18 there is no other way to say it.
+    let ordered = match parent.key_type {
+        KeyType::Coded(KeyFormat::UuidV7) => format!("{key}::pg_catalog.text COLLATE \"C\""),
+        _ => key.clone(),
     };
     let query = format!(
         "SELECT e.outside, e.first::text, e.last::text, {} - pg_catalog.date '1970-01-01'
-           FROM (SELECT pg_catalog.count(*) FILTER (WHERE pg_catalog.isfinite({key}) IS NOT TRUE),
-                        pg_catalog.min({key}) FILTER (WHERE pg_catalog.isfinite({key})),
-                        pg_catalog.max({key}) FILTER (WHERE pg_catalog.isfinite({key}))
+           FROM (SELECT pg_catalog.count(*) FILTER (WHERE {dated} IS NOT TRUE),
+                        pg_catalog.min({ordered}) FILTER (WHERE {dated}), pg_catalog.max({ordered}) FILTER (WHERE {dated})
                    FROM {quoted}) e (outside, first, last)",
-        day("e.first")
+        parent.key_type.day(&format!("e.first::{cast}"), &parent.zone)
     );
     let found = sql::first(&query, &[], |row| {
         let outside = required::<i64>(row, 1)?;
