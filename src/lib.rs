@@ -65,6 +65,7 @@ extension_sql_file!(
 extension_sql_file!("../sql/managed_tables.sql", name = "managed_tables", requires = ["bootstrap"]);
 extension_sql_file!("../sql/guard.sql", name = "guard", requires = ["bootstrap"]);
 extension_sql_file!("../sql/follow_owner.sql", name = "follow_owner", requires = ["guard"]);
+extension_sql_file!("../sql/keep_triggers.sql", name = "keep_triggers", requires = ["guard"]);
 extension_sql_file!("../sql/finalize.sql", name = "finalize", finalize);
 
 /// Lets functions be declared in the schemas, which `bootstrap.sql` has made by then: here what people call.
