@@ -17,6 +17,8 @@ CREATE TABLE groundskeeper.conversion (
     rows_copied bigint NOT NULL DEFAULT 0,
     rows_expected bigint NOT NULL DEFAULT 0,
     later jsonb NOT NULL DEFAULT '[]',
+    unlogged boolean NOT NULL DEFAULT false,
+    recognized boolean NOT NULL DEFAULT false,
     begun_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     stage_reached_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
 );
@@ -29,6 +31,8 @@ COMMENT ON COLUMN groundskeeper.conversion.key_table IS 'Whether a key table kee
 COMMENT ON COLUMN groundskeeper.conversion.indexes IS 'The indexes that the shadow gets, by the names that they have on the table';
 COMMENT ON COLUMN groundskeeper.conversion.copied_to IS 'The primary key of the last row that was copied';
 COMMENT ON COLUMN groundskeeper.conversion.rows_expected IS 'How many rows there were, by the planner''s estimate';
+COMMENT ON COLUMN groundskeeper.conversion.unlogged IS 'Changes were not logged for a while: all rows are compared before the log is relied on again';
+COMMENT ON COLUMN groundskeeper.conversion.recognized IS 'It was known by its triggers alone: the extension had been dropped and made again';
 COMMENT ON COLUMN groundskeeper.conversion.later IS 'What is still to be done after the exchange: lists of statements, a transaction each';
 
 SELECT pg_catalog.pg_extension_config_dump('groundskeeper.conversion', '');

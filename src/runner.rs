@@ -193,7 +193,7 @@ fn finish(job: &Job, failure: Option<&Failure>) -> Result<()> {
                 SET state = $2, error = $3, error_detail = $5, gives_way = gives_way AND $2 = 'queued',
                     attempts = attempts - CASE WHEN $2 = 'queued' AND gives_way THEN 1 ELSE 0 END, not_before = pg_catalog.now() + pg_catalog.make_interval(secs => $4),
                     finished_at = CASE WHEN $2 <> 'queued' THEN pg_catalog.clock_timestamp() END,
-                    detail = CASE WHEN $2 = 'queued' THEN 'to be tried again' END, worker_pid = NULL
+                    detail = CASE $2 WHEN 'queued' THEN 'to be tried again' WHEN 'succeeded' THEN detail END, worker_pid = NULL
               WHERE job_id = $1",
             &[job.number.into(), state.into(), error.clone().into(), pause.into(), detail.clone().into()],
         )?;

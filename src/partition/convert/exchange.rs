@@ -213,13 +213,6 @@ fn of_partitioned(conversion: &Conversion) -> Result<Vec<String>> {
     Ok(statements)
 }
 
-/// The statements that have changes to the table logged again.
-pub fn watching(conversion: &Conversion) -> Vec<String> {
-    let table = conversion.quoted();
-    let [create, always, ..] = shadow::capture_triggers(conversion, &table);
-    vec![format!("DROP TRIGGER IF EXISTS {} ON {table}", shadow::CAPTURE_ROWS), create, always]
-}
-
 /// The triggers that a partition does not have from the whole: those of TRUNCATE.
 fn of_partition(conversion: &Conversion, partition: &str) -> Vec<String> {
     let mut statements = shadow::capture_truncate(conversion, partition).to_vec();

@@ -3,7 +3,7 @@
 
 use super::plan_item;
 use super::record::{self, CAPTURE, Conversion, FORMER, KEYS, LOG, SHADOW};
-use super::{exchange, keys, shadow};
+use super::{exchange, keys, shadow, triggers};
 use crate::error::{Failure, Result};
 use crate::owner;
 use crate::partition::managed;
@@ -215,39 +215,10 @@ pub fn clear(conversion: &Conversion) -> Result<()> {
     record::forget(conversion)
 }
 
-/// Refuses what relies on the log where it does not name every change: the trigger that writes it must be there, and
-/// fire for everybody.
+/// Refuses what relies on the log where it does not name every change, under a lock that nobody can switch a trigger off
+/// behind: the next attempt puts it back and compares all rows.
 pub fn must_be_watched(conversion: &Conversion) -> Result<()> {
-    let watched = sql::first(
-        "SELECT EXISTS (SELECT FROM pg_catalog.pg_trigger
-                         WHERE tgrelid = pg_catalog.to_regclass($1) AND tgname = $2 AND tgenabled = 'A'
-                           AND tgfoid = pg_catalog.to_regprocedure($3))",
-        &[
-            conversion.quoted().into(),
-            shadow::CAPTURE_ROWS.into(),
-            format!("{}()", conversion.beside_quoted(CAPTURE)).into(),
-        ],
-        |row| required::<bool>(row, 1),
-    )?;
-    if watched == Some(true) {
-        return Ok(());
-    }
-    let remedy = if conversion.stage.is_partitioned() {
-        format!("{}. Then try again: both tables are compared.", exchange::watching(conversion).join("; "))
-    } else {
-        format!(
-            "SELECT groundskeeper.undo_partitioning({}) takes back what was begun.",
-            quote_literal(conversion.quoted())
-        )
-    };
-    Err(Failure::new(
-        PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-        format!(
-            "changes to {} are no longer written to {}",
-            conversion.quoted(),
-            conversion.beside_quoted(LOG)
-        ),
-    )
-    .detail(format!("The trigger {} is gone or disabled.", shadow::CAPTURE_ROWS))
-    .hint(remedy))
+    let lacking = triggers::lacking(conversion)?;
+    let Some(one) = lacking.iter().find(|one| one.is_of_log()) else { return Ok(()) };
+    Err(exchange::retry(&format!("the trigger {} of {} was switched off or dropped meanwhile", one.name, one.relation)))
 }

@@ -5,6 +5,7 @@ mod afterwards;
 mod asked;
 pub(super) mod exchange;
 mod former;
+mod heal;
 mod keys;
 mod known;
 mod lost;
@@ -17,6 +18,7 @@ mod rows;
 pub(super) mod shadow;
 pub(super) mod steps;
 pub(super) mod sync;
+pub(super) mod triggers;
 
 pub use asked::Asked;
 pub use keys::TRUNCATED as KEY_TRUNCATED;

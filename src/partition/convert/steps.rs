@@ -4,7 +4,7 @@ use super::exchange::{self, Way};
 use super::plan_item;
 use super::record::{self, Conversion, FORMER, LOG, SHADOW};
 use super::sync::{self, Pair};
-use super::{former, key_type, lost, preflight, shadow};
+use super::{former, heal, key_type, lost, preflight, shadow};
 use crate::error::{Failure, Result};
 use crate::guc;
 use crate::jobs::{self, report};
@@ -111,7 +111,7 @@ fn begin_capture(between: &mut Between, conversion: &Conversion) -> Result<()> {
 
 /// What a member of the owning role makes is the owner's, as the table is, and nobody else's: default privileges are for
 /// tables that somebody is meant to read.
-fn give_to_owner(conversion: &Conversion) -> Result<()> {
+pub fn give_to_owner(conversion: &Conversion) -> Result<()> {
     let statements = sql::texts(
         "WITH owner AS (
              SELECT o.rolname, c.relowner, c.relnamespace
@@ -186,8 +186,14 @@ fn index(between: &mut Between, conversion: &Conversion) -> Result<()> {
     between.transaction(|| record::reach(conversion, Stage::Indexed))
 }
 
-/// Applies the log until it is short.
+/// Applies the log until it is short, once it is sure to name every change.
 pub fn catch_up(between: &mut Between, conversion: &Conversion) -> Result<()> {
+    heal::heal(between, conversion)?;
+    apply(between, conversion)
+}
+
+/// The same for what is copied apart, and watched in its own way.
+pub fn apply(between: &mut Between, conversion: &Conversion) -> Result<()> {
     if conversion.stage.is_partitioned() {
         former::loosen(between, conversion)?;
     }
@@ -213,7 +219,6 @@ pub fn catch_up(between: &mut Between, conversion: &Conversion) -> Result<()> {
 }
 
 fn prove(between: &mut Between, conversion: &Conversion, goal: Goal) -> Result<()> {
-    between.transaction(|| lost::must_be_watched(conversion))?;
     if goal == Goal::Partition {
         // What is applied and compared from here on is planned by them.
         between.transaction(|| sql::run(&format!("ANALYZE {}", conversion.beside_quoted(SHADOW)), &[]))?;
@@ -223,12 +228,20 @@ fn prove(between: &mut Between, conversion: &Conversion, goal: Goal) -> Result<(
         former::complete(between, conversion)?;
     }
     between.transaction(|| report("comparing rows", progress(conversion)))?;
-    between.transaction(|| {
+    let proof = || {
         let key_type = key_type(&conversion.quoted(), &conversion.key)?;
         sync::prove(conversion, &Pair::of(conversion), key_type)?;
         let stage = if goal == Goal::Partition { Stage::Proven } else { Stage::Equal };
         record::reach(conversion, stage)
-    })
+    };
+    match between.transaction(proof) {
+        Err(failure) if failure.code == PgSqlErrorCode::ERRCODE_DATA_CORRUPTED => {
+            heal::bring_over(between, conversion)?;
+            catch_up(between, conversion)?;
+            between.transaction(proof)
+        }
+        proven => proven,
+    }
 }
 
 fn swap(between: &mut Between, conversion: &Conversion, goal: Goal) -> Result<()> {
@@ -236,8 +249,11 @@ fn swap(between: &mut Between, conversion: &Conversion, goal: Goal) -> Result<()
     if goal == Goal::Partition && !between.transaction(|| shadow::missing_indexes(conversion))?.is_empty() {
         return index(between, conversion);
     }
-    unless_unwatched(between, conversion)?;
     catch_up(between, conversion)?;
+    if between.transaction(|| record::get(&conversion.table))?.stage != conversion.stage {
+        // It was not watched for a while, and is proven again.
+        return Ok(());
+    }
     if goal == Goal::Undo {
         former::complete(between, conversion)?;
     }
@@ -266,15 +282,6 @@ fn swap(between: &mut Between, conversion: &Conversion, goal: Goal) -> Result<()
         Err(failure) => return Err(failure),
     }
     Ok(())
-}
-
-/// Refuses to go on where changes were not logged. What was proven before may not be so any more.
-fn unless_unwatched(between: &mut Between, conversion: &Conversion) -> Result<()> {
-    let watched = between.transaction(|| lost::must_be_watched(conversion));
-    if watched.is_err() && conversion.stage == Stage::Equal {
-        between.transaction(|| record::reach(conversion, Stage::Converted))?;
-    }
-    watched
 }
 
 fn register(conversion: &Conversion) -> Result<()> {
@@ -344,8 +351,10 @@ fn clean_up(between: &mut Between, conversion: &Conversion) -> Result<()> {
 /// Drops the unpartitioned table, every row of which the partitioned one was proven to have; what was written since is
 /// in the log, and compared under the lock.
 fn drop_former(between: &mut Between, conversion: &Conversion) -> Result<()> {
-    unless_unwatched(between, conversion)?;
     catch_up(between, conversion)?;
+    if between.transaction(|| record::get(&conversion.table))?.stage != conversion.stage {
+        return Ok(());
+    }
     let (table, former) = (conversion.quoted(), conversion.beside_quoted(FORMER));
     let drop = || {
         briefly(&[format!("LOCK TABLE {table}, {former} IN ACCESS EXCLUSIVE MODE")])?;

@@ -218,6 +218,39 @@ pub fn verify(conversion: &Conversion, pair: &Pair, taken: &Taken) -> Result<()>
     Ok(())
 }
 
+/// What is to be done about rows that the table has no more and its twin has: whether that can be for want of a log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lost {
+    /// They may have been deleted while nothing was logged.
+    MayBe,
+    /// They must not be taken off the twin, which may be the only one that has them.
+    MustNotBe,
+}
+
+/// Writes to the log the keys of all rows that are not the same in both tables, as of one snapshot; how many.
+pub fn note_differences(conversion: &Conversion, pair: &Pair, lost: Lost) -> Result<i64> {
+    let columns = columns(conversion, &pair.source)?;
+    let (log, keys) = (conversion.beside_quoted(LOG), conversion.key_list(""));
+    let rows = |table: &str| {
+        let checksum = format!("pg_catalog.hash_record_extended(ROW({}), 0)", columns.hashed);
+        format!("SELECT {}, {checksum} FROM {table} x", conversion.key_list("x."))
+    };
+    let apart = |one: &str, other: &str| {
+        format!("SELECT {keys} FROM ({one} EXCEPT ALL {other}) d ({keys}, checksum)")
+    };
+    let (source, target) = (rows(&pair.source), rows(&pair.target));
+    let mut parts = vec![apart(&source, &target)];
+    if lost == Lost::MayBe {
+        parts.push(apart(&target, &source));
+    }
+    if pair.keys {
+        let keys_of = |table: &str| format!("SELECT {keys}, 0 FROM {table}");
+        let (rows, kept) = (keys_of(&pair.source), keys_of(&conversion.beside_quoted(KEYS)));
+        parts.extend([apart(&rows, &kept), apart(&kept, &rows)]);
+    }
+    sql::affected(&format!("INSERT INTO {log} ({keys}) {}", parts.join(" UNION ")), &[])
+}
+
 /// Compares count and checksum of both tables, month by month, over all rows that the log does not name, as of one
 /// snapshot.
 pub fn prove(conversion: &Conversion, pair: &Pair, key_type: KeyType) -> Result<()> {
