@@ -19,6 +19,7 @@ pub(super) mod shadow;
 pub(super) mod steps;
 pub(super) mod sync;
 pub(super) mod triggers;
+pub mod unfinished;
 
 pub use asked::Asked;
 pub use keys::TRUNCATED as KEY_TRUNCATED;
@@ -90,7 +91,7 @@ pub fn partition_table(request: &Request) -> Result<i64> {
             }
             return go_on(&known);
         }
-        None => {}
+        None => unfinished::refuse(request.relation, &table.name)?,
     }
     let findings = preflight(request.relation, &request.key, &request.asked)?;
     preflight::refuse(&table.quoted, request, &findings)?;
@@ -156,7 +157,8 @@ pub fn ask(relation: Oid, goal: Goal) -> Result<i64> {
         None => match lost::conversion_beside(&table.name, &table.quoted)? {
             Some(known) if is_lost(&known)? => known,
             Some(known) => return Err(belongs(&table.quoted, &known)?),
-            None => return Err(record::missing(&table.name)),
+            None => unfinished::recognized(relation, &table.name)?
+                .ok_or_else(|| record::missing(&table.name))?,
         },
     };
     if goal == Goal::Undo && is_lost(&known)? {

@@ -4,7 +4,7 @@ use super::exchange::{self, Way};
 use super::plan_item;
 use super::record::{self, Conversion, FORMER, LOG, SHADOW};
 use super::sync::{self, Pair};
-use super::{former, heal, key_type, lost, preflight, shadow};
+use super::{former, heal, key_type, lost, preflight, shadow, unfinished};
 use crate::error::{Failure, Result};
 use crate::guc;
 use crate::jobs::{self, report};
@@ -205,11 +205,16 @@ pub fn apply(between: &mut Between, conversion: &Conversion) -> Result<()> {
     loop {
         let (applied, left) = match between.transaction(batch) {
             // A value that must be unique has passed from row to row.
-            Err(failure) if failure.code == PgSqlErrorCode::ERRCODE_UNIQUE_VIOLATION => between
-                .transaction_of_one_snapshot(|| {
+            Err(failure) if failure.code == PgSqlErrorCode::ERRCODE_UNIQUE_VIOLATION => {
+                let again = between.transaction_of_one_snapshot(|| {
                     sync::set_aside(conversion, &pair)?;
                     batch()
-                })?,
+                });
+                if again.is_err() && conversion.stage.is_partitioned() {
+                    between.transaction(|| heal::refuse_duplicates(conversion, &pair))?;
+                }
+                again?
+            }
             other => other?,
         };
         if left <= SHORT || applied == 0 {
@@ -339,6 +344,10 @@ fn own_triggers(conversion: &Conversion) -> Result<Vec<String>> {
 fn clean_up(between: &mut Between, conversion: &Conversion) -> Result<()> {
     if conversion.stage == Stage::Restored {
         settle(between, conversion)?;
+    }
+    if between.transaction(|| record::is_recognized(conversion))? {
+        between.transaction(|| report("comparing rows", 0.5))?;
+        between.transaction(|| unfinished::prove_copy(conversion))?;
     }
     between.transaction(|| {
         let mut statements = own_triggers(conversion)?;

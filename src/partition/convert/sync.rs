@@ -251,6 +251,27 @@ pub fn note_differences(conversion: &Conversion, pair: &Pair, lost: Lost) -> Res
     sql::affected(&format!("INSERT INTO {log} ({keys}) {}", parts.join(" UNION ")), &[])
 }
 
+/// How many rows the twin has that the log does not name and the table has not, as of one snapshot.
+pub fn only_in_target(conversion: &Conversion, pair: &Pair) -> Result<i64> {
+    let columns = columns(conversion, &pair.target)?;
+    let log = conversion.beside_quoted(LOG);
+    let side = |table: &str| {
+        format!(
+            "SELECT {}, pg_catalog.hash_record_extended(ROW({}), 0)
+               FROM {table} x WHERE NOT EXISTS (SELECT FROM {log} l WHERE {})",
+            conversion.key_list("x."),
+            columns.hashed,
+            conversion.same_key("l", "x")
+        )
+    };
+    let query = format!(
+        "SELECT pg_catalog.count(*) FROM ({} EXCEPT ALL {}) d",
+        side(&pair.target),
+        side(&pair.source)
+    );
+    Ok(sql::first(&query, &[], |row| required::<i64>(row, 1))?.unwrap_or(0))
+}
+
 /// Compares count and checksum of both tables, month by month, over all rows that the log does not name, as of one
 /// snapshot.
 pub fn prove(conversion: &Conversion, pair: &Pair, key_type: KeyType) -> Result<()> {

@@ -1,0 +1,138 @@
+//! A conversion that nothing is written down of, as the extension was dropped in its middle and made again: known by the
+//! trigger that logs changes, and by what stands beside the table. All of it must be the table's owner's: whoever may
+//! create in the schema could have planted it.
+
+use super::record::{self, CAPTURE, Conversion, KEYS, LOG, SHADOW};
+use super::sync::{self, Pair};
+use super::{known, shadow};
+use crate::catalog;
+use crate::error::{Failure, Result};
+use crate::partition::bounds;
+use crate::settings;
+use crate::sql::{self, quote_literal, required};
+use groundskeeper_core::names::suffixed;
+use groundskeeper_core::partition::Interval;
+use groundskeeper_core::partition::convert::Stage;
+use groundskeeper_core::plan::Qualified;
+use pgrx::PgSqlErrorCode;
+use pgrx::pg_sys::Oid;
+
+/// What the way back does not ask for, and nobody can tell any more.
+const INTERVAL: Interval = Interval::Month;
+const PREMAKE: u32 = 3;
+
+/// The conversion of a table, by its traces; written down anew.
+pub fn recognized(relation: Oid, table: &Qualified) -> Result<Option<Conversion>> {
+    let quoted = sql::qualified(&table.schema, &table.name);
+    if let Some(parent) = bounds::parent_named(&quoted, &settings::timezone())? {
+        return known::recognized(&parent, INTERVAL, PREMAKE);
+    }
+    let Some(found) = traces(relation, table)? else { return Ok(None) };
+    record::begin(&found)?;
+    record::reach(&found, found.stage)?;
+    record::recognize(&found)?;
+    Ok(Some(found))
+}
+
+/// Refuses to begin anew with a table that has them.
+pub fn refuse(relation: Oid, table: &Qualified) -> Result<()> {
+    // What they look like is no reason to refuse anything, where another's are among them.
+    let Ok(Some(found)) = traces(relation, table) else { return Ok(()) };
+    let call = format!("SELECT groundskeeper.undo_partitioning({});", quote_literal(found.quoted()));
+    Err(Failure::new(
+        PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+        format!("{table} is in the middle of a conversion that nothing is written down of"),
+    )
+    .detail(format!(
+        "The extension was dropped meanwhile. Every write to the table still goes to {}.",
+        found.beside_quoted(LOG)
+    ))
+    .hint(format!("{call} compares what was made beside it with the table, and clears it away. Then begin anew.")))
+}
+
+/// What the traces of a conversion on a table that is not partitioned tell.
+fn traces(relation: Oid, table: &Qualified) -> Result<Option<Conversion>> {
+    let beside = |suffix: &str| sql::qualified(&table.schema, &suffixed(&table.name, suffix));
+    let capture = format!("{}()", beside(CAPTURE));
+    let is_watched = "SELECT EXISTS (SELECT FROM pg_catalog.pg_trigger g JOIN pg_catalog.pg_class c ON c.oid = g.tgrelid
+                                      WHERE g.tgrelid = $1 AND c.relkind = 'r' AND NOT c.relispartition AND g.tgname = ANY ($2)
+                                        AND g.tgfoid = pg_catalog.to_regprocedure($3))";
+    let triggers = vec![shadow::CAPTURE_ROWS.to_owned(), shadow::CAPTURE_TRUNCATE.to_owned()];
+    let args = [relation.into(), triggers.into(), capture.as_str().into()];
+    if sql::first(is_watched, &args, |row| required::<bool>(row, 1))? != Some(true) {
+        return Ok(None);
+    }
+    let tables = [LOG, SHADOW, KEYS].map(beside);
+    refuse_strangers(relation, table, &tables, &capture)?;
+    let [log, shadow, keys] = &tables;
+    let key_columns = catalog::columns_of(log)?;
+    let key = sql::first(
+        "SELECT a.attname::text FROM pg_catalog.pg_partitioned_table p
+           JOIN pg_catalog.pg_attribute a ON a.attrelid = p.partrelid AND a.attnum = p.partattrs[0]
+          WHERE p.partrelid = pg_catalog.to_regclass($1) AND p.partstrat = 'r' AND p.partnatts = 1",
+        &[shadow.as_str().into()],
+        |row| required::<String>(row, 1),
+    )?;
+    let has_key_table = !catalog::columns_of(keys)?.is_empty() && key.as_ref().is_none_or(|key| !key_columns.contains(key));
+    Ok(Some(Conversion {
+        table: table.clone(),
+        item: None,
+        key: key.unwrap_or_default(),
+        interval: INTERVAL,
+        timezone: settings::timezone(),
+        premake: PREMAKE,
+        stage: Stage::Captured,
+        key_columns,
+        has_key_table,
+        copied_to: None,
+        rows_expected: 0,
+    }))
+}
+
+/// What another role owns, or what is of another kind, by the names of a conversion's is not believed.
+fn refuse_strangers(relation: Oid, table: &Qualified, tables: &[String; 3], capture: &str) -> Result<()> {
+    let strange = sql::texts(
+        "WITH own AS (SELECT relowner FROM pg_catalog.pg_class WHERE oid = $1)
+         SELECT t.name FROM own, pg_catalog.unnest($2::text[]) WITH ORDINALITY t (name, place)
+           JOIN pg_catalog.pg_class c ON c.oid = pg_catalog.to_regclass(t.name)
+          WHERE c.relowner <> own.relowner OR c.relkind::text <> CASE t.place WHEN 2 THEN 'p' ELSE 'r' END
+         UNION ALL
+         SELECT p.oid::pg_catalog.regprocedure::text FROM own, pg_catalog.pg_proc p
+          WHERE p.oid = pg_catalog.to_regprocedure($3) AND p.proowner <> own.relowner",
+        &[relation.into(), tables.to_vec().into(), capture.into()],
+    )?;
+    if strange.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::new(
+        PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
+        format!("{table} has triggers of a conversion that was not its owner's"),
+    )
+    .detail(format!("Another role owns, or something else is, {}.", strange.join(", "))))
+}
+
+/// That the copy has no row that the table has not: outside of what the log names both are the same.
+pub fn prove_copy(conversion: &Conversion) -> Result<()> {
+    let pair = Pair::of(conversion);
+    let (log, shadow) = (conversion.beside_quoted(LOG), &conversion.beside(SHADOW));
+    if !shadow::exists(&shadow.schema, &shadow.name)? {
+        return Ok(());
+    }
+    let rows = match conversion.key_columns.as_slice() {
+        // without a log nothing says which of them were changed since
+        [] => sql::first(&format!("SELECT pg_catalog.count(*) FROM {}", pair.target), &[], |row| required(row, 1))?
+            .unwrap_or(0),
+        _ => sync::only_in_target(conversion, &pair)?,
+    };
+    if rows == 0 {
+        return Ok(());
+    }
+    Err(Failure::new(
+        PgSqlErrorCode::ERRCODE_DATA_CORRUPTED,
+        format!("{} has {rows} rows that {} has not", pair.target, pair.source),
+    )
+    .detail(format!(
+        "They are not named by {log} either, so nobody has changed them since they were copied, unless its trigger was off. Nothing was dropped."
+    ))
+    .hint(format!("Look at them; where they are not needed, DROP TABLE {}, then try again.", pair.target)))
+}
