@@ -332,7 +332,7 @@ pub fn leftovers(conversion: &Conversion) -> Vec<String> {
     statements.push(format!("DROP TABLE IF EXISTS {}", conversion.beside_quoted(LOG)));
     statements.push(format!("DROP FUNCTION IF EXISTS {}()", conversion.beside_quoted(record::CAPTURE)));
     if conversion.has_key_table && conversion.stage == Stage::Restored {
-        let functions = keys::FUNCTIONS.map(|f| format!("DROP FUNCTION {}()", conversion.beside_quoted(f)));
+        let functions = keys::FUNCTIONS.map(|f| format!("DROP FUNCTION IF EXISTS {}()", conversion.beside_quoted(f)));
         statements.extend(functions);
     }
     statements

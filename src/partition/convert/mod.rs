@@ -3,6 +3,7 @@
 
 mod afterwards;
 mod asked;
+pub mod bind;
 pub(super) mod exchange;
 mod former;
 mod heal;

@@ -4,7 +4,7 @@ use super::exchange::{self, Way};
 use super::plan_item;
 use super::record::{self, Conversion, FORMER, LOG, SHADOW};
 use super::sync::{self, Pair};
-use super::{former, heal, key_type, lost, preflight, shadow, unfinished};
+use super::{bind, former, heal, key_type, lost, preflight, shadow, unfinished};
 use crate::error::{Failure, Result};
 use crate::guc;
 use crate::jobs::{self, report};
@@ -269,6 +269,7 @@ fn swap(between: &mut Between, conversion: &Conversion, goal: Goal) -> Result<()
         give_to_owner(conversion)?;
         record::follow(conversion, &later)?;
         if way == Way::There {
+            bind::bind(conversion)?;
             register(conversion)?;
             plan_item::record(conversion)?;
             record::reach(conversion, Stage::Swapped)?;

@@ -25,6 +25,7 @@ pub fn next(quoted: &str, done: &BTreeSet<NaiveDate>) -> Result<Option<Round>> {
     let Some(table) = managed::find(quoted)? else { return Ok(None) };
     let Some(parent) = bounds::parent_named(quoted, &table.timezone)? else { return Ok(None) };
     let Some(default) = parent.default.clone() else { return Ok(None) };
+    refuse_partitioned(&default)?;
     let mut starts = starts_with_rows(&table, &parent, &default)?;
     starts.retain(|start| !done.contains(start));
     if starts.is_empty() {
@@ -59,6 +60,19 @@ pub fn next(quoted: &str, done: &BTreeSet<NaiveDate>) -> Result<Option<Round>> {
         rows_expected: 0,
     };
     Ok(Some(Round { parent, default, starts, planned, copied }))
+}
+
+/// A default partition that is partitioned itself has its rows elsewhere: looked at alone it would seem to be empty.
+fn refuse_partitioned(default: &Partition) -> Result<()> {
+    let kind = "SELECT relkind = 'p' FROM pg_catalog.pg_class WHERE oid = $1";
+    if sql::first(kind, &[default.oid.into()], |row| required::<bool>(row, 1))? != Some(true) {
+        return Ok(());
+    }
+    Err(Failure::new(
+        PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED,
+        format!("{} is a default partition with partitions of its own", default.quoted),
+    )
+    .hint("INSERT its rows that have a date into a table apart, delete them, and insert them again once their months are there."))
 }
 
 /// The periods that rows of the default partition are in, and that have no partition, up to the horizon. What
