@@ -8,3 +8,4 @@ COMMENT ON FUNCTION groundskeeper.apply_retention(boolean) IS 'Retires the parti
 COMMENT ON FUNCTION groundskeeper.detach_partition(regclass) IS 'Queues the detaching of a partition, concurrently where it has no default beside it, and returns the job''s number';
 COMMENT ON FUNCTION groundskeeper.drop_partition(regclass) IS 'Queues the dropping of a partition with its rows, and returns the job''s number';
 COMMENT ON FUNCTION groundskeeper.drain_default(regclass, integer) IS 'Queues the moving of a default partition''s rows into partitions of their own, and returns the job''s number';
+COMMENT ON FUNCTION groundskeeper.rebuild_keys(regclass) IS 'Queues the repair of the keys that are kept apart from a converted table, while writers go on, and returns the job''s number';

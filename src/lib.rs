@@ -42,7 +42,8 @@ use pgrx::prelude::*;
 ::pgrx::pg_module_magic!(name, version);
 
 extension_sql_file!("../sql/bootstrap.sql", name = "bootstrap", bootstrap);
-extension_sql_file!("../sql/journal.sql", name = "journal", requires = ["bootstrap"]);
+extension_sql_file!("../sql/conversion_table.sql", name = "conversion_table", requires = ["bootstrap"]);
+extension_sql_file!("../sql/journal.sql", name = "journal", requires = ["conversion_table"]);
 extension_sql_file!(
     "../sql/monitoring/connection_stats.sql",
     name = "connection_stats",

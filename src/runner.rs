@@ -3,12 +3,12 @@
 use crate::catalog;
 use crate::error::{Failure, Result};
 use crate::extension::as_owner;
-use crate::index::{build, dropped, rebuild};
+use crate::index::{build, dropped, rebuild as index_rebuild};
 use crate::journal;
 use crate::migration;
 use crate::owner;
 use crate::partition::convert;
-use crate::partition::{drain, leave};
+use crate::partition::{drain, leave, rebuild};
 use crate::plan;
 use crate::sql::{self, Tuple, qualified, required};
 use crate::target::{self, Target};
@@ -116,7 +116,7 @@ fn carry_out(between: &mut Between, job: &Job) -> Result<()> {
         Task::RestoreIndex { index, definition, change } => {
             dropped::restore(between, index, definition, *change)
         }
-        Task::Reindex { index, before } => rebuild::reindex(between, index, *before),
+        Task::Reindex { index, before } => index_rebuild::reindex(between, index, *before),
         Task::DetachPartition { parent, partition } => leave::detach(between, parent, partition),
         Task::DropPartition { parent, partition } => leave::drop_partition(between, parent, partition),
         Task::DrainDefault { parent, batch_size } => drain::drain(between, parent, *batch_size),
@@ -135,6 +135,7 @@ fn carry_out(between: &mut Between, job: &Job) -> Result<()> {
         Task::UndoPartitioning { table } => convert::run(between, table, Goal::Undo),
         Task::FinalizePartitioning { table } => convert::run(between, table, Goal::Finalize),
         Task::CatchUp { table } => convert::run(between, table, Goal::CatchUp),
+        Task::RebuildKeys { table } => rebuild::rebuild_keys(between, table),
     }
 }
 

@@ -54,7 +54,8 @@ pub fn detach(between: &mut Between, parent: &Qualified, partition: &Qualified) 
         (qualified(&parent.schema, &parent.name), qualified(&partition.schema, &partition.name));
     loop {
         let (state, default) = between.transaction(|| detach_state(parent, partition))?;
-        let keys = between.transaction(|| Ok(managed_above(&parent_name)?.is_some_and(|t| t.key_table.is_some())))?;
+        let keys = between
+            .transaction(|| Ok(managed_above(&parent_name)?.is_some_and(|t| t.key_table.is_some())))?;
         let statement = |suffix: &str| format!("ALTER TABLE {parent_name} DETACH PARTITION {name}{suffix}");
         match towards_detached(state, default || keys) {
             DetachStep::Done => return Ok(()),

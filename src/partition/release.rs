@@ -250,18 +250,19 @@ impl Ties {
 }
 
 /// A table that refers to the key table.
-struct Child {
+pub struct Child {
     /// Its name, quoted.
-    table: String,
+    pub table: String,
     /// The condition that joins them, as `c` and `k`.
-    on: String,
+    pub on: String,
     /// Whether it is the key table's owner's.
-    own: bool,
+    pub own: bool,
     /// Whether deleting a key does something to its rows.
-    acts: bool,
+    pub acts: bool,
 }
 
-fn referring(keys: &str) -> Result<Vec<Child>> {
+/// The tables that refer to a key table.
+pub fn referring(keys: &str) -> Result<Vec<Child>> {
     sql::rows(
         "SELECT pg_catalog.format('%I.%I', n.nspname, r.relname),
                 (SELECT pg_catalog.string_agg(pg_catalog.format('c.%I = k.%I', a.attname, b.attname), ' AND ')

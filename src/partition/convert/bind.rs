@@ -30,12 +30,17 @@ pub fn bind(conversion: &Conversion) -> Result<()> {
         unsafe { pg_sys::LockRelationOid(relation, pg_sys::AccessShareLock as pg_sys::LOCKMODE) };
     }
     for (class, object, table) in unbound(conversion)? {
-        let address = |class, object| pg_sys::ObjectAddress { classId: class, objectId: object, objectSubId: 0 };
+        let address =
+            |class, object| pg_sys::ObjectAddress { classId: class, objectId: object, objectSubId: 0 };
         let (depender, referenced) = (address(class, object), address(pg_sys::RelationRelationId, table));
         // SAFETY: in a transaction, with the addresses of objects that the query below has locked or that are ours; the
         // entry goes with whichever of them is dropped first.
         unsafe {
-            pg_sys::recordDependencyOn(&raw const depender, &raw const referenced, pg_sys::DependencyType::DEPENDENCY_AUTO);
+            pg_sys::recordDependencyOn(
+                &raw const depender,
+                &raw const referenced,
+                pg_sys::DependencyType::DEPENDENCY_AUTO,
+            );
             pg_sys::CommandCounterIncrement();
         }
     }

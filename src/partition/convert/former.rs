@@ -1,7 +1,6 @@
 //! The unpartitioned table that is kept must be able to hold what the partitioned one has, and to take its place: what
 //! its owner has done to the constraints and indexes since is done to it too.
 
-use super::exchange;
 use super::record::{self, Carried, Conversion, FORMER};
 use super::shadow::{self, Wanted};
 use super::steps::BATCH;
@@ -62,11 +61,9 @@ fn drop_of(conversion: &Conversion, index: &Carried) -> Result<Option<String>> {
     }))
 }
 
-/// Before the way back: it must have the columns that the partitioned table has by now, and gets the unique and primary
-/// keys and the indexes that it lacks.
+/// Before the way back: it gets the unique and primary keys and the indexes that the partitioned table has by now.
 pub fn complete(between: &mut Between, conversion: &Conversion) -> Result<()> {
     let former = conversion.beside_quoted(FORMER);
-    between.transaction(|| exchange::same_columns(&conversion.quoted(), &former))?;
     if between.transaction(|| shadow::missing_indexes(conversion))?.is_empty() {
         return Ok(());
     }

@@ -3,7 +3,7 @@
 
 use super::record::{self, Conversion, LOG};
 use super::sync::{self, Pair};
-use super::{steps, triggers};
+use super::{columns, steps, triggers};
 use crate::error::{Failure, Result};
 use crate::jobs;
 use crate::settings;
@@ -19,30 +19,7 @@ const NAMED: usize = 20;
 /// Before the log is relied on: puts back what writes it, and has all that was not logged in it. The lock for the first
 /// waits for writers and is held for a moment; the second takes none that anybody waits for.
 pub fn heal(between: &mut Between, conversion: &Conversion) -> Result<()> {
-    between.transaction(|| {
-        let lacking = triggers::lacking(conversion)?;
-        let is_logged = shadow_log_is_there(conversion)? && !lacking.iter().any(triggers::Lacking::is_of_log);
-        if lacking.is_empty() && is_logged {
-            return Ok(());
-        }
-        let mut statements = Vec::new();
-        if !shadow_log_is_there(conversion)? {
-            statements.extend(super::shadow::log_table(conversion));
-        }
-        statements.extend(triggers::mending(conversion, &lacking)?);
-        run_before_deadline(settings::lock_timeout_ms(), &statements)?;
-        steps::give_to_owner(conversion)?;
-        if is_logged {
-            return Ok(());
-        }
-        record::unlogged(conversion, true)?;
-        // What was proven before may not be so any more.
-        match conversion.stage {
-            Stage::Equal => record::reach(conversion, Stage::Converted),
-            Stage::Proven => record::reach(conversion, Stage::Indexed),
-            _ => Ok(()),
-        }
-    })?;
+    between.transaction(|| mend(conversion))?;
     if !matches!(conversion.stage, Stage::Begun | Stage::Shadowed | Stage::Captured)
         && between.transaction(|| record::is_unlogged(conversion))?
     {
@@ -58,7 +35,28 @@ pub fn heal(between: &mut Between, conversion: &Conversion) -> Result<()> {
     Ok(())
 }
 
-fn shadow_log_is_there(conversion: &Conversion) -> Result<bool> {
+/// Puts back the triggers, functions and the log that are not there or not on.
+pub fn mend(conversion: &Conversion) -> Result<()> {
+    let lacking = triggers::lacking(conversion)?;
+    let is_there = conversion.stage == Stage::Finalized || log_is_there(conversion)?;
+    let is_logged = is_there && !lacking.iter().any(triggers::Lacking::is_of_log);
+    if lacking.is_empty() && is_logged {
+        return Ok(());
+    }
+    let mut statements = Vec::new();
+    if !is_there {
+        statements.extend(super::shadow::log_table(conversion));
+    }
+    statements.extend(triggers::mending(conversion, &lacking)?);
+    run_before_deadline(settings::lock_timeout_ms(), &statements)?;
+    steps::give_to_owner(conversion)?;
+    if is_logged {
+        return Ok(());
+    }
+    columns::compare_anew(conversion)
+}
+
+fn log_is_there(conversion: &Conversion) -> Result<bool> {
     super::shadow::exists(&conversion.table.schema, &conversion.beside(LOG).name)
 }
 
@@ -116,7 +114,8 @@ pub fn duplicates(conversion: &Conversion, table: &str) -> Result<(i64, String)>
          {query}"
     );
     let list = conversion.key_list("");
-    let found = sql::first(&query, &[list.into()], |row| Ok((required::<i64>(row, 1)?, row.get::<String>(2)?)))?;
+    let found =
+        sql::first(&query, &[list.into()], |row| Ok((required::<i64>(row, 1)?, row.get::<String>(2)?)))?;
     let (count, named) = found.unwrap_or((0, None));
     let named = named.unwrap_or_default();
     Ok((count, if count > NAMED as i64 { format!("Among them: {named}.") } else { format!("{named}.") }))

@@ -220,5 +220,8 @@ pub fn clear(conversion: &Conversion) -> Result<()> {
 pub fn must_be_watched(conversion: &Conversion) -> Result<()> {
     let lacking = triggers::lacking(conversion)?;
     let Some(one) = lacking.iter().find(|one| one.is_of_log()) else { return Ok(()) };
-    Err(exchange::retry(&format!("the trigger {} of {} was switched off or dropped meanwhile", one.name, one.relation)))
+    Err(exchange::retry(&format!(
+        "the trigger {} of {} was switched off or dropped meanwhile",
+        one.name, one.relation
+    )))
 }

@@ -4,9 +4,10 @@
 mod afterwards;
 mod asked;
 pub mod bind;
+pub(super) mod columns;
 pub(super) mod exchange;
 mod former;
-mod heal;
+pub(super) mod heal;
 mod keys;
 mod known;
 mod lost;
@@ -23,7 +24,7 @@ pub(super) mod triggers;
 pub mod unfinished;
 
 pub use asked::Asked;
-pub use keys::TRUNCATED as KEY_TRUNCATED;
+pub use keys::{FUNCTIONS as KEY_FUNCTIONS, TRUNCATED as KEY_TRUNCATED};
 pub use known::{of_parent, recognized};
 pub use preflight::preflight;
 pub use shadow::CAPTURE_TRUNCATE;
@@ -158,8 +159,9 @@ pub fn ask(relation: Oid, goal: Goal) -> Result<i64> {
         None => match lost::conversion_beside(&table.name, &table.quoted)? {
             Some(known) if is_lost(&known)? => known,
             Some(known) => return Err(belongs(&table.quoted, &known)?),
-            None => unfinished::recognized(relation, &table.name)?
-                .ok_or_else(|| record::missing(&table.name))?,
+            None => {
+                unfinished::recognized(relation, &table.name)?.ok_or_else(|| record::missing(&table.name))?
+            }
         },
     };
     if goal == Goal::Undo && is_lost(&known)? {
@@ -279,7 +281,14 @@ fn key_type(table: &str, key: &str) -> Result<KeyType> {
     })
 }
 
-/// Tables whose log has grown past that many entries.
+/// Whether the two copies of a table drift apart: changes are not logged, or there are columns that one lacks.
+fn is_apart(conversion: &record::Conversion) -> Result<bool> {
+    let pair = sync::Pair::of(conversion);
+    Ok(triggers::lacking(conversion)?.iter().any(triggers::Lacking::is_of_log)
+        || !columns::differing(&pair.source, &pair.target)?.is_empty())
+}
+
+/// Tables whose log has grown past that many entries, or does not tell all.
 pub fn behind(entries: usize) -> Result<Vec<Qualified>> {
     let open = as_owner(|| {
         sql::rows(
@@ -295,7 +304,9 @@ pub fn behind(entries: usize) -> Result<Vec<Qualified>> {
             continue;
         }
         let log = known.beside_quoted(record::LOG);
-        if owner::of_named(&log, || sync::backlog(&known, entries + 1))? > entries {
+        let is_behind =
+            owner::of_named(&log, || Ok(sync::backlog(&known, entries + 1)? > entries || is_apart(&known)?));
+        if is_behind? {
             out.push(table);
         }
     }

@@ -196,7 +196,8 @@ pub fn is_recognized(conversion: &Conversion) -> Result<bool> {
 
 fn is(conversion: &Conversion, column: &str) -> Result<bool> {
     let query = format!("SELECT {column} FROM groundskeeper.conversion WHERE relation = $1");
-    let found = as_owner(|| sql::first(&query, &[conversion.quoted().into()], |row| required::<bool>(row, 1)));
+    let found =
+        as_owner(|| sql::first(&query, &[conversion.quoted().into()], |row| required::<bool>(row, 1)));
     Ok(found? == Some(true))
 }
 

@@ -4,7 +4,7 @@ use super::exchange::{self, Way};
 use super::plan_item;
 use super::record::{self, Conversion, FORMER, LOG, SHADOW};
 use super::sync::{self, Pair};
-use super::{bind, former, heal, key_type, lost, preflight, shadow, unfinished};
+use super::{bind, columns, former, heal, key_type, lost, preflight, shadow, unfinished};
 use crate::error::{Failure, Result};
 use crate::guc;
 use crate::jobs::{self, report};
@@ -146,6 +146,7 @@ pub fn give_to_owner(conversion: &Conversion) -> Result<()> {
 }
 
 fn copy(between: &mut Between, conversion: &Conversion) -> Result<()> {
+    columns::carry_over(between, conversion)?;
     let mut now = conversion.clone();
     let mut copied = 0;
     loop {
@@ -188,8 +189,10 @@ fn index(between: &mut Between, conversion: &Conversion) -> Result<()> {
 
 /// Applies the log until it is short, once it is sure to name every change.
 pub fn catch_up(between: &mut Between, conversion: &Conversion) -> Result<()> {
+    columns::carry_over(between, conversion)?;
     heal::heal(between, conversion)?;
-    apply(between, conversion)
+    apply(between, conversion)?;
+    columns::tighten(between, conversion)
 }
 
 /// The same for what is copied apart, and watched in its own way.

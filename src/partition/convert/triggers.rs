@@ -89,7 +89,8 @@ pub fn mending(conversion: &Conversion, lacking: &[Lacking]) -> Result<Vec<Strin
     }
     if is_missing(&[CAPTURE], conversion)? && lacking.iter().any(Lacking::is_of_log) {
         statements.push(shadow::capture_function(conversion));
-        statements.push(format!("REVOKE ALL ON FUNCTION {}() FROM PUBLIC", conversion.beside_quoted(CAPTURE)));
+        statements
+            .push(format!("REVOKE ALL ON FUNCTION {}() FROM PUBLIC", conversion.beside_quoted(CAPTURE)));
     }
     let table = conversion.quoted();
     let of_log = |one: &&Lacking| one.is_of_log() && !one.is_there;
@@ -97,7 +98,9 @@ pub fn mending(conversion: &Conversion, lacking: &[Lacking]) -> Result<Vec<Strin
         statements.extend(dropping(&table, &[shadow::CAPTURE_ROWS, shadow::CAPTURE_TRUNCATE]));
         statements.extend(shadow::capture_triggers(conversion, &table));
     }
-    for one in lacking.iter().filter(|one| one.level > 0 && one.name == shadow::CAPTURE_TRUNCATE).filter(of_log) {
+    for one in
+        lacking.iter().filter(|one| one.level > 0 && one.name == shadow::CAPTURE_TRUNCATE).filter(of_log)
+    {
         statements.extend(dropping(&one.relation, &[shadow::CAPTURE_TRUNCATE]));
         statements.extend(shadow::capture_truncate(conversion, &one.relation));
     }
@@ -111,10 +114,11 @@ fn mending_keys(conversion: &Conversion, lacking: &[Lacking]) -> Result<Vec<Stri
     let triggers = [keys::INSERTED, keys::UPDATED, keys::DELETED, keys::TRUNCATED];
     let gone = |one: &&Lacking| !one.is_of_log() && !one.is_there;
     let mut statements = Vec::new();
-    let anew = is_missing(&keys::FUNCTIONS, conversion)?
-        || lacking.iter().any(|one| one.level < 0 && gone(&one));
+    let anew =
+        is_missing(&keys::FUNCTIONS, conversion)? || lacking.iter().any(|one| one.level < 0 && gone(&one));
     if anew {
-        let drop = |suffix: &str| format!("DROP FUNCTION IF EXISTS {}() CASCADE", conversion.beside_quoted(suffix));
+        let drop =
+            |suffix: &str| format!("DROP FUNCTION IF EXISTS {}() CASCADE", conversion.beside_quoted(suffix));
         statements.extend(keys::FUNCTIONS.map(drop));
         statements.extend(keys::functions(conversion));
     }
@@ -150,5 +154,6 @@ fn enabling(lacking: &[Lacking]) -> impl Iterator<Item = String> {
 fn is_missing(suffixes: &[&str], conversion: &Conversion) -> Result<bool> {
     let functions = suffixes.iter().map(|suffix| format!("{}()", conversion.beside_quoted(suffix)));
     let query = "SELECT EXISTS (SELECT FROM pg_catalog.unnest($1::text[]) f (name) WHERE pg_catalog.to_regprocedure(f.name) IS NULL)";
-    Ok(sql::first(query, &[functions.collect::<Vec<_>>().into()], |row| required::<bool>(row, 1))? == Some(true))
+    Ok(sql::first(query, &[functions.collect::<Vec<_>>().into()], |row| required::<bool>(row, 1))?
+        == Some(true))
 }

@@ -47,7 +47,9 @@ pub fn refuse(relation: Oid, table: &Qualified) -> Result<()> {
         "The extension was dropped meanwhile. Every write to the table still goes to {}.",
         found.beside_quoted(LOG)
     ))
-    .hint(format!("{call} compares what was made beside it with the table, and clears it away. Then begin anew.")))
+    .hint(format!(
+        "{call} compares what was made beside it with the table, and clears it away. Then begin anew."
+    )))
 }
 
 /// What the traces of a conversion on a table that is not partitioned tell.
@@ -73,7 +75,8 @@ fn traces(relation: Oid, table: &Qualified) -> Result<Option<Conversion>> {
         &[shadow.as_str().into()],
         |row| required::<String>(row, 1),
     )?;
-    let has_key_table = !catalog::columns_of(keys)?.is_empty() && key.as_ref().is_none_or(|key| !key_columns.contains(key));
+    let has_key_table =
+        !catalog::columns_of(keys)?.is_empty() && key.as_ref().is_none_or(|key| !key_columns.contains(key));
     Ok(Some(Conversion {
         table: table.clone(),
         item: None,
@@ -120,8 +123,10 @@ pub fn prove_copy(conversion: &Conversion) -> Result<()> {
     }
     let rows = match conversion.key_columns.as_slice() {
         // without a log nothing says which of them were changed since
-        [] => sql::first(&format!("SELECT pg_catalog.count(*) FROM {}", pair.target), &[], |row| required(row, 1))?
-            .unwrap_or(0),
+        [] => sql::first(&format!("SELECT pg_catalog.count(*) FROM {}", pair.target), &[], |row| {
+            required(row, 1)
+        })?
+        .unwrap_or(0),
         _ => sync::only_in_target(conversion, &pair)?,
     };
     if rows == 0 {

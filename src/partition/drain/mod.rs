@@ -12,6 +12,8 @@ mod exchange;
 mod periods;
 mod storage;
 
+pub use periods::horizon;
+
 use super::adopt::owned;
 use super::bounds::{Parent, Partition};
 use super::convert::record::{Conversion, LOG, SHADOW};

@@ -62,6 +62,11 @@ pub fn next(quoted: &str, done: &BTreeSet<NaiveDate>) -> Result<Option<Round>> {
     Ok(Some(Round { parent, default, starts, planned, copied }))
 }
 
+/// The first day of the last period that rows get a partition for.
+pub fn horizon(interval: Interval, today: NaiveDate) -> Option<NaiveDate> {
+    wanted(interval, today, MONTHS, 1).last().copied()
+}
+
 /// A default partition that is partitioned itself has its rows elsewhere: looked at alone it would seem to be empty.
 fn refuse_partitioned(default: &Partition) -> Result<()> {
     let kind = "SELECT relkind = 'p' FROM pg_catalog.pg_class WHERE oid = $1";
@@ -91,7 +96,7 @@ fn starts_with_rows(table: &Managed, parent: &Parent, default: &Partition) -> Re
         default.quoted
     );
     let days = sql::rows(&query, &[], |row| required::<i32>(row, 1))?;
-    let horizon = wanted(interval, parent.today, MONTHS, 1).last().copied();
+    let horizon = horizon(interval, parent.today);
     let limit = retention::limit(table)?;
     let mut starts = BTreeSet::new();
     for day in days.into_iter().filter_map(from_epoch_days) {

@@ -116,6 +116,11 @@ pub enum Task {
         /// Which.
         table: Qualified,
     },
+    /// The keys that are kept apart from a converted table those of its rows again.
+    RebuildKeys {
+        /// Which.
+        table: Qualified,
+    },
 }
 
 impl Task {
@@ -138,6 +143,7 @@ impl Task {
             Self::UndoPartitioning { .. } => "undo_partitioning",
             Self::FinalizePartitioning { .. } => "finalize_partitioning",
             Self::CatchUp { .. } => "catch_up",
+            Self::RebuildKeys { .. } => "rebuild_keys",
         }
     }
 
@@ -152,7 +158,8 @@ impl Task {
             | Self::RefreshView { .. }
             | Self::PartitionTable { .. }
             | Self::UndoPartitioning { .. }
-            | Self::FinalizePartitioning { .. } => true,
+            | Self::FinalizePartitioning { .. }
+            | Self::RebuildKeys { .. } => true,
             Self::DropIndex { .. }
             | Self::DetachPartition { .. }
             | Self::DropPartition { .. }
