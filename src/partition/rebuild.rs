@@ -212,7 +212,7 @@ fn remove_stale(
 ) -> Result<()> {
     let (table, keys) = (conversion.quoted(), conversion.beside_quoted(KEYS));
     let children = between.transaction(|| referring(&keys))?;
-    let unreferred = children.iter().map(|child| unreferred(child)).collect::<Vec<_>>().join("");
+    let unreferred = children.iter().map(unreferred).collect::<Vec<_>>().join("");
     let gone = format!("NOT EXISTS (SELECT FROM {table} y WHERE {})", conversion.same_key("y", "x"));
     let lists: Vec<String> = conversion
         .key_columns

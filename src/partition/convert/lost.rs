@@ -46,8 +46,10 @@ pub fn whereabouts(conversion: &Conversion) -> Result<Whereabouts> {
         "SELECT pg_catalog.format('%I.%I', n.nspname, c.relname), c.oid IS NOT DISTINCT FROM pg_catalog.to_regclass($3)::oid
            FROM pg_catalog.pg_trigger g
            JOIN pg_catalog.pg_proc p ON p.oid = g.tgfoid
-           -- a stranger can have triggers of these names, and call functions that are not his
-           JOIN pg_catalog.pg_class c ON c.oid = g.tgrelid AND NOT c.relispartition AND c.relowner = p.proowner
+           -- The table is known by what its partitions have, too. A stranger can have triggers of these names, and call
+           -- functions that are not his.
+           JOIN pg_catalog.pg_class c ON c.oid = COALESCE(pg_catalog.pg_partition_root(g.tgrelid), g.tgrelid)
+                                     AND NOT c.relispartition AND c.relowner = p.proowner
            JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
           WHERE g.tgfoid IN (SELECT pg_catalog.to_regprocedure(f) FROM pg_catalog.unnest($1::text[]) f)
             AND g.tgname = ANY ($2)

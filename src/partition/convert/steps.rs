@@ -189,6 +189,9 @@ fn index(between: &mut Between, conversion: &Conversion) -> Result<()> {
 
 /// Applies the log until it is short, once it is sure to name every change.
 pub fn catch_up(between: &mut Between, conversion: &Conversion) -> Result<()> {
+    if conversion.stage.is_partitioned() {
+        former::grant(between, conversion)?;
+    }
     columns::carry_over(between, conversion)?;
     heal::heal(between, conversion)?;
     apply(between, conversion)?;

@@ -1,6 +1,7 @@
 //! A table becomes a partitioned one while it is written, and goes back.
 
 mod both;
+mod columns;
 mod crash;
 mod ddl;
 mod foreseen;
@@ -19,6 +20,8 @@ mod restore;
 mod retired;
 mod roundtrip;
 mod settings;
+mod unfinished;
+mod watched;
 mod writers;
 
 use std::thread::sleep;

@@ -3,6 +3,7 @@
 mod drain;
 mod health;
 mod kept;
+mod keys;
 mod premake;
 mod retention;
 mod rights;
