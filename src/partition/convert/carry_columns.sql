@@ -21,7 +21,7 @@ missing AS (
       JOIN pg_catalog.pg_attribute a ON a.attrelid = r.oid AND a.atthasmissing AND NOT a.attisdropped
      ORDER BY a.attname, r.oid
 ),
-both AS (
+pairs AS (
     SELECT w.attname, w.attnum, w.type, w.plain_type, w.expression, w.generated, w.identity, w.attnotnull,
            o.attname IS NOT NULL AS is_there, o.type AS own_type, o.expression AS own_expression, o.generated AS own_generated,
            o.identity AS own_identity, o.attnotnull AS own_notnull,
@@ -38,23 +38,23 @@ steps (is_late, place, differs, statement, otherwise) AS (
     SELECT false, CASE WHEN o.generated <> '' THEN 1 ELSE 2 END, false, pg_catalog.format('ALTER TABLE %s DROP COLUMN %I', $2, o.attname), NULL::text[]
       FROM c o WHERE NOT o.of_table AND NOT EXISTS (SELECT FROM c w WHERE w.of_table AND w.attname = o.attname)
     UNION ALL
-    SELECT false, 1, false, pg_catalog.format('ALTER TABLE %s DROP COLUMN %I', $2, attname), NULL FROM both WHERE is_new AND is_there
+    SELECT false, 1, false, pg_catalog.format('ALTER TABLE %s DROP COLUMN %I', $2, attname), NULL FROM pairs WHERE is_new AND is_there
     UNION ALL
     SELECT false, 3, false, pg_catalog.format('ALTER TABLE %s ALTER COLUMN %I DROP EXPRESSION', $2, attname), NULL
-      FROM both WHERE own_generated <> '' AND generated = ''
+      FROM pairs WHERE own_generated <> '' AND generated = ''
     UNION ALL
     SELECT false, 3, false, pg_catalog.format('ALTER TABLE %s ALTER COLUMN %I DROP IDENTITY', $2, attname), NULL
-      FROM both WHERE own_identity <> '' AND identity = ''
+      FROM pairs WHERE own_identity <> '' AND identity = ''
     UNION ALL
     SELECT false, 4, false, pg_catalog.format('ALTER TABLE %s ALTER COLUMN %I DROP NOT NULL', $2, attname), NULL
-      FROM both WHERE is_there AND NOT is_new AND own_notnull AND NOT attnotnull
+      FROM pairs WHERE is_there AND NOT is_new AND own_notnull AND NOT attnotnull
     UNION ALL
     SELECT false, 5, false, pg_catalog.format('ALTER TABLE %s ALTER COLUMN %I DROP DEFAULT', $2, attname), NULL
-      FROM both WHERE is_there AND NOT is_new AND own_expression IS NOT NULL AND own_generated = '' AND own_type <> type
+      FROM pairs WHERE is_there AND NOT is_new AND own_expression IS NOT NULL AND own_generated = '' AND own_type <> type
     UNION ALL
     SELECT false, 6, true, pg_catalog.format('ALTER TABLE %s ALTER COLUMN %I TYPE %s USING %I::%s', $2, attname, type, attname, plain_type),
            ARRAY[pg_catalog.format('ALTER TABLE %s DROP COLUMN %I', $2, attname), addition]
-      FROM both WHERE is_there AND NOT is_new AND own_type <> type
+      FROM pairs WHERE is_there AND NOT is_new AND own_type <> type
     UNION ALL
     SELECT false, 6, false, pg_catalog.format('ALTER TABLE %s ALTER COLUMN %I TYPE %s', $3, a.attname, w.type), NULL
       FROM pg_catalog.pg_attribute a JOIN c w ON w.of_table AND w.attname = a.attname
@@ -62,20 +62,20 @@ steps (is_late, place, differs, statement, otherwise) AS (
        AND pg_catalog.format_type(a.atttypid, a.atttypmod) <> w.plain_type
     UNION ALL
     -- in the table's order
-    SELECT false, 100 + attnum + CASE WHEN generated <> '' THEN 2000 ELSE 0 END, generated = '', addition, NULL FROM both WHERE is_new
+    SELECT false, 100 + attnum + CASE WHEN generated <> '' THEN 2000 ELSE 0 END, generated = '', addition, NULL FROM pairs WHERE is_new
     UNION ALL
     SELECT false, 5000, false, pg_catalog.format('ALTER TABLE %s ALTER COLUMN %I SET DEFAULT %s', $2, attname, expression), NULL
-      FROM both WHERE generated = '' AND expression IS NOT NULL AND (is_new OR expression IS DISTINCT FROM own_expression OR own_type <> type)
+      FROM pairs WHERE generated = '' AND expression IS NOT NULL AND (is_new OR expression IS DISTINCT FROM own_expression OR own_type <> type)
     UNION ALL
     SELECT false, 5000, false, pg_catalog.format('ALTER TABLE %s ALTER COLUMN %I DROP DEFAULT', $2, attname), NULL
-      FROM both WHERE generated = '' AND expression IS NULL
-                  AND (is_new AND EXISTS (SELECT FROM missing m WHERE m.attname = both.attname) OR own_expression IS NOT NULL AND own_generated = '')
+      FROM pairs WHERE generated = '' AND expression IS NULL
+                  AND (is_new AND EXISTS (SELECT FROM missing m WHERE m.attname = pairs.attname) OR own_expression IS NOT NULL AND own_generated = '')
     UNION ALL
     SELECT true, 1, false, pg_catalog.format('ALTER TABLE %s ALTER COLUMN %I SET NOT NULL', $2, attname), NULL
-      FROM both WHERE attnotnull AND (is_new OR own_notnull IS NOT TRUE)
+      FROM pairs WHERE attnotnull AND (is_new OR own_notnull IS NOT TRUE)
     UNION ALL
     SELECT true, 2, false, pg_catalog.format('ALTER TABLE %s ALTER COLUMN %I ADD GENERATED %s AS IDENTITY', $2, attname,
                                       CASE identity WHEN 'a' THEN 'ALWAYS' ELSE 'BY DEFAULT' END), NULL
-      FROM both WHERE identity <> '' AND (is_new OR own_identity = '')
+      FROM pairs WHERE identity <> '' AND (is_new OR own_identity = '')
 )
 SELECT is_late, differs, statement, otherwise FROM steps ORDER BY is_late, place, statement

@@ -28,7 +28,8 @@ pub use keys::{FUNCTIONS as KEY_FUNCTIONS, TRUNCATED as KEY_TRUNCATED};
 pub use known::{of_parent, recognized};
 pub use preflight::preflight;
 pub use shadow::CAPTURE_TRUNCATE;
-pub use steps::{rows_copied, run};
+pub use record::rows_copied;
+pub use steps::run;
 
 use super::bounds::KeyType;
 use crate::catalog;

@@ -259,3 +259,12 @@ fn from_json<T: serde::de::DeserializeOwned + Default>(conversion: &Conversion, 
         |text| serde_json::from_str(&text).map_err(|e| Failure::internal(e.to_string())),
     )
 }
+
+/// How many rows a job of this kind has copied.
+pub fn rows_copied(table: &Qualified) -> Result<i64> {
+    let query = "SELECT rows_copied FROM groundskeeper.conversion WHERE relation = $1";
+    let rows = as_owner(|| {
+        sql::first(query, &[qualified(&table.schema, &table.name).into()], |row| required::<i64>(row, 1))
+    })?;
+    Ok(rows.unwrap_or(0))
+}

@@ -10,7 +10,7 @@ use crate::guc;
 use crate::jobs::{self, report};
 use crate::partition::managed;
 use crate::settings;
-use crate::sql::{self, qualified, required};
+use crate::sql::{self};
 use crate::target;
 use crate::waiting::run_before_deadline;
 use crate::worker::{Between, write_at_once};
@@ -396,13 +396,4 @@ fn drop_former(between: &mut Between, conversion: &Conversion) -> Result<()> {
         record::reach(conversion, Stage::Finalized)
     };
     target::unheld(|| between.transaction(drop))
-}
-
-/// How many rows a job of this kind has copied.
-pub fn rows_copied(table: &Qualified) -> Result<i64> {
-    let query = "SELECT rows_copied FROM groundskeeper.conversion WHERE relation = $1";
-    let rows = crate::extension::as_owner(|| {
-        sql::first(query, &[qualified(&table.schema, &table.name).into()], |row| required::<i64>(row, 1))
-    })?;
-    Ok(rows.unwrap_or(0))
 }
