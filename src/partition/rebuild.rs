@@ -10,6 +10,7 @@ use super::convert::{self, heal, shadow, sync, unfinished};
 use super::release::{Child, referring};
 use crate::catalog;
 use crate::error::{Failure, Result};
+use crate::guc::pinned;
 use crate::jobs::{self, remark, report};
 use crate::settings;
 use crate::sql::{self, Argument, quote_identifier, quote_literal, required};
@@ -118,44 +119,58 @@ impl Columns {
         self.all.iter().map(|column| format!("{prefix}{column}")).collect::<Vec<_>>().join(", ")
     }
 
-    /// That the primary key of `x` is beyond these values, or at most these.
-    fn bound(&self, conversion: &Conversion, how: &str, values: &[String]) -> String {
+    /// That the primary key of a row is beyond these values, or at most these.
+    fn bound(&self, conversion: &Conversion, row: &str, how: &str, values: &[String]) -> String {
         let cast = values.iter().zip(&self.key_types).map(|(v, t)| format!("{}::{t}", quote_literal(v)));
-        format!("({}) {how} ({})", conversion.key_list("x."), cast.collect::<Vec<_>>().join(", "))
+        let keys = conversion.key_list(&format!("{row}."));
+        format!("({keys}) {how} ({})", cast.collect::<Vec<_>>().join(", "))
     }
 }
 
-/// Walks a table in the order of the primary key; `work` is given the condition of each part.
+/// A part of the keys, in their order.
+struct Part<'a> {
+    conversion: &'a Conversion,
+    columns: &'a Columns,
+    after: Option<Vec<String>>,
+    upto: Option<Vec<String>>,
+}
+
+impl Part<'_> {
+    /// That a row is of it. Both sides of a comparison are held to it, so that neither is read beyond.
+    fn has(&self, row: &str) -> String {
+        let bound = |how: &str, values: &Vec<String>| self.columns.bound(self.conversion, row, how, values);
+        let after = self.after.iter().map(|last| bound(">", last));
+        let all: Vec<String> = after.chain(self.upto.iter().map(|last| bound("<=", last))).collect();
+        if all.is_empty() { "true".to_owned() } else { all.join(" AND ") }
+    }
+}
+
+/// Walks a table in the order of the primary key, a transaction for each part.
 fn in_order(
     between: &mut Between,
     conversion: &Conversion,
     columns: &Columns,
     table: &str,
-    mut work: impl FnMut(&str) -> Result<()>,
+    mut work: impl FnMut(&Part) -> Result<()>,
 ) -> Result<()> {
     let keys = conversion.key_list("x.");
     let texts: Vec<String> =
         conversion.key_columns.iter().map(|c| format!("x.{}::text", quote_identifier(c))).collect();
-    let mut last: Option<Vec<String>> = None;
+    let mut part = Part { conversion, columns, after: None, upto: None };
     loop {
-        let after = last.as_ref().map(|last| columns.bound(conversion, ">", last));
-        let next = between.transaction(|| {
+        part.upto = None;
+        between.transaction(|| {
             let query = format!(
                 "SELECT ARRAY[{}] FROM {table} x WHERE {} ORDER BY {keys} OFFSET {} LIMIT 1",
                 texts.join(", "),
-                after.as_deref().unwrap_or("true"),
+                part.has("x"),
                 BATCH - 1
             );
-            let next = sql::first(&query, &[], |row| required::<Vec<String>>(row, 1))?;
-            let upto = next.as_ref().map(|next| columns.bound(conversion, "<=", next));
-            let range: Vec<String> = after.iter().cloned().chain(upto).collect();
-            with_lock_timeout(settings::lock_timeout_ms(), || {
-                work(if range.is_empty() { "true".to_owned() } else { range.join(" AND ") }.as_str())
-            })?;
-            Ok(next)
+            part.upto = sql::first(&query, &[], |row| required::<Vec<String>>(row, 1))?;
+            with_lock_timeout(settings::lock_timeout_ms(), || work(&part))
         })?;
-        match next {
-            Some(next) => last = Some(next),
+        match part.upto.take() {
+            Some(last) => part.after = Some(last),
             None => return Ok(()),
         }
     }
@@ -171,15 +186,16 @@ fn add_missing(
 ) -> Result<()> {
     let keys = conversion.beside_quoted(KEYS);
     let (same, list) = (conversion.same_key("k", "x"), columns.list(""));
-    in_order(between, conversion, columns, leaf, |range| {
+    in_order(between, conversion, columns, leaf, |part| {
+        let (rows, held) = (part.has("x"), part.has("k"));
         let missing = format!(
             "INSERT INTO {keys} ({list})
              SELECT {list} FROM (SELECT {} FROM {leaf} x
-                                  WHERE {range} AND NOT EXISTS (SELECT FROM {keys} k WHERE {same}) FOR KEY SHARE) m
+                                  WHERE {rows} AND NOT EXISTS (SELECT FROM {keys} k WHERE {same} AND {held}) FOR KEY SHARE) m
              ON CONFLICT DO NOTHING",
             columns.list("x.")
         );
-        done.added += sql::affected(&missing, &[])?;
+        done.added += by_index(|| sql::affected(&missing, &[]))?;
         if columns.other.is_empty() {
             return Ok(());
         }
@@ -190,7 +206,7 @@ fn add_missing(
         let other = format!(
             "UPDATE {keys} k SET ({}) = ROW ({})
                FROM (SELECT {} FROM {leaf} x JOIN {keys} k ON {same}
-                      WHERE {range} AND ROW ({}) IS DISTINCT FROM ROW ({}) FOR SHARE OF x) x
+                      WHERE {rows} AND {held} AND ROW ({}) IS DISTINCT FROM ROW ({}) FOR SHARE OF x) x
               WHERE {same}",
             all(""),
             all("x."),
@@ -198,9 +214,15 @@ fn add_missing(
             all("k."),
             all("x.")
         );
-        done.corrected += sql::affected(&other, &[])?;
+        done.corrected += by_index(|| sql::affected(&other, &[]))?;
         Ok(())
     })
+}
+
+/// The rows of one partition are of all of the keys' order, so each is looked up, and the keys are not read from end to end.
+fn by_index<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    let off = [(c"enable_seqscan", c"off"), (c"enable_hashjoin", c"off"), (c"enable_mergejoin", c"off")];
+    pinned(&off, work)
 }
 
 /// Takes away the keys that no row has, unless something refers to them.
@@ -213,17 +235,20 @@ fn remove_stale(
     let (table, keys) = (conversion.quoted(), conversion.beside_quoted(KEYS));
     let children = between.transaction(|| referring(&keys))?;
     let unreferred = children.iter().map(unreferred).collect::<Vec<_>>().join("");
-    let gone = format!("NOT EXISTS (SELECT FROM {table} y WHERE {})", conversion.same_key("y", "x"));
+    let same = conversion.same_key("y", "x");
+    let gone = |part: &str| format!("NOT EXISTS (SELECT FROM {table} y WHERE {same}{part})");
     let lists: Vec<String> = conversion
         .key_columns
         .iter()
         .map(|c| format!("COALESCE(pg_catalog.array_agg(s.{}::text), '{{}}')", quote_identifier(c)))
         .collect();
-    in_order(between, conversion, columns, &keys, |range| {
+    in_order(between, conversion, columns, &keys, |part| {
         let lock = format!(
-            "SELECT {} FROM (SELECT {} FROM {keys} x WHERE {range} AND {gone} FOR UPDATE) s",
+            "SELECT {} FROM (SELECT {} FROM {keys} x WHERE {} AND {gone} FOR UPDATE) s",
             lists.join(", "),
-            conversion.key_list("x.")
+            conversion.key_list("x."),
+            part.has("x"),
+            gone = gone(&format!(" AND {}", part.has("y")))
         );
         let stale: Vec<Vec<String>> = sql::returned(&lock, &[], |row| {
             (1..=lists.len()).map(|at| required::<Vec<String>>(row, at)).collect::<Result<_>>()
@@ -236,10 +261,11 @@ fn remove_stale(
         let unnested: Vec<String> =
             unnested.map(|(at, of)| format!("pg_catalog.unnest(${}::text[]::{of}[])", at + 1)).collect();
         let delete = format!(
-            "DELETE FROM {keys} x USING ROWS FROM ({}) s ({}) WHERE {} AND {gone}{unreferred}",
+            "DELETE FROM {keys} x USING ROWS FROM ({}) s ({}) WHERE {} AND {}{unreferred}",
             unnested.join(", "),
             conversion.key_list(""),
-            conversion.same_key("x", "s")
+            conversion.same_key("x", "s"),
+            gone("")
         );
         let args: Vec<Argument> = stale.into_iter().map(Into::into).collect();
         done.removed += sql::affected(&delete, &args)?;

@@ -27,8 +27,8 @@ pub use asked::Asked;
 pub use keys::{FUNCTIONS as KEY_FUNCTIONS, TRUNCATED as KEY_TRUNCATED};
 pub use known::{of_parent, recognized};
 pub use preflight::preflight;
-pub use shadow::CAPTURE_TRUNCATE;
 pub use record::rows_copied;
+pub use shadow::CAPTURE_TRUNCATE;
 pub use steps::run;
 
 use super::bounds::KeyType;
