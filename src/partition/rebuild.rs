@@ -14,6 +14,7 @@ use crate::guc::pinned;
 use crate::jobs::{self, remark, report};
 use crate::settings;
 use crate::sql::{self, Argument, quote_identifier, quote_literal, required};
+use crate::target;
 use crate::waiting::with_lock_timeout;
 use crate::worker::Between;
 use groundskeeper_core::job::{JobRequest, Task};
@@ -65,6 +66,7 @@ struct Done {
 pub fn rebuild_keys(between: &mut Between, table: &Qualified) -> Result<()> {
     let conversion = between.transaction(|| record::get(table))?;
     must_have_keys(&conversion)?;
+    target::beside([KEYS, record::LOG, record::FORMER].map(|suffix| conversion.beside(suffix)));
     between.transaction(|| report("looking for keys that are there twice", 0.0))?;
     between.transaction(|| refuse_duplicates(&conversion))?;
     between.transaction(|| heal::mend(&conversion))?;

@@ -150,10 +150,14 @@ fn enabling(lacking: &[Lacking]) -> impl Iterator<Item = String> {
     })
 }
 
-/// Whether one of the functions is not there.
+/// Whether one of the functions is not there. Another role's by its name is none: what is made anew fails at it, as a trigger
+/// that called it would run that role's code for whoever writes.
 fn is_missing(suffixes: &[&str], conversion: &Conversion) -> Result<bool> {
     let functions = suffixes.iter().map(|suffix| format!("{}()", conversion.beside_quoted(suffix)));
-    let query = "SELECT EXISTS (SELECT FROM pg_catalog.unnest($1::text[]) f (name) WHERE pg_catalog.to_regprocedure(f.name) IS NULL)";
-    Ok(sql::first(query, &[functions.collect::<Vec<_>>().into()], |row| required::<bool>(row, 1))?
-        == Some(true))
+    let query = "SELECT EXISTS (SELECT FROM pg_catalog.unnest($1::text[]) f (name)
+                                 WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_proc p
+                                                     JOIN pg_catalog.pg_class c ON c.oid = pg_catalog.to_regclass($2) AND c.relowner = p.proowner
+                                                    WHERE p.oid = pg_catalog.to_regprocedure(f.name)))";
+    let args = [functions.collect::<Vec<_>>().into(), conversion.quoted().into()];
+    Ok(sql::first(query, &args, |row| required::<bool>(row, 1))? == Some(true))
 }

@@ -32,18 +32,18 @@ pub struct Keys {
 
 /// Looks at the keys of a table that has them apart.
 pub fn look(conversion: &Conversion, parent: &Parent) -> Keys {
-    let columns = || Columns::of(conversion);
+    let both = || {
+        let columns = Columns::of(conversion)?;
+        match few(parent)? {
+            true => all(conversion, &columns),
+            false => sample(conversion, parent, &columns),
+        }
+    };
+    // Another role's table by the name of the keys is not read as this one's owner.
+    let as_owner = || owner::of_named(&conversion.beside_quoted(KEYS), both);
     let looked = isolated(|| {
         with_lock_timeout(10, || {
-            owner::reading(parent.oid, || {
-                pinned(&[(c"row_security", c"off")], || {
-                    let columns = columns()?;
-                    match few(parent)? {
-                        true => all(conversion, &columns),
-                        false => sample(conversion, parent, &columns),
-                    }
-                })
-            })
+            owner::reading(parent.oid, || pinned(&[(c"row_security", c"off")], as_owner))
         })
     });
     looked.unwrap_or_else(|failure| Keys { status: format!("unknown: {}", failure.one_line()), wrong: None })
