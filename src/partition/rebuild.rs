@@ -194,8 +194,9 @@ fn add_missing(
             "INSERT INTO {keys} ({list})
              SELECT {list} FROM (SELECT {} FROM {leaf} x
                                   WHERE {rows} AND NOT EXISTS (SELECT FROM {keys} k WHERE {same} AND {held}) FOR KEY SHARE) m
-             ON CONFLICT DO NOTHING",
-            columns.list("x.")
+             ON CONFLICT ({}) DO NOTHING",
+            columns.list("x."),
+            conversion.key_list("")
         );
         done.added += by_index(|| sql::affected(&missing, &[]))?;
         if columns.other.is_empty() {
@@ -235,9 +236,8 @@ fn remove_stale(
     done: &mut Done,
 ) -> Result<()> {
     let (table, keys) = (conversion.quoted(), conversion.beside_quoted(KEYS));
-    let children = between.transaction(|| referring(&keys))?;
-    let unreferred = children.iter().map(unreferred).collect::<Vec<_>>().join("");
-    let same = conversion.same_key("y", "x");
+    let unreferred: String = between.transaction(|| referring(&keys))?.iter().map(unreferred).collect();
+    let same = conversion.same_key("y", "k");
     let gone = |part: &str| format!("NOT EXISTS (SELECT FROM {table} y WHERE {same}{part})");
     let lists: Vec<String> = conversion
         .key_columns
@@ -246,11 +246,11 @@ fn remove_stale(
         .collect();
     in_order(between, conversion, columns, &keys, |part| {
         let lock = format!(
-            "SELECT {} FROM (SELECT {} FROM {keys} x WHERE {} AND {gone} FOR UPDATE) s",
+            "SELECT {} FROM (SELECT {} FROM {keys} k WHERE {} AND {} FOR UPDATE) s",
             lists.join(", "),
-            conversion.key_list("x."),
-            part.has("x"),
-            gone = gone(&format!(" AND {}", part.has("y")))
+            conversion.key_list("k."),
+            part.has("k"),
+            gone(&format!(" AND {}", part.has("y")))
         );
         let stale: Vec<Vec<String>> = sql::returned(&lock, &[], |row| {
             (1..=lists.len()).map(|at| required::<Vec<String>>(row, at)).collect::<Result<_>>()
@@ -263,10 +263,10 @@ fn remove_stale(
         let unnested: Vec<String> =
             unnested.map(|(at, of)| format!("pg_catalog.unnest(${}::text[]::{of}[])", at + 1)).collect();
         let delete = format!(
-            "DELETE FROM {keys} x USING ROWS FROM ({}) s ({}) WHERE {} AND {}{unreferred}",
+            "DELETE FROM {keys} k USING ROWS FROM ({}) s ({}) WHERE {} AND {}{unreferred}",
             unnested.join(", "),
             conversion.key_list(""),
-            conversion.same_key("x", "s"),
+            conversion.same_key("k", "s"),
             gone("")
         );
         let args: Vec<Argument> = stale.into_iter().map(Into::into).collect();
@@ -275,17 +275,11 @@ fn remove_stale(
     })
 }
 
-/// That no row refers to the key. What strangers have is read by nobody but PostgreSQL: where their foreign key would do
+/// That no row refers to the key `k`. What strangers have is read by nobody but PostgreSQL: where their foreign key would do
 /// something to their rows, no key is taken away; any other refuses it by itself.
 fn unreferred(child: &Child) -> String {
     match (child.own, child.acts) {
-        (true, _) => {
-            format!(
-                " AND NOT EXISTS (SELECT FROM {} c WHERE {})",
-                child.table,
-                child.on.replace(" = k.", " = x.")
-            )
-        }
+        (true, _) => format!(" AND NOT EXISTS (SELECT FROM {} c WHERE {})", child.table, child.on),
         (false, true) => " AND false".to_owned(),
         (false, false) => String::new(),
     }

@@ -49,7 +49,7 @@ pub fn mend(conversion: &Conversion) -> Result<()> {
     }
     statements.extend(triggers::mending(conversion, &lacking)?);
     run_before_deadline(settings::lock_timeout_ms(), &statements)?;
-    steps::give_to_owner(conversion)?;
+    steps::give_to_owner(conversion, if is_there { &[] } else { &[LOG] })?;
     if is_logged {
         return Ok(());
     }

@@ -85,6 +85,9 @@ pub fn partition_table(request: &Request) -> Result<i64> {
         Some(known) if known.stage == Stage::Finalized && is_lost(&known)? => {
             owner::of(request.relation, || lost::clear(&known))?;
         }
+        Some(known) if record::is_recognized(&known)? && !known.stage.is_partitioned() => {
+            return Err(unfinished::refusal(&known));
+        }
         Some(known) => {
             let asked = (&request.key, interval, timezone, premake);
             if known.stage != Stage::Finalized

@@ -4,7 +4,7 @@ use super::exchange::{self, Way};
 use super::plan_item;
 use super::record::{self, Conversion, FORMER, LOG, SHADOW};
 use super::sync::{self, Pair};
-use super::{bind, columns, former, heal, key_type, lost, preflight, shadow, unfinished};
+use super::{bind, columns, former, heal, key_type, lost, preflight, shadow, triggers, unfinished};
 use crate::error::{Failure, Result};
 use crate::guc;
 use crate::jobs::{self, report};
@@ -18,6 +18,9 @@ use groundskeeper_core::names::suffixed;
 use groundskeeper_core::partition::convert::{Goal, Stage, Step, next};
 use groundskeeper_core::plan::Qualified;
 use pgrx::PgSqlErrorCode;
+
+/// The tables that a conversion makes.
+const MADE: [&str; 3] = [SHADOW, record::KEYS, LOG];
 
 /// How many entries of the log one transaction applies.
 pub const BATCH: usize = 2_000;
@@ -95,7 +98,7 @@ fn make_shadow(between: &mut Between, conversion: &Conversion) -> Result<()> {
         let starts = shadow::starts(conversion, key_type)?;
         briefly(&shadow::make(conversion, key_type, &starts)?)?;
         briefly(&shadow::replica_identity(conversion)?)?;
-        give_to_owner(conversion)?;
+        give_to_owner(conversion, &MADE)?;
         shadow::expect_rows(conversion)?;
         record::reach(conversion, Stage::Shadowed)
     })
@@ -104,14 +107,14 @@ fn make_shadow(between: &mut Between, conversion: &Conversion) -> Result<()> {
 fn begin_capture(between: &mut Between, conversion: &Conversion) -> Result<()> {
     between.transaction(|| {
         briefly(&shadow::capture(conversion))?;
-        give_to_owner(conversion)?;
+        give_to_owner(conversion, &MADE)?;
         record::reach(conversion, Stage::Captured)
     })
 }
 
 /// What a member of the owning role makes is the owner's, as the table is, and nobody else's: default privileges are for
 /// tables that somebody is meant to read.
-pub fn give_to_owner(conversion: &Conversion) -> Result<()> {
+pub fn give_to_owner(conversion: &Conversion, made: &[&str]) -> Result<()> {
     let statements = sql::texts(
         "WITH owner AS (
              SELECT o.rolname, c.relowner, c.relnamespace
@@ -128,7 +131,7 @@ pub fn give_to_owner(conversion: &Conversion) -> Result<()> {
           WHERE p.proowner <> owner.relowner AND p.pronamespace = owner.relnamespace AND p.proname = ANY ($4)",
         &[
             conversion.quoted().into(),
-            [SHADOW, record::KEYS, LOG].map(|s| suffixed(&conversion.table.name, s)).to_vec().into(),
+            MADE.map(|s| suffixed(&conversion.table.name, s)).to_vec().into(),
             conversion.beside_quoted(SHADOW).into(),
             std::iter::once(record::CAPTURE)
                 .chain(super::keys::FUNCTIONS)
@@ -138,7 +141,7 @@ pub fn give_to_owner(conversion: &Conversion) -> Result<()> {
         ],
     )?;
     statements.iter().try_for_each(|statement| sql::run(statement, &[]))?;
-    let ours = [SHADOW, record::KEYS, LOG].map(|s| conversion.beside_quoted(s)).to_vec();
+    let ours = made.iter().map(|s| conversion.beside_quoted(s)).collect::<Vec<_>>();
     let functions = std::iter::once(record::CAPTURE).chain(super::keys::FUNCTIONS);
     let functions: Vec<String> = functions.map(|s| format!("{}()", conversion.beside_quoted(s))).collect();
     let statements = shadow::to_owner_only(&ours, &functions)?;
@@ -272,7 +275,7 @@ fn swap(between: &mut Between, conversion: &Conversion, goal: Goal) -> Result<()
     let exchange = || {
         let (later, now) = exchange::run(conversion, way)?;
         jobs::works_on(now)?;
-        give_to_owner(conversion)?;
+        give_to_owner(conversion, &MADE)?;
         record::follow(conversion, &later)?;
         if way == Way::There {
             bind::bind(conversion)?;
@@ -324,26 +327,11 @@ fn settle(between: &mut Between, conversion: &Conversion) -> Result<()> {
     Ok(())
 }
 
-/// The statements that drop all triggers that call functions, wherever they are by now: a partition that was detached
-/// by a plain statement has taken its own along.
-fn triggers_of(functions: &[String]) -> Result<Vec<String>> {
-    let functions: Vec<String> = functions.iter().map(|function| format!("{function}()")).collect();
-    sql::texts(
-        "SELECT pg_catalog.format('DROP TRIGGER %I ON %I.%I', g.tgname, n.nspname, c.relname)
-           FROM pg_catalog.unnest($1::text[]) f (name)
-           JOIN pg_catalog.pg_trigger g ON g.tgfoid = pg_catalog.to_regprocedure(f.name)
-           JOIN pg_catalog.pg_class c ON c.oid = g.tgrelid
-           JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-          WHERE g.tgparentid = 0 ORDER BY g.oid",
-        &[functions.into()],
-    )
-}
-
-/// The same for what goes when the conversion is taken back.
+/// The statements that drop all triggers of ours, when the conversion is taken back.
 fn own_triggers(conversion: &Conversion) -> Result<Vec<String>> {
     let keys = (conversion.stage == Stage::Restored).then_some(super::keys::FUNCTIONS);
     let functions = std::iter::once(record::CAPTURE).chain(keys.into_iter().flatten());
-    triggers_of(&functions.map(|function| conversion.beside_quoted(function)).collect::<Vec<_>>())
+    triggers::of_functions(&functions.map(|function| conversion.beside_quoted(function)).collect::<Vec<_>>())
 }
 
 /// Leaves nothing behind of what the conversion made. Before the exchange the shadow is a copy; after the way back it
@@ -384,7 +372,7 @@ fn drop_former(between: &mut Between, conversion: &Conversion) -> Result<()> {
                 "too many rows were changed meanwhile",
             ));
         }
-        let mut statements = triggers_of(&[conversion.beside_quoted(record::CAPTURE)])?;
+        let mut statements = triggers::of_functions(&[conversion.beside_quoted(record::CAPTURE)])?;
         statements.push(format!("DROP TABLE {former}"));
         statements.push(format!("DROP TABLE {}", conversion.beside_quoted(LOG)));
         statements.push(format!("DROP FUNCTION {}()", conversion.beside_quoted(record::CAPTURE)));

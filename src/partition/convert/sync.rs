@@ -4,6 +4,7 @@
 //! after it are at least as new; what comes later has an entry of its own.
 
 use super::record::{Conversion, FORMER, KEYS, LOG, SHADOW};
+use crate::catalog;
 use crate::error::{Failure, Result};
 use crate::partition::bounds::KeyType;
 use crate::sql::Argument;
@@ -244,7 +245,11 @@ pub fn note_differences(conversion: &Conversion, pair: &Pair, lost: Lost) -> Res
         parts.push(apart(&target, &source));
     }
     if pair.keys {
-        let keys_of = |table: &str| format!("SELECT {keys}, 0 FROM {table}");
+        let of_table = catalog::columns_of(&pair.source)?;
+        let mut kept = catalog::columns_of(&conversion.beside_quoted(KEYS))?;
+        kept.retain(|column| of_table.contains(column));
+        let kept = kept.iter().map(quote_identifier).collect::<Vec<_>>().join(", ");
+        let keys_of = |table: &str| format!("SELECT {keys}, ROW({kept})::text FROM {table}");
         let (rows, kept) = (keys_of(&pair.source), keys_of(&conversion.beside_quoted(KEYS)));
         parts.extend([apart(&rows, &kept), apart(&kept, &rows)]);
     }

@@ -161,3 +161,18 @@ fn is_missing(suffixes: &[&str], conversion: &Conversion) -> Result<bool> {
     let args = [functions.collect::<Vec<_>>().into(), conversion.quoted().into()];
     Ok(sql::first(query, &args, |row| required::<bool>(row, 1))? == Some(true))
 }
+
+/// The statements that drop all triggers that call functions, wherever they are by now: a partition that was detached
+/// by a plain statement has taken its own along.
+pub fn of_functions(functions: &[String]) -> Result<Vec<String>> {
+    let functions: Vec<String> = functions.iter().map(|function| format!("{function}()")).collect();
+    sql::texts(
+        "SELECT pg_catalog.format('DROP TRIGGER %I ON %I.%I', g.tgname, n.nspname, c.relname)
+           FROM pg_catalog.unnest($1::text[]) f (name)
+           JOIN pg_catalog.pg_trigger g ON g.tgfoid = pg_catalog.to_regprocedure(f.name)
+           JOIN pg_catalog.pg_class c ON c.oid = g.tgrelid
+           JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+          WHERE g.tgparentid = 0 ORDER BY g.oid",
+        &[functions.into()],
+    )
+}

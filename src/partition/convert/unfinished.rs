@@ -38,10 +38,15 @@ pub fn recognized(relation: Oid, table: &Qualified) -> Result<Option<Conversion>
 pub fn refuse(relation: Oid, table: &Qualified) -> Result<()> {
     // What they look like is no reason to refuse anything, where another's are among them.
     let Ok(Some(found)) = traces(relation, table) else { return Ok(()) };
+    Err(refusal(&found))
+}
+
+/// Why nothing is begun or gone on with: how far the copy had come is not known any more.
+pub fn refusal(found: &Conversion) -> Failure {
     let call = format!("SELECT groundskeeper.undo_partitioning({});", quote_literal(found.quoted()));
-    Err(Failure::new(
+    Failure::new(
         PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-        format!("{table} is in the middle of a conversion that nothing is written down of"),
+        format!("{} is in the middle of a conversion that nothing is written down of", found.table),
     )
     .detail(format!(
         "The extension was dropped meanwhile. Every write to the table still goes to {}.",
@@ -49,7 +54,7 @@ pub fn refuse(relation: Oid, table: &Qualified) -> Result<()> {
     ))
     .hint(format!(
         "{call} compares what was made beside it with the table, and clears it away. Then begin anew."
-    )))
+    ))
 }
 
 /// What the traces of a conversion on a table that is not partitioned tell.

@@ -68,6 +68,11 @@ fn one_that_nothing_is_written_down_of_is_known_by_its_traces() {
     let refused = refusal(&mut client, &format!("SELECT groundskeeper.{PARTITION}")).unwrap();
     assert!(refused.code == "55000" && refused.hint.contains("undo_partitioning('public.t')"), "{refused:?}");
     client.batch_execute("UPDATE t SET n = 0 WHERE id = 70; UPDATE was SET n = 0 WHERE id = 70").unwrap();
+    // Nothing goes on from there while the way back is asked for.
+    client.batch_execute("BEGIN; SELECT groundskeeper.undo_partitioning('t')").unwrap();
+    let refused = refusal(&mut client, &format!("SELECT groundskeeper.{PARTITION}")).unwrap();
+    assert!(refused.code == "55000" && refused.hint.contains("undo_partitioning('public.t')"), "{refused:?}");
+    client.batch_execute("ROLLBACK").unwrap();
     undo(&mut client, "t");
     assert_eq!(leftovers(&mut client), [""; 0]);
     assert_eq!(differing(&mut client, "TABLE t", "TABLE was"), "0");
