@@ -295,7 +295,7 @@ pub fn redefined(table: Oid) -> Result<Vec<String>> {
     statements.extend(sql::texts(
         "SELECT DISTINCT pg_catalog.pg_get_functiondef(d.objid)
            FROM pg_catalog.pg_depend d
-          WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass
+          WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.deptype = 'n'
             AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = $1",
         &[table.into()],
     )?);
