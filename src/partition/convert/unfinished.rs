@@ -4,7 +4,7 @@
 
 use super::record::{self, CAPTURE, Conversion, KEYS, LOG, SHADOW};
 use super::sync::{self, Pair};
-use super::{known, shadow};
+use super::{columns, known, lost, shadow};
 use crate::catalog;
 use crate::error::{Failure, Result};
 use crate::partition::bounds;
@@ -48,10 +48,15 @@ pub fn refusal(found: &Conversion) -> Failure {
         PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
         format!("{} is in the middle of a conversion that nothing is written down of", found.table),
     )
-    .detail(format!(
-        "The extension was dropped meanwhile. Every write to the table still goes to {}.",
-        found.beside_quoted(LOG)
-    ))
+    .detail(match found.stage {
+        Stage::Shadowed => {
+            format!("The extension was dropped meanwhile. {} is left of it.", found.beside_quoted(SHADOW))
+        }
+        _ => format!(
+            "The extension was dropped meanwhile. Every write to the table still goes to {}.",
+            found.beside_quoted(LOG)
+        ),
+    })
     .hint(format!(
         "{call} compares what was made beside it with the table, and clears it away. Then begin anew."
     ))
@@ -66,35 +71,68 @@ fn traces(relation: Oid, table: &Qualified) -> Result<Option<Conversion>> {
                                         AND g.tgfoid = pg_catalog.to_regprocedure($3))";
     let triggers = vec![shadow::CAPTURE_ROWS.to_owned(), shadow::CAPTURE_TRUNCATE.to_owned()];
     let args = [relation.into(), triggers.into(), capture.as_str().into()];
-    if sql::first(is_watched, &args, |row| required::<bool>(row, 1))? != Some(true) {
-        return Ok(None);
-    }
     let tables = [LOG, SHADOW, KEYS].map(beside);
+    if sql::first(is_watched, &args, |row| required::<bool>(row, 1))? != Some(true) {
+        return untouched(relation, table, &tables);
+    }
     refuse_strangers(relation, table, &tables, &capture)?;
     let [log, shadow, keys] = &tables;
-    let key_columns = catalog::columns_of(log)?;
-    let key = sql::first(
-        "SELECT a.attname::text FROM pg_catalog.pg_partitioned_table p
-           JOIN pg_catalog.pg_attribute a ON a.attrelid = p.partrelid AND a.attnum = p.partattrs[0]
-          WHERE p.partrelid = pg_catalog.to_regclass($1) AND p.partstrat = 'r' AND p.partnatts = 1",
-        &[shadow.as_str().into()],
-        |row| required::<String>(row, 1),
-    )?;
+    let (key_columns, key) = (catalog::columns_of(log)?, key_of(shadow)?);
     let has_key_table =
         !catalog::columns_of(keys)?.is_empty() && key.as_ref().is_none_or(|key| !key_columns.contains(key));
-    Ok(Some(Conversion {
+    let key = key.unwrap_or_default();
+    Ok(Some(Conversion { key_columns, has_key_table, ..begun(table, key, Stage::Captured) }))
+}
+
+fn begun(table: &Qualified, key: String, stage: Stage) -> Conversion {
+    Conversion {
         table: table.clone(),
         item: None,
-        key: key.unwrap_or_default(),
+        key,
         interval: INTERVAL,
         timezone: settings::timezone(),
         premake: PREMAKE,
-        stage: Stage::Captured,
-        key_columns,
-        has_key_table,
+        stage,
+        key_columns: Vec::new(),
+        has_key_table: false,
         copied_to: None,
         rows_expected: 0,
-    }))
+    }
+}
+
+/// The column that a table is partitioned by.
+fn key_of(table: &str) -> Result<Option<String>> {
+    sql::first(
+        "SELECT a.attname::text FROM pg_catalog.pg_partitioned_table p
+           JOIN pg_catalog.pg_attribute a ON a.attrelid = p.partrelid AND a.attnum = p.partattrs[0]
+          WHERE p.partrelid = pg_catalog.to_regclass($1) AND p.partstrat = 'r' AND p.partnatts = 1",
+        &[table.into()],
+        |row| required::<String>(row, 1),
+    )
+}
+
+/// One that had come no further than to make what is beside the table: the copy has its columns and its owner, and nothing
+/// is in it.
+fn untouched(
+    relation: Oid,
+    table: &Qualified,
+    [_, shadow, keys]: &[String; 3],
+) -> Result<Option<Conversion>> {
+    let Some(key) = key_of(shadow)? else { return Ok(None) };
+    let ours = "SELECT t.relkind = 'r' AND s.relowner = t.relowner AND COALESCE(k.relowner = t.relowner AND k.relkind = 'r', true)
+                  FROM pg_catalog.pg_class t JOIN pg_catalog.pg_class s ON s.oid = pg_catalog.to_regclass($2)
+                  LEFT JOIN pg_catalog.pg_class k ON k.oid = pg_catalog.to_regclass($3) WHERE t.oid = $1";
+    let args = [relation.into(), shadow.as_str().into(), keys.as_str().into()];
+    if sql::first(ours, &args, |row| required::<bool>(row, 1))? != Some(true) {
+        return Ok(None);
+    }
+    let quoted = sql::qualified(&table.schema, &table.name);
+    let key_columns = catalog::columns_of(keys)?;
+    if !columns::differing(&quoted, shadow)?.is_empty() || lost::has_rows(shadow)? {
+        return Ok(None);
+    }
+    let has_key_table = !key_columns.is_empty() && !key_columns.contains(&key) && !lost::has_rows(keys)?;
+    Ok(Some(Conversion { has_key_table, ..begun(table, key, Stage::Shadowed) }))
 }
 
 /// What another role owns, or what is of another kind, by the names of a conversion's is not believed.

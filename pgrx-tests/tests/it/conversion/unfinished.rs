@@ -80,6 +80,33 @@ fn one_that_nothing_is_written_down_of_is_known_by_its_traces() {
 }
 
 #[test]
+fn one_that_had_only_made_its_copy_is_known_by_that() {
+    let (db, mut client) = with(TABLE);
+    let mut writer = db.client().unwrap();
+    writer.batch_execute("BEGIN; LOCK TABLE t IN ROW EXCLUSIVE MODE").unwrap();
+    let job = queue(&mut client, PARTITION);
+    until(&mut client, "SELECT stage FROM groundskeeper.conversion", "shadowed");
+    client.batch_execute(&format!("SELECT groundskeeper.cancel_job({job})")).unwrap();
+    assert_eq!(ended(&mut client, job).0, "cancelled");
+    writer.batch_execute("COMMIT").unwrap();
+    client.batch_execute(AGAIN).unwrap();
+    db.settle().unwrap();
+    let refused = refusal(&mut client, &format!("SELECT groundskeeper.{PARTITION}")).unwrap();
+    assert!(refused.hint.contains("undo_partitioning('public.t')"), "{refused:?}");
+    undo(&mut client, "t");
+    assert_eq!(leftovers(&mut client), [""; 0]);
+    // One that has rows may be somebody's.
+    client
+        .batch_execute(
+            "CREATE TABLE t_partitioned (LIKE t) PARTITION BY RANGE (day); CREATE TABLE t_p PARTITION OF t_partitioned DEFAULT;
+             INSERT INTO t_partitioned VALUES (1, current_date, 1)",
+        )
+        .unwrap();
+    assert_eq!(refusal(&mut client, "SELECT groundskeeper.undo_partitioning('t')").unwrap().code, "55000");
+    assert_eq!(text(&mut client, "SELECT count(*) FROM t_partitioned").unwrap(), "1");
+}
+
+#[test]
 fn what_may_be_the_only_copy_of_a_row_is_not_dropped() {
     let (db, mut client, _) = cancelled();
     client

@@ -221,3 +221,32 @@ fn an_owner_who_may_only_add_rows_has_his_ways_too() {
         );
     }
 }
+
+#[test]
+fn a_crash_between_mending_and_comparing_is_remembered() {
+    let (_db, mut client) = converted();
+    // as it is when the triggers are back and nobody has compared anything yet
+    unseen(
+        &mut client,
+        "ALTER TABLE t DISABLE TRIGGER ALL; DELETE FROM t WHERE id = 30; UPDATE t SET n = 0 WHERE id = 31; DELETE FROM t_key WHERE id = 30;
+         ALTER TABLE t DISABLE TRIGGER ALL; UPDATE groundskeeper.conversion SET unlogged = true",
+    );
+    client.batch_execute("ALTER TABLE t ENABLE TRIGGER ALL; CREATE TABLE was AS TABLE t").unwrap();
+    assert_eq!(texts(&mut client, OFF).unwrap(), [""; 0]);
+    undo(&mut client, "t");
+    assert_eq!(differing(&mut client, "TABLE t", "TABLE was"), "0");
+}
+
+#[test]
+fn another_owner_of_a_part_is_seen() {
+    let (mut db, mut client) = converted();
+    let role = groundskeeper_sandbox::server::quote_ident(&db.role("other").unwrap());
+    client
+        .batch_execute(&format!("GRANT CREATE ON SCHEMA public TO {role}; ALTER TABLE t_key OWNER TO {role}"))
+        .unwrap();
+    let seen =
+        text(&mut client, "SELECT concat_ws('|', status, problem) FROM monitoring.partition_health").unwrap();
+    assert!(seen.contains("owner|") && seen.contains("public.t_key"), "{seen}");
+    client.batch_execute("ALTER TABLE t_key OWNER TO postgres").unwrap();
+    assert_eq!(health(&mut client), "ok");
+}
