@@ -288,7 +288,8 @@ fn key_type(table: &str, key: &str) -> Result<KeyType> {
 /// Whether the two copies of a table drift apart: changes are not logged, or there are columns that one lacks.
 fn is_apart(conversion: &record::Conversion) -> Result<bool> {
     let pair = sync::Pair::of(conversion);
-    Ok(triggers::lacking(conversion)?.iter().any(triggers::Lacking::is_of_log)
+    Ok(!shadow::exists(&conversion.table.schema, &conversion.beside(record::LOG).name)?
+        || triggers::lacking(conversion)?.iter().any(triggers::Lacking::is_of_log)
         || !columns::differing(&pair.source, &pair.target)?.is_empty())
 }
 
@@ -308,9 +309,7 @@ pub fn behind(entries: usize) -> Result<Vec<Qualified>> {
             continue;
         }
         let log = known.beside_quoted(record::LOG);
-        let is_behind =
-            owner::of_named(&log, || Ok(sync::backlog(&known, entries + 1)? > entries || is_apart(&known)?));
-        if is_behind? {
+        if is_apart(&known)? || owner::of_named(&log, || sync::backlog(&known, entries + 1))? > entries {
             out.push(table);
         }
     }
@@ -323,8 +322,7 @@ pub fn is_in_between(quoted: &str) -> Result<bool> {
 }
 
 fn must_own_named(conversion: &record::Conversion) -> Result<bool> {
-    let log = conversion.beside_quoted(record::LOG);
     let may = "SELECT COALESCE((SELECT pg_catalog.pg_has_role(c.relowner, 'USAGE') FROM pg_catalog.pg_class c
                                  WHERE c.oid = pg_catalog.to_regclass($1)), false)";
-    Ok(sql::first(may, &[log.into()], |row| required::<bool>(row, 1))? == Some(true))
+    Ok(sql::first(may, &[conversion.quoted().into()], |row| required::<bool>(row, 1))? == Some(true))
 }
