@@ -38,6 +38,7 @@ use crate::extension::as_owner;
 use crate::jobs;
 use crate::owner;
 use crate::sql::{self, qualified, quote_literal, required};
+use crate::subtransaction::isolated;
 use groundskeeper_core::job::{JobRequest, Task};
 use groundskeeper_core::partition::convert::{Goal, Stage, Step, next};
 use groundskeeper_core::plan::Qualified;
@@ -309,7 +310,9 @@ pub fn behind(entries: usize) -> Result<Vec<Qualified>> {
             continue;
         }
         let log = known.beside_quoted(record::LOG);
-        if is_apart(&known)? || owner::of_named(&log, || sync::backlog(&known, entries + 1))? > entries {
+        // A log that is not there or another's keeps no other table from being looked after.
+        let is_long = || Ok(owner::of_named(&log, || sync::backlog(&known, entries + 1))? > entries);
+        if is_apart(&known)? || isolated(is_long).unwrap_or(false) {
             out.push(table);
         }
     }
