@@ -76,7 +76,7 @@ fn remark(conversion: &Conversion, pair: &Pair, rows: i64) -> Result<()> {
         return Ok(());
     }
     jobs::remark(&format!(
-        "{rows} rows of {} had been changed without {} being told, and were compared and brought over",
+        "{rows} rows of {} were others in {}, and were brought over",
         conversion.quoted(),
         pair.target
     ))

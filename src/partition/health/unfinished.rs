@@ -80,16 +80,26 @@ pub fn others(managed: &HashSet<String>) -> Result<Vec<Health>> {
         if managed.contains(relation) {
             continue;
         }
-        let Some(conversion) = record::find(table)? else { continue };
-        if let Some(unfinished) = look(&conversion)? {
-            let backlog = log_size(&conversion)?.map(|(entries, _)| entries);
-            out.push(row(relation, &conversion.key, backlog, unfinished));
-        }
+        out.extend(isolated(|| of_table(relation, table)).unwrap_or_else(|failure| {
+            Some(Health {
+                parent: relation.clone(),
+                status: "unknown".to_owned(),
+                detail: Some(failure.one_line()),
+                ..Health::default()
+            })
+        }));
     }
     let known: HashSet<&String> =
         managed.iter().chain(written.iter().map(|(relation, _)| relation)).collect();
     out.extend(forgotten(&known)?);
     Ok(out)
+}
+
+fn of_table(relation: &str, table: &Qualified) -> Result<Option<Health>> {
+    let Some(conversion) = record::find(table)? else { return Ok(None) };
+    let Some(unfinished) = look(&conversion)? else { return Ok(None) };
+    let backlog = log_size(&conversion)?.map(|(entries, _)| entries);
+    Ok(Some(row(relation, &conversion.key, backlog, unfinished)))
 }
 
 /// Tables with triggers of conversions that nothing is written down of, and partitions whose changes are logged for a job that
