@@ -340,13 +340,13 @@ fn clean_up(between: &mut Between, conversion: &Conversion) -> Result<()> {
     if conversion.stage == Stage::Restored {
         settle(between, conversion)?;
     }
-    if between.transaction(|| record::is_recognized(conversion))? {
-        between.transaction(|| report("comparing rows", 0.5))?;
-        between.transaction(|| unfinished::prove_copy(conversion))?;
-    }
+    between.transaction(|| report("clearing up", 0.95))?;
     between.transaction(|| {
         let mut statements = own_triggers(conversion)?;
-        statements.extend(exchange::leftovers(conversion));
+        statements.extend(match record::is_recognized(conversion)? {
+            true => unfinished::clearing(conversion)?,
+            false => exchange::leftovers(conversion),
+        });
         briefly(&statements)?;
         record::forget(conversion)
     })

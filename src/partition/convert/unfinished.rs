@@ -4,9 +4,10 @@
 
 use super::record::{self, CAPTURE, Conversion, KEYS, LOG, SHADOW};
 use super::sync::{self, Pair};
-use super::{columns, known, lost, shadow};
+use super::{columns, exchange, known, lost, shadow};
 use crate::catalog;
 use crate::error::{Failure, Result};
+use crate::jobs;
 use crate::partition::bounds;
 use crate::settings;
 use crate::sql::{self, quote_literal, required};
@@ -73,7 +74,10 @@ fn traces(relation: Oid, table: &Qualified) -> Result<Option<Conversion>> {
     let args = [relation.into(), triggers.into(), capture.as_str().into()];
     let tables = [LOG, SHADOW, KEYS].map(beside);
     if sql::first(is_watched, &args, |row| required::<bool>(row, 1))? != Some(true) {
-        return untouched(relation, table, &tables);
+        return match untouched(relation, table, &tables)? {
+            None => came_back(relation, table, &tables, &capture),
+            found => Ok(found),
+        };
     }
     refuse_strangers(relation, table, &tables, &capture)?;
     let [log, shadow, keys] = &tables;
@@ -135,6 +139,28 @@ fn untouched(
     Ok(Some(Conversion { has_key_table, ..begun(table, key, Stage::Shadowed) }))
 }
 
+/// One on its way back, whose table has its name again: what was the partitioned one has the triggers still.
+fn came_back(
+    relation: Oid,
+    table: &Qualified,
+    tables: &[String; 3],
+    capture: &str,
+) -> Result<Option<Conversion>> {
+    let [log, shadow, keys] = tables;
+    let is_so = "SELECT EXISTS (SELECT FROM pg_catalog.pg_partition_tree(pg_catalog.to_regclass($2)) p
+                                  JOIN pg_catalog.pg_trigger g ON g.tgrelid = p.relid AND g.tgfoid = pg_catalog.to_regprocedure($3)
+                                  JOIN pg_catalog.pg_class c ON c.oid = $1 AND c.relkind = 'r')";
+    let args = [relation.into(), shadow.as_str().into(), capture.into()];
+    if sql::first(is_so, &args, |row| required::<bool>(row, 1))? != Some(true) {
+        return Ok(None);
+    }
+    refuse_strangers(relation, table, tables, capture)?;
+    let Some(key) = key_of(shadow)? else { return Ok(None) };
+    let key_columns = catalog::columns_of(log)?;
+    let has_key_table = !catalog::columns_of(keys)?.is_empty() && !key_columns.contains(&key);
+    Ok(Some(Conversion { key_columns, has_key_table, ..begun(table, key, Stage::Restored) }))
+}
+
 /// What another role owns, or what is of another kind, by the names of a conversion's is not believed.
 fn refuse_strangers(relation: Oid, table: &Qualified, tables: &[String; 3], capture: &str) -> Result<()> {
     let strange = sql::texts(
@@ -157,8 +183,22 @@ fn refuse_strangers(relation: Oid, table: &Qualified, tables: &[String; 3], capt
     .detail(format!("Another role owns, or something else is, {}.", strange.join(", "))))
 }
 
+/// The statements that clear away what is left of it. What was copied goes where all of it is in the table; a table that has
+/// its name back has been written since, so there the old copy stays where that is not so, and it is said.
+pub fn clearing(conversion: &Conversion) -> Result<Vec<String>> {
+    match prove_copy(conversion) {
+        Ok(()) => Ok(exchange::leftovers(conversion)),
+        Err(differ) if conversion.stage == Stage::Restored => {
+            let lost::Remains { statements, kept } = lost::remains(conversion)?;
+            jobs::remark(&format!("{}; kept: {}", differ.message, kept.join("; ")))?;
+            Ok(statements)
+        }
+        Err(differ) => Err(differ),
+    }
+}
+
 /// That the copy has no row that the table has not: outside of what the log names both are the same.
-pub fn prove_copy(conversion: &Conversion) -> Result<()> {
+fn prove_copy(conversion: &Conversion) -> Result<()> {
     let pair = Pair::of(conversion);
     let (log, shadow) = (conversion.beside_quoted(LOG), &conversion.beside(SHADOW));
     if !shadow::exists(&shadow.schema, &shadow.name)? {
