@@ -319,8 +319,10 @@ fn prove(conversion: &Conversion, columns: &Columns) -> Result<()> {
             PgSqlErrorCode::ERRCODE_FOREIGN_KEY_VIOLATION,
             format!("{stale} keys in {keys} have no row, and are referred to"),
         )
-        .detail(format!("Keys: {}.", referred.unwrap_or_default()))
-        .hint("Delete or change the rows that refer to them, or insert their rows again; then try again."));
+        .detail(format!(
+            "Keys: {}. Delete or change the rows that refer to them, or insert their rows again; then try again.",
+            referred.unwrap_or_default()
+        )));
     }
     Ok(())
 }

@@ -95,8 +95,8 @@ pub fn refuse_duplicates(conversion: &Conversion, pair: &Pair) -> Result<()> {
         PgSqlErrorCode::ERRCODE_UNIQUE_VIOLATION,
         format!("{} has {count} {} more than once", pair.source, if count == 1 { "key" } else { "keys" }),
     )
-    .detail(named)
-    .hint("Delete or change all rows but one of each, then try again."))
+    // remedies are part of the detail: that is what is written down of a job's error
+    .detail(format!("{named} Delete or change all rows but one of each, then try again.")))
 }
 
 /// How many keys a table has more than once, and some of them in words, with the partitions that they are in.

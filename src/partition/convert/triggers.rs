@@ -81,7 +81,10 @@ pub fn mending(conversion: &Conversion, lacking: &[Lacking]) -> Result<Vec<Strin
             PgSqlErrorCode::ERRCODE_DUPLICATE_OBJECT,
             format!("trigger {name} of {} is not what the conversion of the table made", taken.relation),
         )
-        .hint(format!("ALTER TRIGGER {name} ON {} RENAME TO ...; then try again.", taken.relation)));
+        .detail(format!(
+            "ALTER TRIGGER {name} ON {} RENAME TO another name, then try again.",
+            taken.relation
+        )));
     }
     let mut statements = Vec::new();
     if conversion.has_key_table && conversion.stage.is_partitioned() {

@@ -220,7 +220,8 @@ fn prove_copy(conversion: &Conversion) -> Result<()> {
         format!("{} has {rows} rows that {} has not", pair.target, pair.source),
     )
     .detail(format!(
-        "They are not named by {log} either, so nobody has changed them since they were copied, unless its trigger was off. Nothing was dropped."
-    ))
-    .hint(format!("Look at them; where they are not needed, DROP TABLE {}, then try again.", pair.target)))
+        "They are not named by {log} either, so nobody has changed them since they were copied, unless its trigger was off. \
+         Nothing was dropped. Look at them; where they are not needed, DROP TABLE {}, then try again.",
+        pair.target
+    )))
 }

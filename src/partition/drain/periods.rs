@@ -77,7 +77,7 @@ fn refuse_partitioned(default: &Partition) -> Result<()> {
         PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED,
         format!("{} is a default partition with partitions of its own", default.quoted),
     )
-    .hint("INSERT its rows that have a date into a table apart, delete them, and insert them again once their months are there."))
+    .detail("Put its rows that have a date aside, delete them, and insert them again once their months are there."))
 }
 
 /// The periods that rows of the default partition are in, and that have no partition, up to the horizon. What
