@@ -19,6 +19,7 @@ BEGIN
         ('event trigger', 'groundskeeper_guard_detach_concurrently'),
         ('event trigger', 'groundskeeper_guard_dropped_partitions'),
         ('event trigger', 'groundskeeper_guard_partitions'),
+        ('event trigger', 'groundskeeper_keep_triggers'),
         ('view', 'connection_stats'),
         ('view', 'idle_transactions'),
         ('view', 'index_bloat'),

@@ -29,8 +29,11 @@ BEGIN
               JOIN pg_proc f ON f.oid = g.tgfoid AND f.pronamespace = t.relnamespace AND f.proowner <> t.relowner
              WHERE c.classid = 'pg_class'::regclass
                -- Whatever else is altered is no matter of owners. That of a table stands in a row of this transaction's if
-               -- it is new; of the first superuser's tables PostgreSQL keeps none.
+               -- it is new; of the first superuser's tables PostgreSQL keeps none, so there the table's
+               -- own row must be new.
                AND (t.relowner = 10
+                    AND t.xmin IN (SELECT l.transactionid FROM pg_locks l
+                                    WHERE l.locktype = 'transactionid' AND l.granted AND l.pid = pg_backend_pid())
                  OR EXISTS (SELECT FROM pg_shdepend d
                              WHERE d.dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
                                AND d.classid = 'pg_class'::regclass AND d.objid = t.oid AND d.objsubid = 0 AND d.deptype = 'o'

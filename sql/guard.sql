@@ -32,11 +32,18 @@ BEGIN
              CROSS JOIN LATERAL (SELECT i.inhparent FROM pg_inherits i WHERE i.inhrelid = d.objid LIMIT 1) i
              CROSS JOIN LATERAL (SELECT FROM pg_trigger g
                                   WHERE g.tgrelid = i.inhparent AND g.tgname = 'A_groundskeeper_key_insert' LIMIT 1) g
-              JOIN pg_class t ON t.oid = i.inhparent
+             -- A partition of a partition has its keys with the whole. What goes with the whole takes them along.
+             CROSS JOIN LATERAL (WITH RECURSIVE above (oid, level) AS (
+                                     SELECT i.inhparent, 1
+                                      UNION ALL
+                                     SELECT (SELECT j.inhparent FROM pg_inherits j WHERE j.inhrelid = a.oid LIMIT 1), a.level + 1
+                                       FROM above a WHERE a.oid IS NOT NULL)
+                                 SELECT a.oid FROM above a WHERE a.oid IS NOT NULL ORDER BY a.level DESC LIMIT 1) w
+              JOIN pg_class t ON t.oid = w.oid
               JOIN pg_namespace n ON n.oid = t.relnamespace
-             WHERE d.classid = 'pg_class'::regclass AND d.objsubid = 0 AND d.original
+             WHERE d.classid = 'pg_class'::regclass AND d.objsubid = 0 AND d.object_type IN ('table', 'foreign table')
                AND NOT EXISTS (SELECT FROM pg_event_trigger_dropped_objects() o
-                                WHERE o.classid = d.classid AND o.objid = i.inhparent)
+                                WHERE o.classid = d.classid AND o.objid = w.oid)
              LIMIT 1;
         END IF;
         FOR command IN
@@ -248,7 +255,7 @@ COMMENT ON FUNCTION groundskeeper_internal.complete_partitions() IS 'Gives parti
 CREATE EVENT TRIGGER groundskeeper_guard_partitions ON ddl_command_end WHEN TAG IN ('ALTER TABLE')
     EXECUTE FUNCTION groundskeeper_internal.guard_partitions();
 COMMENT ON EVENT TRIGGER groundskeeper_guard_partitions IS 'Keeps the keys of converted tables right when partitions are detached, and names that functions use';
-CREATE EVENT TRIGGER groundskeeper_guard_dropped_partitions ON sql_drop WHEN TAG IN ('DROP TABLE')
+CREATE EVENT TRIGGER groundskeeper_guard_dropped_partitions ON sql_drop WHEN TAG IN ('DROP TABLE', 'DROP SCHEMA', 'DROP OWNED', 'DROP EXTENSION', 'DROP FOREIGN TABLE')
     EXECUTE FUNCTION groundskeeper_internal.guard_partitions();
 COMMENT ON EVENT TRIGGER groundskeeper_guard_dropped_partitions IS 'Keeps the keys of converted tables right when partitions are dropped';
 CREATE EVENT TRIGGER groundskeeper_guard_detach_concurrently ON ddl_command_start WHEN TAG IN ('ALTER TABLE')

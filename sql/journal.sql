@@ -117,6 +117,16 @@ SELECT j.job_id, j.kind, j.target,
             THEN 'no background worker looks after jobs yet: the next call of plan_status() or wait_for_job() starts '
                  'one, if max_worker_processes leaves room'
             WHEN j.state = 'running' THEN COALESCE(b.work, j.detail)
+            -- what it has left half-way, as long as that is so
+            WHEN j.state IN ('failed', 'cancelled') AND j.kind IN ('partition_table', 'undo_partitioning', 'finalize_partitioning')
+            THEN COALESCE((SELECT pg_catalog.format('unfinished: nobody works on the conversion of %s, which is %s: groundskeeper.retry_job(%s) goes on, groundskeeper.undo_partitioning(%L) takes it back',
+                                                    c.relation, c.stage, j.job_id, c.relation)
+                             FROM groundskeeper.conversion c
+                            WHERE c.relation = j.target AND c.stage NOT IN ('converted', 'finalized')
+                              AND NOT EXISTS (SELECT FROM groundskeeper.job o
+                                               WHERE o.target = j.target AND (o.state IN ('queued', 'running') OR o.job_id > j.job_id)
+                                                 AND o.kind IN ('partition_table', 'undo_partitioning', 'finalize_partitioning'))),
+                          j.detail)
             ELSE j.detail
        END AS detail,
        j.attempts, j.queued_at, j.started_at, j.finished_at, groundskeeper_internal.error_shown(j.error, j.error_detail, j.requested_by, j.run_as) AS error
@@ -152,7 +162,7 @@ SELECT j.job_id, j.kind, j.target,
 COMMENT ON VIEW groundskeeper.jobs IS 'Jobs with their state, seen live';
 COMMENT ON COLUMN groundskeeper.jobs.state IS 'queued, running, waiting (for a lock), succeeded, failed or cancelled';
 COMMENT ON COLUMN groundskeeper.jobs.progress IS '0 to 1; for builds from pg_stat_progress_create_index, over all phases';
-COMMENT ON COLUMN groundskeeper.jobs.detail IS 'For a waiting job the pids that it waits for, for a build the rows or bytes of its phase';
+COMMENT ON COLUMN groundskeeper.jobs.detail IS 'For a waiting job the pids that it waits for, for a build the rows or bytes of its phase; of a failed or cancelled conversion what it has left half-way, and what ends that';
 
 CREATE VIEW groundskeeper.job_history WITH (security_barrier = true) AS
 SELECT h.job_id, h.attempt, h.started_at, h.finished_at, h.state,

@@ -10,3 +10,4 @@ COMMENT ON FUNCTION groundskeeper.detach_partition(regclass) IS 'Queues the deta
 COMMENT ON FUNCTION groundskeeper.drop_partition(regclass) IS 'Queues the dropping of a partition with its rows, and returns the job''s number';
 COMMENT ON FUNCTION groundskeeper.attach_partition(regclass, regclass) IS 'Queues the attaching of a table with rows, as the partition of the one period that all of them fit, and returns the job''s number';
 COMMENT ON FUNCTION groundskeeper.drain_default(regclass, integer) IS 'Queues the moving of a default partition''s rows into partitions of their own, and returns the job''s number';
+COMMENT ON FUNCTION groundskeeper.rebuild_keys(regclass) IS 'Queues the repair of the keys that are kept apart from a converted table, while writers go on, and returns the job''s number';

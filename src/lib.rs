@@ -42,7 +42,8 @@ use pgrx::prelude::*;
 ::pgrx::pg_module_magic!(name, version);
 
 extension_sql_file!("../sql/bootstrap.sql", name = "bootstrap", bootstrap);
-extension_sql_file!("../sql/journal.sql", name = "journal", requires = ["bootstrap"]);
+extension_sql_file!("../sql/conversion_table.sql", name = "conversion_table", requires = ["bootstrap"]);
+extension_sql_file!("../sql/journal.sql", name = "journal", requires = ["conversion_table"]);
 extension_sql_file!(
     "../sql/monitoring/connection_stats.sql",
     name = "connection_stats",
@@ -70,6 +71,7 @@ extension_sql_file!(
 );
 extension_sql_file!("../sql/guard.sql", name = "guard", requires = ["bootstrap"]);
 extension_sql_file!("../sql/follow_owner.sql", name = "follow_owner", requires = ["guard"]);
+extension_sql_file!("../sql/keep_triggers.sql", name = "keep_triggers", requires = ["guard"]);
 extension_sql_file!("../sql/finalize.sql", name = "finalize", finalize);
 
 /// Lets functions be declared in the schemas, which `bootstrap.sql` has made by then: here what people call.

@@ -3,12 +3,12 @@
 use crate::catalog;
 use crate::error::{Failure, Result};
 use crate::extension::as_owner;
-use crate::index::{build, dropped, rebuild};
+use crate::index::{build, dropped, rebuild as index_rebuild};
 use crate::journal;
 use crate::migration;
 use crate::owner;
 use crate::partition::convert;
-use crate::partition::{ahead, attach, drain, leave};
+use crate::partition::{ahead, attach, drain, leave, rebuild};
 use crate::plan;
 use crate::sql::{self, Tuple, qualified, required};
 use crate::target::{self, Target};
@@ -116,7 +116,7 @@ fn carry_out(between: &mut Between, job: &Job) -> Result<()> {
         Task::RestoreIndex { index, definition, change } => {
             dropped::restore(between, index, definition, *change)
         }
-        Task::Reindex { index, before } => rebuild::reindex(between, index, *before),
+        Task::Reindex { index, before } => index_rebuild::reindex(between, index, *before),
         Task::DetachPartition { parent, partition } => leave::detach(between, parent, partition),
         Task::DropPartition { parent, partition } => leave::drop_partition(between, parent, partition),
         Task::CreatePartitions { parent, months } => ahead::make(between, parent, *months),
@@ -137,6 +137,7 @@ fn carry_out(between: &mut Between, job: &Job) -> Result<()> {
         Task::UndoPartitioning { table } => convert::run(between, table, Goal::Undo),
         Task::FinalizePartitioning { table } => convert::run(between, table, Goal::Finalize),
         Task::CatchUp { table } => convert::run(between, table, Goal::CatchUp),
+        Task::RebuildKeys { table } => rebuild::rebuild_keys(between, table),
     }
 }
 
@@ -195,7 +196,7 @@ fn finish(job: &Job, failure: Option<&Failure>) -> Result<()> {
                 SET state = $2, error = $3, error_detail = $5, gives_way = gives_way AND $2 = 'queued',
                     attempts = attempts - CASE WHEN $2 = 'queued' AND gives_way THEN 1 ELSE 0 END, not_before = pg_catalog.now() + pg_catalog.make_interval(secs => $4),
                     finished_at = CASE WHEN $2 <> 'queued' THEN pg_catalog.clock_timestamp() END,
-                    detail = CASE WHEN $2 = 'queued' THEN 'to be tried again' END, worker_pid = NULL
+                    detail = CASE $2 WHEN 'queued' THEN 'to be tried again' WHEN 'succeeded' THEN detail END, worker_pid = NULL
               WHERE job_id = $1",
             &[job.number.into(), state.into(), error.clone().into(), pause.into(), detail.clone().into()],
         )?;

@@ -1,8 +1,9 @@
--- What managed tables lack. The function judges; months are PostgreSQL's only in the end.
+-- What managed tables lack, and what conversions that nobody works on have left on others. The function judges; months are PostgreSQL's only in the end.
 
 CREATE VIEW monitoring.partition_health WITH (security_invoker = true) AS
 SELECT h.parent, h.partition_key, h.partitions, h.next_missing_month::date AS next_missing_month, h.default_rows,
-       h.gap_count, h.newest_bound, h.status, h.detail, h.capture_backlog
+       h.gap_count, h.newest_bound, h.status, h.detail, h.capture_backlog,
+       h.keys_status, h.conversion, h.problem, h.remedy
   FROM groundskeeper_internal.partition_health() h;
 
 COMMENT ON VIEW monitoring.partition_health IS 'How each managed table stands with its partitions';
@@ -16,10 +17,16 @@ COMMENT ON COLUMN monitoring.partition_health.default_rows IS
 COMMENT ON COLUMN monitoring.partition_health.gap_count IS 'Periods without a partition between others';
 COMMENT ON COLUMN monitoring.partition_health.newest_bound IS 'Where the newest partition ends';
 COMMENT ON COLUMN monitoring.partition_health.status IS
-  'ok, unknown, or what is wrong: missing, gaps, default_rows, misaligned, never_analyzed';
+  'ok, unknown, or what is wrong: missing, gaps, default_rows, misaligned, never_analyzed, keys, triggers, owner, columns, backlog, conversion';
 COMMENT ON COLUMN monitoring.partition_health.capture_backlog IS
   'Changed rows that the former, unpartitioned table of a converted one still lacks; NULL where there is none';
 COMMENT ON COLUMN monitoring.partition_health.detail IS 'The same in words, with what helps';
+COMMENT ON COLUMN monitoring.partition_health.keys_status IS
+  'Whether the keys that are kept apart are those of the rows: exact for up to 100,000 rows, else of a sample of both; unknown, with the reason, where they may not be read; NULL where there are none';
+COMMENT ON COLUMN monitoring.partition_health.conversion IS
+  'How far the conversion has come, and what its log has; NULL where the table was not converted';
+COMMENT ON COLUMN monitoring.partition_health.problem IS 'What is wrong, in words; NULL where nothing is';
+COMMENT ON COLUMN monitoring.partition_health.remedy IS 'What helps, in the same order';
 COMMENT ON FUNCTION groundskeeper_internal.partition_health() IS 'The rows of monitoring.partition_health';
 
 GRANT EXECUTE ON FUNCTION groundskeeper_internal.partition_health() TO pg_monitor;

@@ -12,7 +12,8 @@ use pgrx::prelude::*;
 extension_sql_file!(
     "../../sql/conversion.sql",
     name = "conversion",
-    requires = ["bootstrap", partition_preflight, partition_table, undo_partitioning, finalize_partitioning]
+    requires =
+        ["conversion_table", partition_preflight, partition_table, undo_partitioning, finalize_partitioning]
 );
 
 // A value of type `name` reaches a function as one of type `cstring` does: as a pointer to a NUL-terminated text. So the

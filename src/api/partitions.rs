@@ -4,7 +4,7 @@ use super::given;
 use super::regclass::{Regclass, Regprocedure, existing};
 use crate::encoding::Utf8;
 use crate::error::{Failure, Result as Fallible};
-use crate::partition::{adopt, attach, drain, health, leave, premake, retention};
+use crate::partition::{adopt, attach, drain, health, leave, premake, rebuild, retention};
 use groundskeeper_core::partition::{self as periods, Action, MAX_MONTHS_AHEAD, MAX_PREMAKE};
 use pgrx::datum::Interval;
 use pgrx::iter::TableIterator;
@@ -23,7 +23,8 @@ extension_sql_file!(
         detach_partition,
         drop_partition,
         attach_partition,
-        drain_default
+        drain_default,
+        rebuild_keys
     ]
 );
 
@@ -174,6 +175,13 @@ fn drain_default(
     Ok(drain::ask(relation, batch_size)?)
 }
 
+/// Brings the keys that are kept apart from a table in order; the number of the job that does it.
+#[pg_extern(schema = "groundskeeper", volatile, parallel_unsafe)]
+#[search_path(pg_catalog, pg_temp)]
+fn rebuild_keys(relation: Option<Regclass>) -> Result<i64, ErrorReport> {
+    Ok(rebuild::ask(existing(relation, "relation")?)?)
+}
+
 extension_sql_file!(
     "../../sql/monitoring/partition_health.sql",
     name = "partition_health_view",
@@ -198,6 +206,10 @@ fn partition_health() -> Result<
             name!(status, Utf8),
             name!(detail, Option<Utf8>),
             name!(capture_backlog, Option<i64>),
+            name!(keys_status, Option<Utf8>),
+            name!(conversion, Option<Utf8>),
+            name!(problem, Option<Utf8>),
+            name!(remedy, Option<Utf8>),
         ),
     >,
     ErrorReport,
@@ -215,6 +227,10 @@ fn partition_health() -> Result<
             h.status.into(),
             h.detail.map(Utf8::from),
             h.capture_backlog,
+            h.keys_status.map(Utf8::from),
+            h.conversion.map(Utf8::from),
+            h.problem.map(Utf8::from),
+            h.remedy.map(Utf8::from),
         )
     };
     Ok(TableIterator::new(health::all()?.into_iter().map(row)))

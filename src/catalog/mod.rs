@@ -16,7 +16,7 @@ pub use index::{
     statement as index_statement,
 };
 pub use relation::{
-    Relation, column_fact, default_grants, first_column, foreign_key_columns, numeric_column,
+    Relation, column_fact, columns_of, default_grants, first_column, foreign_key_columns, numeric_column,
     parent_of_partition, partition_key, relation, relation_by_oid, relation_bytes, relation_named,
     rows_beyond, table_of_index,
 };

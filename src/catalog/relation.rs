@@ -55,6 +55,13 @@ pub fn relation(name: &Qualified) -> Result<Option<Relation>> {
     sql::first(&query, &[name.schema.as_str().into(), name.name.as_str().into()], read)
 }
 
+/// The columns of a table by its quoted name, in order; none where it is not there.
+pub fn columns_of(quoted: &str) -> Result<Vec<String>> {
+    let columns = "SELECT attname::text FROM pg_catalog.pg_attribute
+                    WHERE attrelid = pg_catalog.to_regclass($1) AND attnum > 0 AND NOT attisdropped ORDER BY attnum";
+    sql::texts(columns, &[quoted.into()])
+}
+
 /// The relation with that OID, if it is still there.
 pub fn relation_by_oid(oid: Oid) -> Result<Option<Relation>> {
     sql::first(&format!("{RELATION} WHERE c.oid = $1"), &[oid.into()], read)

@@ -5,7 +5,7 @@ mod fair;
 mod progress;
 
 pub use dispatcher::start_in;
-pub use progress::{report, step_done, works_on};
+pub use progress::{remark, report, step_done, works_on};
 
 use crate::catalog::{self, CAN_CONNECT, Login};
 use crate::error::{Failure, Result};

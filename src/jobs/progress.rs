@@ -11,6 +11,11 @@ pub fn report(phase: &str, progress: f64) -> Result<()> {
     of_this_worker("phase = $1, progress = $2", &[phase.into(), progress.into()])
 }
 
+/// Says something that is to be known of the job's work, once it has succeeded too.
+pub fn remark(text: &str) -> Result<()> {
+    of_this_worker("detail = $1", &[text.into()])
+}
+
 /// A step is done: the attempts begin anew, as what stood in its way says nothing of the next.
 pub fn step_done() -> Result<()> {
     of_this_worker("attempts = 1", &[])

@@ -7,6 +7,7 @@ use super::premake;
 use crate::backend;
 use crate::catalog;
 use crate::error::{Failure, Result};
+use crate::owner;
 use crate::settings;
 use crate::sql::quote_literal;
 use groundskeeper_core::partition::convert::Stage;
@@ -31,6 +32,9 @@ pub fn adopt(relation: Oid, interval: Interval, timezone: Option<String>, premak
     let has_former = converted.as_ref().is_some_and(|known| known.stage == Stage::Converted);
     let (key_table, former) =
         (kept(has_keys, convert::record::KEYS), kept(has_former, convert::record::FORMER));
+    if let Some(converted) = &converted {
+        owner::of(parent.oid, || convert::bind::bind(converted))?;
+    }
     managed::register(&Managed {
         parent: parent.quoted,
         partition_key: parent.key,

@@ -1,7 +1,12 @@
 //! `monitoring.partition_health`: what managed tables lack.
 
+mod belongings;
+mod keys;
+mod unfinished;
+
 use super::bounds::{self, Parent, Partition};
-use super::convert;
+use super::convert::{self, record::Conversion};
+use super::drain;
 use super::managed::{self, Managed};
 use super::premake::{look_up, wanted};
 use super::retention;
@@ -11,7 +16,8 @@ use crate::owner;
 use crate::sql::{self, quote_identifier, quote_literal, required};
 use crate::subtransaction::isolated;
 use crate::waiting::with_lock_timeout;
-use groundskeeper_core::partition::{Edge, Interval, MAX_PREMAKE, NaiveDate, judge};
+use groundskeeper_core::partition::convert::Stage;
+use groundskeeper_core::partition::{Edge, Interval, MAX_PREMAKE, NaiveDate, Report, judge};
 use pgrx::pg_sys::Oid;
 
 /// The most rows that are counted; beyond, the server's own estimate will do.
@@ -21,6 +27,7 @@ const COUNTED: i64 = 1_000_000;
 const LONG_LOG: i64 = 100_000;
 
 /// How a managed table stands.
+#[derive(Default)]
 pub struct Health {
     /// The table.
     pub parent: String,
@@ -42,55 +49,78 @@ pub struct Health {
     pub status: String,
     /// The same in words, with what helps.
     pub detail: Option<String>,
+    /// Whether the keys that are kept apart are right, and how that is known.
+    pub keys_status: Option<String>,
+    /// How far its conversion has come.
+    pub conversion: Option<String>,
+    /// What is wrong, in words.
+    pub problem: Option<String>,
+    /// What helps.
+    pub remedy: Option<String>,
 }
 
-/// How all managed tables stand.
+/// How all managed tables stand, and what conversions have left on others.
 pub fn all() -> Result<Vec<Health>> {
     let tables = managed::all()?;
     let found = look_up(&tables)?;
-    tables
+    let mut rows: Vec<Health> = tables
         .iter()
         .zip(found)
         .map(|(table, found)| {
-            found.and_then(|parent| isolated(|| examine(table, &parent))).or_else(|failure| {
-                Ok(Health {
-                    parent: table.parent.clone(),
-                    partition_key: table.partition_key.clone(),
-                    partitions: None,
-                    next_missing: None,
-                    default_rows: None,
-                    gap_count: None,
-                    newest_bound: None,
-                    capture_backlog: None,
-                    status: "unknown".to_owned(),
-                    detail: Some(failure.one_line()),
-                })
+            found.and_then(|parent| isolated(|| examine(table, &parent))).unwrap_or_else(|failure| Health {
+                parent: table.parent.clone(),
+                partition_key: table.partition_key.clone(),
+                status: "unknown".to_owned(),
+                detail: Some(failure.one_line()),
+                ..Health::default()
             })
         })
-        .collect()
+        .collect();
+    rows.extend(unfinished::others(&tables.into_iter().map(|table| table.parent).collect())?);
+    Ok(rows)
 }
 
-/// The troubles of a table: their codes, and what they are in words.
+/// A trouble in words, and what helps against it.
+type Words = (String, Option<String>);
+
+/// The troubles of a table: their codes, and what they are.
 #[derive(Default)]
-struct Troubles(Vec<(&'static str, String)>);
+struct Troubles(Vec<(&'static str, Words)>);
 
 impl Troubles {
-    fn add(&mut self, present: bool, code: &'static str, words: impl FnOnce() -> String) {
+    fn add(&mut self, present: bool, code: &'static str, words: impl FnOnce() -> Words) {
         if present {
             self.0.push((code, words()));
         }
     }
 
     fn status(&self) -> String {
-        let codes: Vec<&str> = self.0.iter().map(|(code, _)| *code).collect();
+        let mut codes: Vec<&str> = self.0.iter().map(|(code, _)| *code).collect();
+        codes.dedup();
         if codes.is_empty() { "ok".to_owned() } else { codes.join(", ") }
     }
 
-    /// All of it in words, with what is no trouble and yet to be known.
-    fn detail(self, besides: Option<String>) -> Option<String> {
-        let words: Vec<String> = self.0.into_iter().map(|(_, words)| words).chain(besides).collect();
-        (!words.is_empty()).then(|| words.join("; "))
+    fn problem(&self) -> Option<String> {
+        joined(self.0.iter().map(|(_, (words, _))| words.clone()))
     }
+
+    fn remedy(&self) -> Option<String> {
+        joined(self.0.iter().filter_map(|(_, (_, remedy))| remedy.clone()))
+    }
+
+    /// All of it in words, with what is no trouble and yet to be known.
+    fn detail(&self, besides: Option<String>) -> Option<String> {
+        let words = self.0.iter().map(|(_, (words, remedy))| match remedy {
+            Some(remedy) => format!("{words}: {remedy}"),
+            None => words.clone(),
+        });
+        joined(words.chain(besides))
+    }
+}
+
+fn joined(texts: impl Iterator<Item = String>) -> Option<String> {
+    let texts: Vec<String> = texts.collect();
+    (!texts.is_empty()).then(|| texts.join("; "))
 }
 
 fn examine(table: &Managed, parent: &Parent) -> Result<Health> {
@@ -100,33 +130,24 @@ fn examine(table: &Managed, parent: &Parent) -> Result<Health> {
     // as what makes partitions sees it
     let limit = retention::limit(table)?;
     report.gaps.retain(|start| !interval.is_over(*start, limit));
-    let lacking = report.wanted.iter().filter(|(_, partition)| partition.is_none()).count();
     let kept_from = limit.and_then(|limit| interval.floor(limit));
-    let default = default_rows(parent, parent.default.as_ref(), kept_from)?;
+    let far_from = drain::horizon(interval, parent.today).and_then(|last| interval.next(last));
+    let default = default_rows(parent, parent.default.as_ref(), [kept_from, far_from])?;
     let mut troubles = Troubles::default();
-    troubles.add(lacking > 0, "missing", || {
-        format!("{lacking} of the {} partitions to be kept ready are missing", asked.len())
-    });
-    troubles.add(!report.gaps.is_empty(), "gaps", || {
-        let first = report.gaps.first().map(NaiveDate::to_string).unwrap_or_default();
-        format!("{} without a partition, the first from {first}", report.gaps.len())
-    });
+    of_partitions(table, parent, &report, asked.len(), &mut troubles);
     troubles.add(default.is_some_and(|rows| rows.dated > 0), "default_rows", || {
-        "dated rows in the default partition: groundskeeper.drain_default() moves those up to two years ahead"
-            .to_owned()
-    });
-    troubles.add(!report.misaligned.is_empty(), "misaligned", || {
-        let named = report.misaligned.iter().filter_map(|at| parent.partitions.get(*at));
-        let names: Vec<&str> = named.map(|partition| partition.quoted.as_str()).collect();
-        format!("bounds where no {} begins in {}: {}", interval.as_str(), parent.zone, names.join(", "))
+        (
+            "dated rows in the default partition".to_owned(),
+            Some("groundskeeper.drain_default() moves those up to two years ahead".to_owned()),
+        )
     });
     troubles.add(never_analyzed(parent.oid)?, "never_analyzed", || {
-        format!("autovacuum leaves partitioned tables out: ANALYZE {}", parent.quoted)
+        ("autovacuum leaves partitioned tables out".to_owned(), Some(format!("ANALYZE {}", parent.quoted)))
     });
-    let backlog = capture_backlog(table)?;
-    troubles.add(backlog.is_some_and(|rows| rows > LONG_LOG), "backlog", || {
-        "the log of a conversion is long: create_monthly_partitions() has it shortened".to_owned()
-    });
+    let conversion = convert::of_parent(&table.parent)?;
+    let converted = conversion
+        .as_ref()
+        .map_or(Ok(Converted::default()), |known| of_conversion(known, table, parent, &mut troubles))?;
     Ok(Health {
         parent: table.parent.clone(),
         partition_key: table.partition_key.clone(),
@@ -135,10 +156,76 @@ fn examine(table: &Managed, parent: &Parent) -> Result<Health> {
         default_rows: default.map(|rows| rows.all),
         gap_count: i64::try_from(report.gaps.len()).ok(),
         newest_bound: newest_bound(parent),
-        capture_backlog: backlog,
+        capture_backlog: converted.backlog,
         status: troubles.status(),
         detail: troubles.detail(default.and_then(DefaultRows::besides)),
+        keys_status: converted.keys,
+        conversion: converted.words,
+        problem: troubles.problem(),
+        remedy: troubles.remedy(),
     })
+}
+
+fn of_partitions(table: &Managed, parent: &Parent, report: &Report, asked: usize, troubles: &mut Troubles) {
+    let lacking = report.wanted.iter().filter(|(_, partition)| partition.is_none()).count();
+    let making = || Some("create_monthly_partitions() makes them".to_owned());
+    troubles.add(lacking > 0, "missing", || {
+        (format!("{lacking} of the {asked} partitions to be kept ready are missing"), making())
+    });
+    troubles.add(!report.gaps.is_empty(), "gaps", || {
+        let first = report.gaps.first().map(NaiveDate::to_string).unwrap_or_default();
+        (format!("{} without a partition, the first from {first}", report.gaps.len()), making())
+    });
+    troubles.add(!report.misaligned.is_empty(), "misaligned", || {
+        let named = report.misaligned.iter().filter_map(|at| parent.partitions.get(*at));
+        let names: Vec<&str> = named.map(|partition| partition.quoted.as_str()).collect();
+        let interval = table.interval.as_str();
+        (format!("bounds where no {interval} begins in {}: {}", parent.zone, names.join(", ")), None)
+    });
+}
+
+/// What there is to say of a table's conversion.
+#[derive(Default)]
+struct Converted {
+    keys: Option<String>,
+    words: Option<String>,
+    backlog: Option<i64>,
+}
+
+fn of_conversion(
+    known: &Conversion,
+    table: &Managed,
+    parent: &Parent,
+    troubles: &mut Troubles,
+) -> Result<Converted> {
+    let mut converted = Converted::default();
+    if known.has_key_table {
+        let keys = keys::look(known, parent);
+        let remedy = format!("groundskeeper.rebuild_keys({})", quote_literal(&table.parent));
+        if let Some(wrong) = keys.wrong {
+            troubles.add(true, "keys", || (wrong, Some(remedy)));
+        }
+        converted.keys = Some(keys.status);
+    }
+    belongings::look(known, troubles)?;
+    let stage = known.stage.as_str();
+    converted.words = Some(stage.to_owned());
+    if known.stage != Stage::Finalized
+        && let Some((entries, size)) = unfinished::log_size(known)?
+    {
+        converted.words = Some(format!("{stage}, {entries} entries in its log ({size})"));
+        converted.backlog = table.former.is_some().then_some(entries);
+    }
+    troubles.add(converted.backlog.is_some_and(|rows| rows > LONG_LOG), "backlog", || {
+        (
+            "the log of a conversion is long".to_owned(),
+            Some("create_monthly_partitions() has it shortened".to_owned()),
+        )
+    });
+    if let Some(unfinished) = unfinished::look(known)? {
+        troubles.add(true, "conversion", || (unfinished.problem, Some(unfinished.remedy)));
+    }
+    Ok(converted)
 }
 
 /// The first period from the current one on without a partition.
@@ -157,13 +244,15 @@ fn newest_bound(parent: &Parent) -> Option<String> {
 }
 
 /// Rows of a default partition.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 struct DefaultRows {
     all: i64,
     /// Those that a partition could have.
     dated: i64,
     /// Those of periods that have retired: no partition is made for them, and no retention reaches them here.
     retired: i64,
+    /// Those of periods that are too far ahead to get a partition yet.
+    far: i64,
     /// They were too many to count, or could not be looked at.
     is_guess: bool,
 }
@@ -173,51 +262,58 @@ impl DefaultRows {
         if self.is_guess {
             return Some(format!("some {} rows in the default partition were not looked at", self.all));
         }
-        (self.retired > 0).then(|| {
-            format!(
-                "{} rows in the default partition are older than what retention keeps, and stay until they are deleted",
-                self.retired
-            )
-        })
+        let retired = "are older than what retention keeps, and stay until they are deleted";
+        let far = "are dated more than two years ahead, and stay until their time comes nearer";
+        let words = [(self.retired, retired), (self.far, far)].into_iter().filter(|(rows, _)| *rows > 0);
+        joined(words.map(|(rows, why)| format!("{rows} rows in the default partition {why}")))
     }
 }
 
 /// Counts the rows of the default partition, where the caller may and it does not take long; never waits behind
-/// a lock for more than a moment.
+/// a lock for more than a moment. Those before the first day or from the second on are none that it could be without.
 fn default_rows(
     parent: &Parent,
     default: Option<&Partition>,
-    kept_from: Option<NaiveDate>,
+    [kept_from, far_from]: [Option<NaiveDate>; 2],
 ) -> Result<Option<DefaultRows>> {
-    let Some(default) = default else {
-        return Ok(Some(DefaultRows { all: 0, dated: 0, retired: 0, is_guess: false }));
-    };
+    let Some(default) = default else { return Ok(Some(DefaultRows::default())) };
+    // one that is partitioned itself has its rows elsewhere
     let known = sql::first(
-        "SELECT pg_catalog.pg_stat_get_live_tuples(c.oid), c.reltuples::bigint
-           FROM pg_catalog.pg_class c WHERE c.oid = $1",
+        "SELECT pg_catalog.sum(pg_catalog.pg_stat_get_live_tuples(c.oid))::bigint, pg_catalog.sum(c.reltuples)::bigint
+           FROM pg_catalog.pg_partition_tree($1::oid) p JOIN pg_catalog.pg_class c ON c.oid = p.relid WHERE p.isleaf",
         &[default.oid.into()],
-        |row| Ok((required::<i64>(row, 1)?, required::<i64>(row, 2)?)),
+        |row| Ok((row.get::<i64>(1)?, row.get::<i64>(2)?)),
     )?;
-    let Some((live, estimated)) = known else { return Ok(None) };
-    let guess = live.max(estimated).max(0);
+    let (live, estimated) = known.unwrap_or_default();
+    let guess = live.max(estimated).unwrap_or(0).max(0);
     if guess <= COUNTED {
         let key = quote_identifier(&parent.key);
-        let kept_from = bounds::literals(parent.key_type, &parent.zone, kept_from.as_slice())?;
-        let retired = kept_from.first().map_or_else(
-            || "false".to_owned(),
-            |from| format!("{key} < {}::{}", quote_literal(from), parent.key_type.as_str()),
-        );
+        let compared = |day: Option<NaiveDate>, how: &str| -> Result<String> {
+            let texts = bounds::literals(parent.key_type, &parent.zone, day.as_slice())?;
+            Ok(texts.first().map_or_else(
+                || "false".to_owned(),
+                |text| format!("{key} {how} {}::{}", quote_literal(text), parent.key_type.as_str()),
+            ))
+        };
+        let (retired, far) = (compared(kept_from, "<")?, compared(far_from, ">=")?);
         let dated = parent.key_type.is_dated(&key);
         let query = format!(
-            "SELECT pg_catalog.count(*), pg_catalog.count(*) FILTER (WHERE NOT retired),
-                    pg_catalog.count(*) FILTER (WHERE retired)
-               FROM (SELECT CASE WHEN {dated} THEN {retired} END FROM {}) d (retired)",
+            "SELECT pg_catalog.count(*), pg_catalog.count(*) FILTER (WHERE kind = 'dated'),
+                    pg_catalog.count(*) FILTER (WHERE kind = 'retired'), pg_catalog.count(*) FILTER (WHERE kind = 'far')
+               FROM (SELECT CASE WHEN {dated} IS NOT TRUE THEN 'none' WHEN {retired} THEN 'retired'
+                                 WHEN {far} THEN 'far' ELSE 'dated' END FROM {}) d (kind)",
             default.quoted
         );
         let count = || {
             sql::first(&query, &[], |row| {
-                let (all, dated, retired) = (required(row, 1)?, required(row, 2)?, required(row, 3)?);
-                Ok(DefaultRows { all, dated, retired, is_guess: false })
+                let (all, dated) = (required(row, 1)?, required(row, 2)?);
+                Ok(DefaultRows {
+                    all,
+                    dated,
+                    retired: required(row, 3)?,
+                    far: required(row, 4)?,
+                    is_guess: false,
+                })
             })
         };
         let counted = isolated(|| {
@@ -229,18 +325,7 @@ fn default_rows(
             return Ok(Some(rows));
         }
     }
-    Ok(Some(DefaultRows { all: guess, dated: 0, retired: 0, is_guess: guess > 0 }))
-}
-
-/// The entries of the log of a conversion that is not finalized, as the server's statistics have them.
-fn capture_backlog(table: &Managed) -> Result<Option<i64>> {
-    if table.former.is_none() {
-        return Ok(None);
-    }
-    let Some(conversion) = convert::of_parent(&table.parent)? else { return Ok(None) };
-    let live = "SELECT pg_catalog.pg_stat_get_live_tuples(pg_catalog.to_regclass($1))";
-    let log = conversion.beside_quoted(convert::record::LOG);
-    Ok(sql::first(live, &[log.into()], |row| row.get::<i64>(1))?.flatten())
+    Ok(Some(DefaultRows { all: guess, is_guess: guess > 0, ..DefaultRows::default() }))
 }
 
 fn never_analyzed(parent: Oid) -> Result<bool> {

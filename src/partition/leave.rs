@@ -54,9 +54,8 @@ pub fn detach(between: &mut Between, parent: &Qualified, partition: &Qualified) 
         (qualified(&parent.schema, &parent.name), qualified(&partition.schema, &partition.name));
     loop {
         let (state, default) = between.transaction(|| detach_state(parent, partition))?;
-        let keys = between.transaction(|| {
-            Ok(managed::or_converted(&parent_name)?.is_some_and(|t| t.key_table.is_some()))
-        })?;
+        let keys = between
+            .transaction(|| Ok(managed_above(&parent_name)?.is_some_and(|t| t.key_table.is_some())))?;
         let statement = |suffix: &str| format!("ALTER TABLE {parent_name} DETACH PARTITION {name}{suffix}");
         match towards_detached(state, default || keys) {
             DetachStep::Done => return Ok(()),
@@ -110,10 +109,21 @@ fn leave(
             Ok((required::<Oid>(row, 1)?, row.get::<Oid>(2)?, required::<Oid>(row, 3)?))
         })?;
         let (oid, default, leaving) = found.ok_or_else(|| Failure::internal(format!("{parent} is gone")))?;
-        let ties = managed::or_converted(&parent)?.map_or(Ok(None), |table| ties(&table, leaving, partition))?;
+        let ties = managed_above(&parent)?.map_or(Ok(None), |table| ties(&table, leaving, partition))?;
         Ok(Leaving { parent: oid, default, partition: leaving, names, statements, ties })
     })?;
     leaving.leave(between)
+}
+
+/// The managed table that a table is, or is a partition of: what is kept for a partition of a partition is kept there.
+fn managed_above(parent: &str) -> Result<Option<managed::Managed>> {
+    let root = "SELECT pg_catalog.format('%I.%I', n.nspname, c.relname)
+                  FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+                 WHERE c.oid = pg_catalog.pg_partition_root(pg_catalog.to_regclass($1))";
+    match sql::texts(root, &[parent.into()])?.as_slice() {
+        [root] => managed::or_converted(root),
+        _ => Ok(None),
+    }
 }
 
 /// Whether a partition is attached, and whether its parent has a default partition.

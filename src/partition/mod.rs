@@ -13,6 +13,7 @@ pub mod health;
 pub mod leave;
 pub mod managed;
 pub mod premake;
+pub mod rebuild;
 pub mod release;
 pub mod retention;
 pub mod retire;

@@ -132,6 +132,7 @@ pub fn create_ahead(months: u32) -> Result<Vec<Premade>> {
     }
     outcomes.extend(make(&at_once)?);
     outcomes.sort_by(|a, b| (&a.parent, &a.range_start).cmp(&(&b.parent, &b.range_start)));
+    bind_keys(&tables);
     shorten_logs()?;
     Ok(outcomes)
 }
@@ -164,6 +165,14 @@ fn assess_all(tables: &[Managed], months: u32) -> Result<Assessed<'_>> {
         }
     }
     Ok((outcomes, lacking))
+}
+
+/// Tells PostgreSQL again to which tables key tables belong, where a dump has not.
+fn bind_keys(tables: &[Managed]) {
+    for table in tables.iter().filter(|table| table.key_table.is_some()) {
+        // one that is not to be had now is so the next time
+        let _ = isolated(|| convert::bind::bind_again(&table.parent));
+    }
 }
 
 /// Has the logs of conversions shortened that are not finalized: nobody else comes by regularly.

@@ -74,7 +74,7 @@ impl Leaving {
             let mut statements = Vec::new();
             if let Some(ties) = &self.ties {
                 watches.map_or(Ok(()), |watches| ties.let_go_of_late(watches))?;
-                statements.extend(ties.parting());
+                statements.extend(ties.parting()?);
             }
             statements.extend_from_slice(&self.statements);
             let left = deadline.saturating_duration_since(Instant::now()).as_millis();
@@ -179,10 +179,14 @@ impl Ties {
 
     /// The statements that take off the partition what it does not have from the whole, which would stay with it, and
     /// hold what it calls.
-    fn parting(&self) -> Vec<String> {
-        [convert::CAPTURE_TRUNCATE, convert::KEY_TRUNCATED]
-            .map(|trigger| format!("DROP TRIGGER IF EXISTS {trigger} ON {}", self.leaving.quoted()))
-            .to_vec()
+    fn parting(&self) -> Result<Vec<String>> {
+        let leaves = convert::shadow::partitions(&self.leaving.quoted())?;
+        let off = |trigger: &str, table: &str| format!("DROP TRIGGER IF EXISTS {trigger} ON {table}");
+        let of = |leaf: &Qualified| {
+            let table = sync::quoted(leaf);
+            [convert::CAPTURE_TRUNCATE, convert::KEY_TRUNCATED].map(|trigger| off(trigger, &table))
+        };
+        Ok(leaves.iter().flat_map(of).collect())
     }
 
     fn of(&self, rows: Rows) -> Result<()> {
@@ -190,12 +194,12 @@ impl Ties {
         let list = self.conversion.key_list("");
         let same = self.conversion.same_key("r", "l");
         let rows = match rows {
-            Rows::All => format!("(SELECT {list} FROM ONLY {partition}) p"),
+            Rows::All => format!("(SELECT {list} FROM {partition}) p"),
             Rows::Unlogged => format!(
-                "(SELECT {list} FROM ONLY {partition} r WHERE NOT EXISTS (SELECT FROM {log} l WHERE {same})) p"
+                "(SELECT {list} FROM {partition} r WHERE NOT EXISTS (SELECT FROM {log} l WHERE {same})) p"
             ),
             Rows::Logged => format!(
-                "(SELECT {} FROM (SELECT DISTINCT * FROM {log}) l JOIN ONLY {partition} r ON {same}) p",
+                "(SELECT {} FROM (SELECT DISTINCT * FROM {log}) l JOIN {partition} r ON {same}) p",
                 self.conversion.key_list("r.")
             ),
         };
@@ -246,18 +250,19 @@ impl Ties {
 }
 
 /// A table that refers to the key table.
-struct Child {
+pub struct Child {
     /// Its name, quoted.
-    table: String,
+    pub table: String,
     /// The condition that joins them, as `c` and `k`.
-    on: String,
+    pub on: String,
     /// Whether it is the key table's owner's.
-    own: bool,
+    pub own: bool,
     /// Whether deleting a key does something to its rows.
-    acts: bool,
+    pub acts: bool,
 }
 
-fn referring(keys: &str) -> Result<Vec<Child>> {
+/// The tables that refer to a key table.
+pub fn referring(keys: &str) -> Result<Vec<Child>> {
     sql::rows(
         "SELECT pg_catalog.format('%I.%I', n.nspname, r.relname),
                 (SELECT pg_catalog.string_agg(pg_catalog.format('k.%I OPERATOR(%I.%s) c.%I', b.attname, s.nspname, o.oprname, a.attname), ' AND ')

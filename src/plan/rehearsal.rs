@@ -68,7 +68,8 @@ pub fn statements(request: &JobRequest, work: &Work) -> Vec<String> {
         | Task::PartitionTable { .. }
         | Task::UndoPartitioning { .. }
         | Task::FinalizePartitioning { .. }
-        | Task::CatchUp { .. } => work.inline.clone(),
+        | Task::CatchUp { .. }
+        | Task::RebuildKeys { .. } => work.inline.clone(),
     }
 }
 

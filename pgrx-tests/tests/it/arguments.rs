@@ -52,6 +52,7 @@ const WITH_NULL: &[(&str, &[&str])] = &[
             "groundskeeper.drain_default('raw_data.moneylines_raw', NULL)",
         ],
     ),
+    ("SELECT groundskeeper.rebuild_keys relation", &["groundskeeper.rebuild_keys(NULL)"]),
     ("SELECT groundskeeper.drop_partition partition", &["groundskeeper.drop_partition(NULL)"]),
     ("SELECT groundskeeper_internal.fail_migration ", &[]),
     ("SELECT groundskeeper.finalize_partitioning relation", &["groundskeeper.finalize_partitioning(NULL)"]),

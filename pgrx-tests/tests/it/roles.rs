@@ -83,6 +83,7 @@ const MUTATORS: &[&str] = &[
     "migrate_to_staging",
     "partition_table",
     "prune_history",
+    "rebuild_keys",
     "record_metrics",
     "rescore",
     "resume",

@@ -3,7 +3,7 @@
 
 use super::record::{self, Carried, Conversion, FORMER, KEYS, LOG, SHADOW};
 use super::sync::{self, Pair, Taken};
-use super::{keys, lost, shadow};
+use super::{columns, keys, lost, shadow};
 use crate::catalog;
 use crate::error::{Failure, Result};
 use crate::settings;
@@ -61,7 +61,7 @@ pub fn run(conversion: &Conversion, way: Way) -> Result<(Vec<Vec<String>>, Oid)>
         return Err(retry("the table was replaced meanwhile"));
     }
     lost::must_be_watched(conversion)?;
-    same_columns(&table, &twin)?;
+    columns::must_be_same(&table, &twin)?;
     if !shadow::missing_indexes(conversion)?.is_empty() {
         return Err(retry("an index was created meanwhile"));
     }
@@ -72,20 +72,6 @@ pub fn run(conversion: &Conversion, way: Way) -> Result<(Vec<Vec<String>>, Oid)>
     let left = i32::try_from(left).unwrap_or(1).max(1);
     target::unchecked(|| run_before_deadline(left, &plan.statements))?;
     Ok((plan.later, twin_oid))
-}
-
-/// That the table and its twin have the same columns: either may have been altered since the twin was made.
-pub fn same_columns(table: &str, twin: &str) -> Result<()> {
-    let differ = sql::texts(include_str!("columns_differ.sql"), &[table.into(), twin.into()])?;
-    if differ.is_empty() {
-        return Ok(());
-    }
-    Err(Failure::new(
-        PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-        format!("{table} and {twin} no longer have the same columns"),
-    )
-    .detail(differ.join("; "))
-    .hint(format!("Make the same changes to {twin}, then try again.")))
 }
 
 /// What is worth another try at once.
@@ -214,13 +200,6 @@ fn of_partitioned(conversion: &Conversion) -> Result<Vec<String>> {
     Ok(statements)
 }
 
-/// The statements that have changes to the table logged again.
-pub fn watching(conversion: &Conversion) -> Vec<String> {
-    let table = conversion.quoted();
-    let [create, always, ..] = shadow::capture_triggers(conversion, &table);
-    vec![format!("DROP TRIGGER IF EXISTS {} ON {table}", shadow::CAPTURE_ROWS), create, always]
-}
-
 /// The triggers that a partition does not have from the whole: those of TRUNCATE.
 pub fn of_partition(conversion: &Conversion, partition: &str) -> Vec<String> {
     let mut statements = Vec::new();
@@ -332,7 +311,7 @@ pub fn redefined(table: Oid) -> Result<Vec<String>> {
     statements.extend(sql::texts(
         "SELECT DISTINCT pg_catalog.pg_get_functiondef(d.objid)
            FROM pg_catalog.pg_depend d
-          WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass
+          WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.deptype = 'n'
             AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = $1",
         &[table.into()],
     )?);
@@ -355,7 +334,8 @@ pub fn leftovers(conversion: &Conversion) -> Vec<String> {
     statements.push(format!("DROP TABLE IF EXISTS {}", conversion.beside_quoted(LOG)));
     statements.push(format!("DROP FUNCTION IF EXISTS {}()", conversion.beside_quoted(record::CAPTURE)));
     if conversion.has_key_table && conversion.stage == Stage::Restored {
-        let functions = keys::FUNCTIONS.map(|f| format!("DROP FUNCTION {}()", conversion.beside_quoted(f)));
+        let functions =
+            keys::FUNCTIONS.map(|f| format!("DROP FUNCTION IF EXISTS {}()", conversion.beside_quoted(f)));
         statements.extend(functions);
     }
     statements

@@ -1,7 +1,6 @@
 //! The unpartitioned table that is kept must be able to hold what the partitioned one has, and to take its place: what
 //! its owner has done to the constraints and indexes since is done to it too.
 
-use super::exchange;
 use super::record::{self, Carried, Conversion, FORMER};
 use super::shadow::{self, Wanted};
 use super::steps::BATCH;
@@ -12,6 +11,22 @@ use crate::sql::{self, qualified, quote_identifier, required};
 use crate::waiting::run_before_deadline;
 use crate::worker::Between;
 use groundskeeper_core::names::suffixed;
+
+/// What its owner may not do to the table any more, as to one that rows are only added to, he must be able to do to the
+/// unpartitioned one, which is brought up to date. On the way back it gets the table's grants.
+pub fn grant(between: &mut Between, conversion: &Conversion) -> Result<()> {
+    between.transaction(|| {
+        let statements = sql::texts(
+            "SELECT pg_catalog.format('GRANT ALL ON %s TO %I', $1, o.rolname)
+               FROM pg_catalog.pg_class c JOIN pg_catalog.pg_roles o ON o.oid = c.relowner
+              WHERE c.oid = pg_catalog.to_regclass($1) AND EXISTS (
+                        SELECT FROM pg_catalog.unnest('{SELECT,INSERT,UPDATE,DELETE}'::text[]) p (privilege)
+                         WHERE NOT pg_catalog.has_table_privilege(c.relowner, c.oid, p.privilege))",
+            &[conversion.beside_quoted(FORMER).into()],
+        )?;
+        run_before_deadline(settings::lock_timeout_ms(), &statements)
+    })
+}
 
 /// Takes off what was taken off the table since: a row that is allowed there must find its place here.
 pub fn loosen(between: &mut Between, conversion: &Conversion) -> Result<()> {
@@ -63,11 +78,9 @@ fn drop_of(conversion: &Conversion, index: &Carried) -> Result<Option<String>> {
     }))
 }
 
-/// Before the way back: it must have the columns that the partitioned table has by now, and gets the unique and primary
-/// keys and the indexes that it lacks.
+/// Before the way back: it gets the unique and primary keys and the indexes that the partitioned table has by now.
 pub fn complete(between: &mut Between, conversion: &Conversion) -> Result<()> {
     let former = conversion.beside_quoted(FORMER);
-    between.transaction(|| exchange::same_columns(&conversion.quoted(), &former))?;
     if between.transaction(|| shadow::missing_indexes(conversion))?.is_empty() {
         return Ok(());
     }

@@ -178,16 +178,19 @@ END",
     )
 }
 
+/// A key that is there is skipped where the row is there too, whose trigger has made it: that is a restore. Any other is a
+/// duplicate, which the primary key refuses.
 fn restore_body(conversion: &Conversion) -> String {
-    let keys = conversion.beside_quoted(KEYS);
+    let (table, keys) = (conversion.quoted(), conversion.beside_quoted(KEYS));
     format!(
         "BEGIN
-    IF EXISTS (SELECT FROM {keys} x WHERE {}) THEN
+    IF EXISTS (SELECT FROM {keys} x WHERE {}) AND EXISTS (SELECT FROM {table} y WHERE {}) THEN
         RETURN NULL;
     END IF;
     RETURN NEW;
 END",
-        conversion.same_key("x", "NEW")
+        conversion.same_key("x", "NEW"),
+        conversion.same_key("y", "NEW")
     )
 }
 

@@ -3,7 +3,7 @@
 
 use super::plan_item;
 use super::record::{self, CAPTURE, Conversion, FORMER, KEYS, LOG, SHADOW};
-use super::{exchange, keys, shadow};
+use super::{exchange, keys, shadow, triggers};
 use crate::error::{Failure, Result};
 use crate::owner;
 use crate::partition::managed;
@@ -46,8 +46,10 @@ pub fn whereabouts(conversion: &Conversion) -> Result<Whereabouts> {
         "SELECT pg_catalog.format('%I.%I', n.nspname, c.relname), c.oid IS NOT DISTINCT FROM pg_catalog.to_regclass($3)::oid
            FROM pg_catalog.pg_trigger g
            JOIN pg_catalog.pg_proc p ON p.oid = g.tgfoid
-           -- a stranger can have triggers of these names, and call functions that are not his
-           JOIN pg_catalog.pg_class c ON c.oid = g.tgrelid AND NOT c.relispartition AND c.relowner = p.proowner
+           -- The table is known by what its partitions have, too. A stranger can have triggers of these names, and call
+           -- functions that are not his.
+           JOIN pg_catalog.pg_class c ON c.oid = COALESCE(pg_catalog.pg_partition_root(g.tgrelid), g.tgrelid)
+                                     AND NOT c.relispartition AND c.relowner = p.proowner
            JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
           WHERE g.tgfoid IN (SELECT pg_catalog.to_regprocedure(f) FROM pg_catalog.unnest($1::text[]) f)
             AND g.tgname = ANY ($2)
@@ -175,7 +177,8 @@ pub fn remains(conversion: &Conversion) -> Result<Remains> {
     Ok(Remains { statements, kept })
 }
 
-fn has_rows(table: &str) -> Result<bool> {
+/// Whether a table has rows, as its owner sees it.
+pub fn has_rows(table: &str) -> Result<bool> {
     let query = format!("SELECT EXISTS (SELECT FROM {table})");
     let look = || sql::first(&query, &[], |row| required::<bool>(row, 1));
     Ok(owner::of_named(table, look)? == Some(true))
@@ -215,39 +218,13 @@ pub fn clear(conversion: &Conversion) -> Result<()> {
     record::forget(conversion)
 }
 
-/// Refuses what relies on the log where it does not name every change: the trigger that writes it must be there, and
-/// fire for everybody.
+/// Refuses what relies on the log where it does not name every change, under a lock that nobody can switch a trigger off
+/// behind: the next attempt puts it back and compares all rows.
 pub fn must_be_watched(conversion: &Conversion) -> Result<()> {
-    let watched = sql::first(
-        "SELECT EXISTS (SELECT FROM pg_catalog.pg_trigger
-                         WHERE tgrelid = pg_catalog.to_regclass($1) AND tgname = $2 AND tgenabled = 'A'
-                           AND tgfoid = pg_catalog.to_regprocedure($3))",
-        &[
-            conversion.quoted().into(),
-            shadow::CAPTURE_ROWS.into(),
-            format!("{}()", conversion.beside_quoted(CAPTURE)).into(),
-        ],
-        |row| required::<bool>(row, 1),
-    )?;
-    if watched == Some(true) {
-        return Ok(());
-    }
-    let remedy = if conversion.stage.is_partitioned() {
-        format!("{}. Then try again: both tables are compared.", exchange::watching(conversion).join("; "))
-    } else {
-        format!(
-            "SELECT groundskeeper.undo_partitioning({}) takes back what was begun.",
-            quote_literal(conversion.quoted())
-        )
-    };
-    Err(Failure::new(
-        PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-        format!(
-            "changes to {} are no longer written to {}",
-            conversion.quoted(),
-            conversion.beside_quoted(LOG)
-        ),
-    )
-    .detail(format!("The trigger {} is gone or disabled.", shadow::CAPTURE_ROWS))
-    .hint(remedy))
+    let lacking = triggers::lacking(conversion)?;
+    let Some(one) = lacking.iter().find(|one| one.is_of_log()) else { return Ok(()) };
+    Err(exchange::retry(&format!(
+        "the trigger {} of {} was switched off or dropped meanwhile",
+        one.name, one.relation
+    )))
 }

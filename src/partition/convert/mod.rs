@@ -2,9 +2,13 @@
 //! by a log of changed keys, proven, and takes its name in one short transaction.
 
 mod afterwards;
+mod apart;
 mod asked;
+pub mod bind;
+pub(super) mod columns;
 pub(super) mod exchange;
 mod former;
+pub(super) mod heal;
 mod keys;
 mod known;
 mod lost;
@@ -17,13 +21,16 @@ mod rows;
 pub(super) mod shadow;
 pub(super) mod steps;
 pub(super) mod sync;
+pub(super) mod triggers;
+pub mod unfinished;
 
 pub use asked::Asked;
-pub use keys::TRUNCATED as KEY_TRUNCATED;
+pub use keys::{FUNCTIONS as KEY_FUNCTIONS, TRUNCATED as KEY_TRUNCATED};
 pub use known::{of_parent, recognized};
 pub use preflight::preflight;
+pub use record::rows_copied;
 pub use shadow::CAPTURE_TRUNCATE;
-pub use steps::{rows_copied, run};
+pub use steps::run;
 
 use super::bounds::KeyType;
 use crate::catalog;
@@ -32,6 +39,7 @@ use crate::extension::as_owner;
 use crate::jobs;
 use crate::owner;
 use crate::sql::{self, qualified, quote_literal, required};
+use crate::subtransaction::isolated;
 use groundskeeper_core::job::{JobRequest, Task};
 use groundskeeper_core::partition::KeyFormat;
 use groundskeeper_core::partition::convert::{Goal, Stage, Step, next};
@@ -80,6 +88,9 @@ pub fn partition_table(request: &Request) -> Result<i64> {
         Some(known) if known.stage == Stage::Finalized && is_lost(&known)? => {
             owner::of(request.relation, || lost::clear(&known))?;
         }
+        Some(known) if record::is_recognized(&known)? && !known.stage.is_partitioned() => {
+            return Err(unfinished::refusal(&known));
+        }
         Some(known) => {
             let asked = (&request.key, interval, timezone, premake, format, has_default);
             if known.stage != Stage::Finalized
@@ -97,7 +108,7 @@ pub fn partition_table(request: &Request) -> Result<i64> {
             }
             return go_on(&known);
         }
-        None => {}
+        None => unfinished::refuse(request.relation, &table.name)?,
     }
     let findings = preflight(request.relation, &request.key, &request.asked)?;
     preflight::refuse(&table.quoted, request, &findings)?;
@@ -166,7 +177,9 @@ pub fn ask(relation: Oid, goal: Goal) -> Result<i64> {
         None => match lost::conversion_beside(&table.name, &table.quoted)? {
             Some(known) if is_lost(&known)? => known,
             Some(known) => return Err(belongs(&table.quoted, &known)?),
-            None => return Err(record::missing(&table.name)),
+            None => {
+                unfinished::recognized(relation, &table.name)?.ok_or_else(|| record::missing(&table.name))?
+            }
         },
     };
     if goal == Goal::Undo && is_lost(&known)? {
@@ -322,7 +335,15 @@ fn key_type(conversion: &record::Conversion) -> Result<KeyType> {
     })
 }
 
-/// Tables whose log has grown past that many entries.
+/// Whether the two copies of a table drift apart: changes are not logged, or there are columns that one lacks.
+fn is_apart(conversion: &record::Conversion) -> Result<bool> {
+    let pair = sync::Pair::of(conversion);
+    Ok(!shadow::exists(&conversion.table.schema, &conversion.beside(record::LOG).name)?
+        || triggers::lacking(conversion)?.iter().any(triggers::Lacking::is_of_log)
+        || !columns::differing(&pair.source, &pair.target)?.is_empty())
+}
+
+/// Tables whose log has grown past that many entries, or does not tell all.
 pub fn behind(entries: usize) -> Result<Vec<Qualified>> {
     let open = as_owner(|| {
         sql::rows(
@@ -338,7 +359,9 @@ pub fn behind(entries: usize) -> Result<Vec<Qualified>> {
             continue;
         }
         let log = known.beside_quoted(record::LOG);
-        if owner::of_named(&log, || sync::backlog(&known, entries + 1))? > entries {
+        // A log that is not there or another's keeps no other table from being looked after.
+        let is_long = || Ok(owner::of_named(&log, || sync::backlog(&known, entries + 1))? > entries);
+        if is_apart(&known)? || isolated(is_long).unwrap_or(false) {
             out.push(table);
         }
     }
@@ -351,8 +374,7 @@ pub fn is_in_between(quoted: &str) -> Result<bool> {
 }
 
 fn must_own_named(conversion: &record::Conversion) -> Result<bool> {
-    let log = conversion.beside_quoted(record::LOG);
     let may = "SELECT COALESCE((SELECT pg_catalog.pg_has_role(c.relowner, 'USAGE') FROM pg_catalog.pg_class c
                                  WHERE c.oid = pg_catalog.to_regclass($1)), false)";
-    Ok(sql::first(may, &[log.into()], |row| required::<bool>(row, 1))? == Some(true))
+    Ok(sql::first(may, &[conversion.quoted().into()], |row| required::<bool>(row, 1))? == Some(true))
 }

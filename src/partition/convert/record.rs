@@ -201,6 +201,33 @@ pub fn expect(conversion: &Conversion, rows: i64) -> Result<()> {
     set(conversion, "rows_expected = $2", rows.into())
 }
 
+/// Writes down whether changes were not logged for a while.
+pub fn unlogged(conversion: &Conversion, is_so: bool) -> Result<()> {
+    set(conversion, "unlogged = $2", is_so.into())
+}
+
+/// Whether that is written down.
+pub fn is_unlogged(conversion: &Conversion) -> Result<bool> {
+    is(conversion, "unlogged")
+}
+
+/// Writes down that a conversion is known by its triggers alone.
+pub fn recognize(conversion: &Conversion) -> Result<()> {
+    set(conversion, "recognized = $2", true.into())
+}
+
+/// Whether that is written down.
+pub fn is_recognized(conversion: &Conversion) -> Result<bool> {
+    is(conversion, "recognized")
+}
+
+fn is(conversion: &Conversion, column: &str) -> Result<bool> {
+    let query = format!("SELECT {column} FROM groundskeeper.conversion WHERE relation = $1");
+    let found =
+        as_owner(|| sql::first(&query, &[conversion.quoted().into()], |row| required::<bool>(row, 1)));
+    Ok(found? == Some(true))
+}
+
 /// Changes one thing that is written down.
 fn set(conversion: &Conversion, change: &str, value: Argument) -> Result<()> {
     as_owner(|| {
@@ -261,4 +288,13 @@ fn from_json<T: serde::de::DeserializeOwned + Default>(conversion: &Conversion, 
         || Ok(T::default()),
         |text| serde_json::from_str(&text).map_err(|e| Failure::internal(e.to_string())),
     )
+}
+
+/// How many rows a job of this kind has copied.
+pub fn rows_copied(table: &Qualified) -> Result<i64> {
+    let query = "SELECT rows_copied FROM groundskeeper.conversion WHERE relation = $1";
+    let rows = as_owner(|| {
+        sql::first(query, &[qualified(&table.schema, &table.name).into()], |row| required::<i64>(row, 1))
+    })?;
+    Ok(rows.unwrap_or(0))
 }

@@ -112,6 +112,14 @@ pub fn capture(conversion: &Conversion) -> Vec<String> {
 
 /// The log of changed keys, and the function that writes it.
 pub fn log(conversion: &Conversion) -> Vec<String> {
+    let mut statements = log_table(conversion);
+    statements.push(capture_function(conversion));
+    statements.push(format!("REVOKE ALL ON FUNCTION {}() FROM PUBLIC", conversion.beside_quoted(CAPTURE)));
+    statements
+}
+
+/// The log alone.
+pub fn log_table(conversion: &Conversion) -> Vec<String> {
     let (table, log) = (conversion.quoted(), conversion.beside_quoted(LOG));
     vec![
         format!("CREATE TABLE {log} AS SELECT {} FROM {table} WITH NO DATA", conversion.key_list("")),
@@ -121,13 +129,11 @@ pub fn log(conversion: &Conversion) -> Vec<String> {
         ),
         // a publication of all tables must not refuse to delete from it
         format!("ALTER TABLE {log} REPLICA IDENTITY FULL"),
-        capture_function(conversion),
-        format!("REVOKE ALL ON FUNCTION {}() FROM PUBLIC", conversion.beside_quoted(CAPTURE)),
     ]
 }
 
 /// The function that the triggers call: keys alone, so that the log is small and order does not matter.
-fn capture_function(conversion: &Conversion) -> String {
+pub fn capture_function(conversion: &Conversion) -> String {
     let log = conversion.beside_quoted(LOG);
     let changed: Vec<String> = conversion
         .key_columns

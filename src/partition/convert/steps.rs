@@ -4,13 +4,13 @@ use super::exchange::{self, Way};
 use super::plan_item;
 use super::record::{self, Conversion, FORMER, LOG, SHADOW};
 use super::sync::{self, Pair};
-use super::{former, key_type, lost, preflight, shadow};
+use super::{bind, columns, former, heal, key_type, lost, preflight, shadow, triggers, unfinished};
 use crate::error::{Failure, Result};
 use crate::guc;
 use crate::jobs::{self, report};
 use crate::partition::managed;
 use crate::settings;
-use crate::sql::{self, qualified, required};
+use crate::sql::{self};
 use crate::target;
 use crate::waiting::run_before_deadline;
 use crate::worker::{Between, write_at_once};
@@ -18,6 +18,9 @@ use groundskeeper_core::names::suffixed;
 use groundskeeper_core::partition::convert::{Goal, Stage, Step, next};
 use groundskeeper_core::plan::Qualified;
 use pgrx::PgSqlErrorCode;
+
+/// The tables that a conversion makes.
+const MADE: [&str; 3] = [SHADOW, record::KEYS, LOG];
 
 /// How many entries of the log one transaction applies.
 pub const BATCH: usize = 2_000;
@@ -95,7 +98,7 @@ fn make_shadow(between: &mut Between, conversion: &Conversion) -> Result<()> {
         let starts = shadow::starts(conversion, key_type)?;
         briefly(&shadow::make(conversion, key_type, &starts)?)?;
         briefly(&shadow::replica_identity(conversion)?)?;
-        give_to_owner(conversion)?;
+        give_to_owner(conversion, &MADE)?;
         shadow::expect_rows(conversion)?;
         record::reach(conversion, Stage::Shadowed)
     })
@@ -104,14 +107,14 @@ fn make_shadow(between: &mut Between, conversion: &Conversion) -> Result<()> {
 fn begin_capture(between: &mut Between, conversion: &Conversion) -> Result<()> {
     between.transaction(|| {
         briefly(&shadow::capture(conversion))?;
-        give_to_owner(conversion)?;
+        give_to_owner(conversion, &MADE)?;
         record::reach(conversion, Stage::Captured)
     })
 }
 
 /// What a member of the owning role makes is the owner's, as the table is, and nobody else's: default privileges are for
 /// tables that somebody is meant to read.
-fn give_to_owner(conversion: &Conversion) -> Result<()> {
+pub fn give_to_owner(conversion: &Conversion, made: &[&str]) -> Result<()> {
     let statements = sql::texts(
         "WITH owner AS (
              SELECT o.rolname, c.relowner, c.relnamespace
@@ -128,7 +131,7 @@ fn give_to_owner(conversion: &Conversion) -> Result<()> {
           WHERE p.proowner <> owner.relowner AND p.pronamespace = owner.relnamespace AND p.proname = ANY ($4)",
         &[
             conversion.quoted().into(),
-            [SHADOW, record::KEYS, LOG].map(|s| suffixed(&conversion.table.name, s)).to_vec().into(),
+            MADE.map(|s| suffixed(&conversion.table.name, s)).to_vec().into(),
             conversion.beside_quoted(SHADOW).into(),
             std::iter::once(record::CAPTURE)
                 .chain(super::keys::FUNCTIONS)
@@ -138,7 +141,7 @@ fn give_to_owner(conversion: &Conversion) -> Result<()> {
         ],
     )?;
     statements.iter().try_for_each(|statement| sql::run(statement, &[]))?;
-    let ours = [SHADOW, record::KEYS, LOG].map(|s| conversion.beside_quoted(s)).to_vec();
+    let ours = made.iter().map(|s| conversion.beside_quoted(s)).collect::<Vec<_>>();
     let functions = std::iter::once(record::CAPTURE).chain(super::keys::FUNCTIONS);
     let functions: Vec<String> = functions.map(|s| format!("{}()", conversion.beside_quoted(s))).collect();
     let statements = shadow::to_owner_only(&ours, &functions)?;
@@ -146,6 +149,7 @@ fn give_to_owner(conversion: &Conversion) -> Result<()> {
 }
 
 fn copy(between: &mut Between, conversion: &Conversion) -> Result<()> {
+    columns::carry_over(between, conversion)?;
     let mut now = conversion.clone();
     let mut copied = 0;
     loop {
@@ -199,8 +203,19 @@ fn index(between: &mut Between, conversion: &Conversion) -> Result<()> {
     between.transaction(|| record::reach(conversion, Stage::Indexed))
 }
 
-/// Applies the log until it is short.
+/// Applies the log until it is short, once it is sure to name every change.
 pub fn catch_up(between: &mut Between, conversion: &Conversion) -> Result<()> {
+    if conversion.stage.is_partitioned() {
+        former::grant(between, conversion)?;
+    }
+    columns::carry_over(between, conversion)?;
+    heal::heal(between, conversion)?;
+    apply(between, conversion)?;
+    columns::tighten(between, conversion)
+}
+
+/// The same for what is copied apart, and watched in its own way.
+pub fn apply(between: &mut Between, conversion: &Conversion) -> Result<()> {
     if conversion.stage.is_partitioned() {
         former::loosen(between, conversion)?;
     }
@@ -212,11 +227,16 @@ pub fn catch_up(between: &mut Between, conversion: &Conversion) -> Result<()> {
     loop {
         let (applied, left) = match between.transaction(batch) {
             // A value that must be unique has passed from row to row.
-            Err(failure) if failure.code == PgSqlErrorCode::ERRCODE_UNIQUE_VIOLATION => between
-                .transaction_of_one_snapshot(|| {
+            Err(failure) if failure.code == PgSqlErrorCode::ERRCODE_UNIQUE_VIOLATION => {
+                let again = between.transaction_of_one_snapshot(|| {
                     sync::set_aside(conversion, &pair)?;
                     batch()
-                })?,
+                });
+                if again.is_err() && conversion.stage.is_partitioned() {
+                    between.transaction(|| heal::refuse_duplicates(conversion, &pair))?;
+                }
+                again?
+            }
             other => other?,
         };
         if left <= SHORT || applied == 0 {
@@ -226,7 +246,6 @@ pub fn catch_up(between: &mut Between, conversion: &Conversion) -> Result<()> {
 }
 
 fn prove(between: &mut Between, conversion: &Conversion, goal: Goal) -> Result<()> {
-    between.transaction(|| lost::must_be_watched(conversion))?;
     if goal == Goal::Partition {
         // What is applied and compared from here on is planned by them.
         between.transaction(|| sql::run(&format!("ANALYZE {}", conversion.beside_quoted(SHADOW)), &[]))?;
@@ -236,12 +255,20 @@ fn prove(between: &mut Between, conversion: &Conversion, goal: Goal) -> Result<(
         former::complete(between, conversion)?;
     }
     between.transaction(|| report("comparing rows", progress(conversion)))?;
-    between.transaction(|| {
+    let proof = || {
         let key_type = key_type(conversion)?;
         sync::prove(conversion, &Pair::of(conversion), key_type)?;
         let stage = if goal == Goal::Partition { Stage::Proven } else { Stage::Equal };
         record::reach(conversion, stage)
-    })
+    };
+    match between.transaction(proof) {
+        Err(failure) if failure.code == PgSqlErrorCode::ERRCODE_DATA_CORRUPTED => {
+            heal::bring_over(between, conversion)?;
+            catch_up(between, conversion)?;
+            between.transaction(proof)
+        }
+        proven => proven,
+    }
 }
 
 fn swap(between: &mut Between, conversion: &Conversion, goal: Goal) -> Result<()> {
@@ -249,8 +276,11 @@ fn swap(between: &mut Between, conversion: &Conversion, goal: Goal) -> Result<()
     if goal == Goal::Partition && !between.transaction(|| shadow::missing_indexes(conversion))?.is_empty() {
         return index(between, conversion);
     }
-    unless_unwatched(between, conversion)?;
     catch_up(between, conversion)?;
+    if between.transaction(|| record::get(&conversion.table))?.stage != conversion.stage {
+        // It was not watched for a while, and is proven again.
+        return Ok(());
+    }
     if goal == Goal::Undo {
         former::complete(between, conversion)?;
     }
@@ -258,9 +288,10 @@ fn swap(between: &mut Between, conversion: &Conversion, goal: Goal) -> Result<()
     let exchange = || {
         let (later, now) = exchange::run(conversion, way)?;
         jobs::works_on(now)?;
-        give_to_owner(conversion)?;
+        give_to_owner(conversion, &MADE)?;
         record::follow(conversion, &later)?;
         if way == Way::There {
+            bind::bind(conversion)?;
             managed::register(&managed::Managed::of(conversion))?;
             plan_item::record(conversion)?;
             record::reach(conversion, Stage::Swapped)?;
@@ -281,15 +312,6 @@ fn swap(between: &mut Between, conversion: &Conversion, goal: Goal) -> Result<()
     Ok(())
 }
 
-/// Refuses to go on where changes were not logged. What was proven before may not be so any more.
-fn unless_unwatched(between: &mut Between, conversion: &Conversion) -> Result<()> {
-    let watched = between.transaction(|| lost::must_be_watched(conversion));
-    if watched.is_err() && conversion.stage == Stage::Equal {
-        between.transaction(|| record::reach(conversion, Stage::Converted))?;
-    }
-    watched
-}
-
 /// What follows an exchange and needs no strong lock for long, one transaction after the other.
 fn settle(between: &mut Between, conversion: &Conversion) -> Result<()> {
     while let Some((first, rest)) = between.transaction(|| {
@@ -304,26 +326,11 @@ fn settle(between: &mut Between, conversion: &Conversion) -> Result<()> {
     Ok(())
 }
 
-/// The statements that drop all triggers that call functions, wherever they are by now: a partition that was detached
-/// by a plain statement has taken its own along.
-fn triggers_of(functions: &[String]) -> Result<Vec<String>> {
-    let functions: Vec<String> = functions.iter().map(|function| format!("{function}()")).collect();
-    sql::texts(
-        "SELECT pg_catalog.format('DROP TRIGGER %I ON %I.%I', g.tgname, n.nspname, c.relname)
-           FROM pg_catalog.unnest($1::text[]) f (name)
-           JOIN pg_catalog.pg_trigger g ON g.tgfoid = pg_catalog.to_regprocedure(f.name)
-           JOIN pg_catalog.pg_class c ON c.oid = g.tgrelid
-           JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-          WHERE g.tgparentid = 0 ORDER BY g.oid",
-        &[functions.into()],
-    )
-}
-
-/// The same for what goes when the conversion is taken back.
+/// The statements that drop all triggers of ours, when the conversion is taken back.
 fn own_triggers(conversion: &Conversion) -> Result<Vec<String>> {
     let keys = (conversion.stage == Stage::Restored).then_some(super::keys::FUNCTIONS);
     let functions = std::iter::once(record::CAPTURE).chain(keys.into_iter().flatten());
-    triggers_of(&functions.map(|function| conversion.beside_quoted(function)).collect::<Vec<_>>())
+    triggers::of_functions(&functions.map(|function| conversion.beside_quoted(function)).collect::<Vec<_>>())
 }
 
 /// Leaves nothing behind of what the conversion made. Before the exchange the shadow is a copy; after the way back it
@@ -332,9 +339,13 @@ fn clean_up(between: &mut Between, conversion: &Conversion) -> Result<()> {
     if conversion.stage == Stage::Restored {
         settle(between, conversion)?;
     }
+    between.transaction(|| report("clearing up", 0.95))?;
     between.transaction(|| {
         let mut statements = own_triggers(conversion)?;
-        statements.extend(exchange::leftovers(conversion));
+        statements.extend(match record::is_recognized(conversion)? {
+            true => unfinished::clearing(conversion)?,
+            false => exchange::leftovers(conversion),
+        });
         briefly(&statements)?;
         record::forget(conversion)
     })
@@ -343,8 +354,10 @@ fn clean_up(between: &mut Between, conversion: &Conversion) -> Result<()> {
 /// Drops the unpartitioned table, every row of which the partitioned one was proven to have; what was written since is
 /// in the log, and compared under the lock.
 fn drop_former(between: &mut Between, conversion: &Conversion) -> Result<()> {
-    unless_unwatched(between, conversion)?;
     catch_up(between, conversion)?;
+    if between.transaction(|| record::get(&conversion.table))?.stage != conversion.stage {
+        return Ok(());
+    }
     let (table, former) = (conversion.quoted(), conversion.beside_quoted(FORMER));
     let drop = || {
         briefly(&[format!("LOCK TABLE {table}, {former} IN ACCESS EXCLUSIVE MODE")])?;
@@ -358,7 +371,7 @@ fn drop_former(between: &mut Between, conversion: &Conversion) -> Result<()> {
                 "too many rows were changed meanwhile",
             ));
         }
-        let mut statements = triggers_of(&[conversion.beside_quoted(record::CAPTURE)])?;
+        let mut statements = triggers::of_functions(&[conversion.beside_quoted(record::CAPTURE)])?;
         statements.push(format!("DROP TABLE {former}"));
         statements.push(format!("DROP TABLE {}", conversion.beside_quoted(LOG)));
         statements.push(format!("DROP FUNCTION {}()", conversion.beside_quoted(record::CAPTURE)));
@@ -370,13 +383,4 @@ fn drop_former(between: &mut Between, conversion: &Conversion) -> Result<()> {
         record::reach(conversion, Stage::Finalized)
     };
     target::unheld(|| between.transaction(drop))
-}
-
-/// How many rows a job of this kind has copied.
-pub fn rows_copied(table: &Qualified) -> Result<i64> {
-    let query = "SELECT rows_copied FROM groundskeeper.conversion WHERE relation = $1";
-    let rows = crate::extension::as_owner(|| {
-        sql::first(query, &[qualified(&table.schema, &table.name).into()], |row| required::<i64>(row, 1))
-    })?;
-    Ok(rows.unwrap_or(0))
 }

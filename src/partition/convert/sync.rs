@@ -4,6 +4,7 @@
 //! after it are at least as new; what comes later has an entry of its own.
 
 use super::record::{Conversion, FORMER, KEYS, LOG, SHADOW};
+use crate::catalog;
 use crate::error::{Failure, Result};
 use crate::partition::bounds::KeyType;
 use crate::sql::Argument;
@@ -216,6 +217,64 @@ pub fn verify(conversion: &Conversion, pair: &Pair, taken: &Taken) -> Result<()>
         ));
     }
     Ok(())
+}
+
+/// What is to be done about rows that the table has no more and its twin has: whether that can be for want of a log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lost {
+    /// They may have been deleted while nothing was logged.
+    MayBe,
+    /// They must not be taken off the twin, which may be the only one that has them.
+    MustNotBe,
+}
+
+/// Writes to the log the keys of all rows that are not the same in both tables, as of one snapshot; how many.
+pub fn note_differences(conversion: &Conversion, pair: &Pair, lost: Lost) -> Result<i64> {
+    let columns = columns(conversion, &pair.source)?;
+    let (log, keys) = (conversion.beside_quoted(LOG), conversion.key_list(""));
+    let rows = |table: &str| {
+        let checksum = format!("pg_catalog.hash_record_extended(ROW({}), 0)", columns.hashed);
+        format!("SELECT {}, {checksum} FROM {table} x", conversion.key_list("x."))
+    };
+    let apart = |one: &str, other: &str| {
+        format!("SELECT {keys} FROM ({one} EXCEPT ALL {other}) d ({keys}, checksum)")
+    };
+    let (source, target) = (rows(&pair.source), rows(&pair.target));
+    let mut parts = vec![apart(&source, &target)];
+    if lost == Lost::MayBe {
+        parts.push(apart(&target, &source));
+    }
+    if pair.keys {
+        let of_table = catalog::columns_of(&pair.source)?;
+        let mut kept = catalog::columns_of(&conversion.beside_quoted(KEYS))?;
+        kept.retain(|column| of_table.contains(column));
+        let kept = kept.iter().map(quote_identifier).collect::<Vec<_>>().join(", ");
+        let keys_of = |table: &str| format!("SELECT {keys}, ROW({kept})::text FROM {table}");
+        let (rows, kept) = (keys_of(&pair.source), keys_of(&conversion.beside_quoted(KEYS)));
+        parts.extend([apart(&rows, &kept), apart(&kept, &rows)]);
+    }
+    sql::affected(&format!("INSERT INTO {log} ({keys}) {}", parts.join(" UNION ")), &[])
+}
+
+/// How many rows the twin has that the log does not name and the table has not, as of one snapshot.
+pub fn only_in_target(conversion: &Conversion, pair: &Pair) -> Result<i64> {
+    let columns = columns(conversion, &pair.target)?;
+    let log = conversion.beside_quoted(LOG);
+    let side = |table: &str| {
+        format!(
+            "SELECT {}, pg_catalog.hash_record_extended(ROW({}), 0)
+               FROM {table} x WHERE NOT EXISTS (SELECT FROM {log} l WHERE {})",
+            conversion.key_list("x."),
+            columns.hashed,
+            conversion.same_key("l", "x")
+        )
+    };
+    let query = format!(
+        "SELECT pg_catalog.count(*) FROM ({} EXCEPT ALL {}) d",
+        side(&pair.target),
+        side(&pair.source)
+    );
+    Ok(sql::first(&query, &[], |row| required::<i64>(row, 1))?.unwrap_or(0))
 }
 
 /// Compares count and checksum of both tables, month by month, over all rows that the log does not name, as of one

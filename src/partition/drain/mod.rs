@@ -12,6 +12,8 @@ mod exchange;
 mod periods;
 mod storage;
 
+pub use periods::horizon;
+
 use super::adopt::owned;
 use super::bounds::{Parent, Partition};
 use super::convert::record::{Conversion, LOG, SHADOW};
@@ -108,7 +110,7 @@ fn carry_out(between: &mut Between, round: &Round, batch_size: i64) -> Result<()
     }
     if round.has_identity() {
         apart::fill(between, round)?;
-        steps::catch_up(between, &round.copied)?;
+        steps::apply(between, &round.copied)?;
         between.transaction(|| report("comparing rows", 0.8))?;
         between.transaction(|| {
             sync::prove(&round.copied, &sync::Pair::of(&round.copied), round.parent.key_type)

@@ -25,6 +25,7 @@ pub fn next(quoted: &str, done: &BTreeSet<NaiveDate>) -> Result<Option<Round>> {
     let table = managed::find(quoted)?.ok_or_else(|| adopt::not_managed(quoted))?;
     let Some(parent) = bounds::parent_named(quoted, &table.timezone)? else { return Ok(None) };
     let Some(default) = parent.default.clone() else { return Ok(None) };
+    refuse_partitioned(&default)?;
     let mut starts = starts_with_rows(&table, &parent, &default)?;
     starts.retain(|start| !done.contains(start));
     if starts.is_empty() {
@@ -64,6 +65,24 @@ pub fn next(quoted: &str, done: &BTreeSet<NaiveDate>) -> Result<Option<Round>> {
     Ok(Some(Round { parent, default, starts, planned, copied }))
 }
 
+/// The first day of the last period that rows get a partition for.
+pub fn horizon(interval: Interval, today: NaiveDate) -> Option<NaiveDate> {
+    wanted(interval, today, MONTHS, 1).last().copied()
+}
+
+/// A default partition that is partitioned itself has its rows elsewhere: looked at alone it would seem to be empty.
+fn refuse_partitioned(default: &Partition) -> Result<()> {
+    let kind = "SELECT relkind = 'p' FROM pg_catalog.pg_class WHERE oid = $1";
+    if sql::first(kind, &[default.oid.into()], |row| required::<bool>(row, 1))? != Some(true) {
+        return Ok(());
+    }
+    Err(Failure::new(
+        PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED,
+        format!("{} is a default partition with partitions of its own", default.quoted),
+    )
+    .detail("Put its rows that have a date aside, delete them, and insert them again once their months are there."))
+}
+
 /// The periods that rows of the default partition are in, and that have no partition, up to the horizon. What
 /// retention would retire at once is not made again: those rows stay, and `monitoring.partition_health` names them.
 fn starts_with_rows(table: &Managed, parent: &Parent, default: &Partition) -> Result<Vec<NaiveDate>> {
@@ -75,7 +94,7 @@ fn starts_with_rows(table: &Managed, parent: &Parent, default: &Partition) -> Re
         parent.key_type.is_dated(&key)
     );
     let days = sql::rows(&query, &[], |row| required::<i32>(row, 1))?;
-    let horizon = wanted(interval, parent.today, MONTHS, 1).last().copied();
+    let horizon = horizon(interval, parent.today);
     let limit = retention::limit(table)?;
     let mut starts = BTreeSet::new();
     for day in days.into_iter().filter_map(from_epoch_days) {

@@ -132,6 +132,11 @@ pub enum Task {
         /// Which.
         table: Qualified,
     },
+    /// The keys that are kept apart from a converted table those of its rows again.
+    RebuildKeys {
+        /// Which.
+        table: Qualified,
+    },
 }
 
 impl Task {
@@ -156,6 +161,7 @@ impl Task {
             Self::UndoPartitioning { .. } => "undo_partitioning",
             Self::FinalizePartitioning { .. } => "finalize_partitioning",
             Self::CatchUp { .. } => "catch_up",
+            Self::RebuildKeys { .. } => "rebuild_keys",
         }
     }
 
@@ -171,7 +177,8 @@ impl Task {
             | Self::AttachPartition { .. }
             | Self::PartitionTable { .. }
             | Self::UndoPartitioning { .. }
-            | Self::FinalizePartitioning { .. } => true,
+            | Self::FinalizePartitioning { .. }
+            | Self::RebuildKeys { .. } => true,
             Self::DropIndex { .. }
             | Self::DetachPartition { .. }
             | Self::DropPartition { .. }

@@ -3,6 +3,7 @@
 mod attach;
 mod both;
 mod carried;
+mod columns;
 mod crash;
 mod ddl;
 mod foreseen;
@@ -24,7 +25,9 @@ mod restore;
 mod retired;
 mod roundtrip;
 mod settings;
+mod unfinished;
 mod unique;
+mod watched;
 mod writers;
 
 use std::thread::sleep;

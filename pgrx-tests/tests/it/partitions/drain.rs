@@ -226,3 +226,22 @@ fn who_refers_to_the_default_partition_itself_is_an_obstacle() {
     );
     assert_eq!(text(&mut client, "SELECT count(*) FROM public.bet_default").unwrap(), "103");
 }
+
+#[test]
+fn a_default_partition_of_partitions_is_refused() {
+    let (db, mut client) = super::bets();
+    client
+        .batch_execute(
+            "CREATE TABLE public.bets_default PARTITION OF public.bets DEFAULT PARTITION BY LIST (stake);
+             CREATE TABLE public.bets_rest PARTITION OF public.bets_default DEFAULT; INSERT INTO public.bets VALUES (1, '2020-01-01')",
+        )
+        .unwrap();
+    let health =
+        "SELECT concat_ws(' ', default_rows, status ~ 'default_rows') FROM monitoring.partition_health";
+    assert_eq!(text(&mut client, health).unwrap(), "1 t");
+    client.batch_execute("SELECT groundskeeper.drain_default('public.bets')").unwrap();
+    db.settle().unwrap();
+    let outcome = "SELECT concat_ws(' ', state, error) FROM groundskeeper.jobs WHERE kind = 'drain_default'";
+    let outcome = text(&mut client, outcome).unwrap();
+    assert!(outcome.starts_with("failed") && outcome.contains("partitions of its own"), "{outcome}");
+}

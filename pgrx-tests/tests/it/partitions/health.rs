@@ -25,9 +25,16 @@ fn what_is_wrong_is_said() {
         "public.bets|day|5|7|0|ok",
         "rows of no date are where they belong"
     );
+    // A row that no partition can be made for yet is no trouble, and said.
+    client.batch_execute("INSERT INTO public.bets VALUES (8, '2100-01-01')").unwrap();
+    let said = "SELECT concat_ws('|', status, detail) FROM monitoring.partition_health";
+    assert_eq!(
+        text(&mut client, said).unwrap(),
+        "ok|1 rows in the default partition are dated more than two years ahead, and stay until their time comes nearer"
+    );
     client
         .batch_execute(
-            "INSERT INTO public.bets VALUES (9, '2001-01-01');
+            "DELETE FROM public.bets WHERE id = 8; INSERT INTO public.bets VALUES (9, '2001-01-01');
              CREATE TABLE public.bets_odd PARTITION OF public.bets FOR VALUES FROM ('2002-01-15') TO ('2002-02-01')",
         )
         .unwrap();

@@ -6,6 +6,7 @@ mod before;
 mod drain;
 mod health;
 mod kept;
+mod keys;
 mod names;
 mod premake;
 mod retention;
