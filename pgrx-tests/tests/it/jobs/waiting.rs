@@ -97,7 +97,7 @@ fn an_exclusive_lock_is_tried_for_again_and_again_and_writers_hardly_notice() {
     assert!(longest < Duration::from_secs(2), "{longest:?}");
 
     let history = format!(
-        "SELECT format('%s %s %s', attempt, state, lock_waits > 0) FROM groundskeeper.job_history
+        "SELECT format('%s %s %s', attempt, state, CASE WHEN lock_waits > 0 THEN 't' ELSE error END) FROM groundskeeper.job_history
           WHERE job_id = {id} AND state <> 'succeeded' ORDER BY attempt"
     );
     let refused: Vec<String> = (1..done.attempts).map(|attempt| format!("{attempt} failed t")).collect();

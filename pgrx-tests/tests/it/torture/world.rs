@@ -287,8 +287,16 @@ impl World {
             return;
         }
         self.leaves(&ids);
-        self.look("detached");
-        self.run("", "parted", &format!("DROP TABLE {partition}")).unwrap();
+        self.look("a partition that was detached");
+        let kept = texts(&mut self.client, &format!("SELECT format('(%L, %L::date, %L, %L::integer, %L)', id, at, email, n, note) FROM {partition}")).unwrap();
+        let Some(job) = self.queued(&format!("attach_partition('parted.t', '{partition}')")) else {
+            self.run("", "parted", &format!("DROP TABLE {partition}")).unwrap();
+            return;
+        };
+        let (state, error) = self.ended(job);
+        assert_eq!(state, "succeeded", "{partition} is attached again: {error}");
+        let back = self.run("", "plain", &format!("INSERT INTO t VALUES {}", kept.join(", ")));
+        assert!(back.is_ok(), "{back:?}");
     }
 
     /// Who gives it away is one of those who get it, for as long as it takes.
