@@ -3,7 +3,7 @@
 
 use super::record::{self, Carried, Conversion, FORMER, KEYS, LOG, SHADOW};
 use super::sync::{self, Pair, Taken};
-use super::{columns, keys, lost, shadow};
+use super::{builds, columns, keys, lost, shadow};
 use crate::catalog;
 use crate::error::{Failure, Result};
 use crate::settings;
@@ -62,7 +62,7 @@ pub fn run(conversion: &Conversion, way: Way) -> Result<(Vec<Vec<String>>, Oid)>
     }
     lost::must_be_watched(conversion)?;
     columns::must_be_same(&table, &twin)?;
-    if !shadow::missing_indexes(conversion)?.is_empty() {
+    if !builds::missing_indexes(conversion)?.is_empty() {
         return Err(retry("an index was created meanwhile"));
     }
     catch_up_under_lock(conversion)?;
@@ -228,7 +228,7 @@ fn renames(conversion: &Conversion, way: Way, table: Oid, twin: Oid) -> Result<V
     let mut out = Vec::new();
     let on_keys = indexes.iter().filter(|index| index.on_keys);
     for index in on_keys.clone().filter(|_| way == Way::Back) {
-        if shadow::is_of(&conversion.beside_quoted(KEYS), &index.name)? {
+        if builds::is_of(&conversion.beside_quoted(KEYS), &index.name)? {
             out.push(rename("INDEX", &index.name, &suffixed(&index.name, KEYS)));
         }
     }

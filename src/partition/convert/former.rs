@@ -1,8 +1,9 @@
 //! The unpartitioned table that is kept must be able to hold what the partitioned one has, and to take its place: what
 //! its owner has done to the constraints and indexes since is done to it too.
 
+use super::builds::{self, Wanted};
 use super::record::{self, Carried, Conversion, FORMER};
-use super::shadow::{self, Wanted};
+use super::shadow;
 use super::steps::BATCH;
 use super::sync::{self, Pair};
 use crate::error::Result;
@@ -81,7 +82,7 @@ fn drop_of(conversion: &Conversion, index: &Carried) -> Result<Option<String>> {
 /// Before the way back: it gets the unique and primary keys and the indexes that the partitioned table has by now.
 pub fn complete(between: &mut Between, conversion: &Conversion) -> Result<()> {
     let former = conversion.beside_quoted(FORMER);
-    if between.transaction(|| shadow::missing_indexes(conversion))?.is_empty() {
+    if between.transaction(|| builds::missing_indexes(conversion))?.is_empty() {
         return Ok(());
     }
     // As of one snapshot the rows are the table's, and as unique.
@@ -92,7 +93,7 @@ pub fn complete(between: &mut Between, conversion: &Conversion) -> Result<()> {
         sync::set_aside(conversion, &pair)?;
         while sync::apply(conversion, &pair, BATCH)?.len() > 0 {}
         let mut carried = record::carried(conversion)?;
-        for index in shadow::wanted(conversion)? {
+        for index in builds::wanted(conversion)? {
             if carried.iter().any(|c| c.name == index.name) {
                 continue;
             }

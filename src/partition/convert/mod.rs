@@ -5,6 +5,7 @@ mod afterwards;
 mod apart;
 mod asked;
 pub mod bind;
+pub(super) mod builds;
 pub(super) mod columns;
 pub(super) mod exchange;
 mod former;

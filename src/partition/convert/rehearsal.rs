@@ -3,7 +3,7 @@
 
 use super::key_type;
 use super::record::{Conversion, SHADOW};
-use super::shadow;
+use super::{builds, shadow};
 use crate::error::Result;
 use crate::owner;
 use crate::settings;
@@ -40,8 +40,8 @@ fn rehearse(conversion: &Conversion, start: NaiveDate) -> Result<()> {
     run(&shadow::make(conversion, key_type, &[start])?)?;
     run(&shadow::replica_identity(conversion)?)?;
     let partitions = shadow::partitions(&conversion.beside_quoted(SHADOW))?;
-    let wanted = shadow::wanted(conversion)?;
-    shadow::builds(conversion, &wanted, &partitions).iter().try_for_each(|build| run(&build.statements))
+    let wanted = builds::wanted(conversion)?;
+    builds::builds(conversion, &wanted, &partitions).iter().try_for_each(|build| run(&build.statements))
 }
 
 fn is_read_only() -> Result<bool> {

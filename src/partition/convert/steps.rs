@@ -4,7 +4,7 @@ use super::exchange::{self, Way};
 use super::plan_item;
 use super::record::{self, Conversion, FORMER, LOG, SHADOW};
 use super::sync::{self, Pair};
-use super::{bind, columns, former, heal, key_type, lost, preflight, shadow, triggers, unfinished};
+use super::{bind, builds, columns, former, heal, key_type, lost, preflight, shadow, triggers, unfinished};
 use crate::error::{Failure, Result};
 use crate::guc;
 use crate::jobs::{self, report};
@@ -176,13 +176,13 @@ fn index(between: &mut Between, conversion: &Conversion) -> Result<()> {
     between.transaction(|| super::must_keep_all(conversion))?;
     let (wanted, partitions) = between.transaction(|| {
         let partitions = shadow::partitions(&conversion.beside_quoted(SHADOW))?;
-        Ok((shadow::wanted(conversion)?, partitions))
+        Ok((builds::wanted(conversion)?, partitions))
     })?;
-    between.transaction(|| record::carry(conversion, &shadow::carried(&wanted)))?;
-    for build in shadow::builds(conversion, &wanted, &partitions) {
+    between.transaction(|| record::carry(conversion, &builds::carried(&wanted)))?;
+    for build in builds::builds(conversion, &wanted, &partitions) {
         let make = || {
             // What has its name and is another table's is no index of ours: PostgreSQL then says so.
-            if shadow::is_of(&build.table, &build.name)? {
+            if builds::is_of(&build.table, &build.name)? {
                 return Ok(());
             }
             guc::commit_asynchronously();
@@ -273,7 +273,7 @@ fn prove(between: &mut Between, conversion: &Conversion, goal: Goal) -> Result<(
 
 fn swap(between: &mut Between, conversion: &Conversion, goal: Goal) -> Result<()> {
     // indexes that were created since the others were built
-    if goal == Goal::Partition && !between.transaction(|| shadow::missing_indexes(conversion))?.is_empty() {
+    if goal == Goal::Partition && !between.transaction(|| builds::missing_indexes(conversion))?.is_empty() {
         return index(between, conversion);
     }
     catch_up(between, conversion)?;

@@ -8,8 +8,8 @@ use crate::guc::{self, pinned};
 use crate::jobs::report;
 use crate::owner;
 use crate::partition::convert::record::SHADOW;
-use crate::partition::convert::shadow;
 use crate::partition::convert::sync::quoted;
+use crate::partition::convert::{builds, shadow};
 use crate::partition::{create, watch};
 use crate::settings;
 use crate::sql::{self, quote_identifier, quote_literal, required};
@@ -75,7 +75,7 @@ fn attach(round: &Round) -> Vec<String> {
 /// a row is found.
 fn make_indexes(round: &Round) -> Result<Vec<Qualified>> {
     let rest = quoted(&round.rest());
-    for index in shadow::wanted(&round.copied)? {
+    for index in builds::wanted(&round.copied)? {
         let unique = if index.unique { "UNIQUE " } else { "" };
         sql::run(&format!("CREATE {unique}INDEX ON {rest} USING {}", index.tail), &[])?;
     }

@@ -34,7 +34,9 @@ fn indexes(client: &mut Client, tables: &str) -> Vec<String> {
 /// What holds for columns.
 fn columns(client: &mut Client, tables: &str) -> Vec<String> {
     let query = format!(
-        "SELECT DISTINCT concat_ws(' ', attname, attstattarget, attoptions::text) FROM pg_attribute
+        // some servers keep options of their own there
+        "SELECT DISTINCT concat_ws(' ', attname, attstattarget, ARRAY(SELECT o FROM unnest(attoptions) o WHERE NOT starts_with(o, 'pg_'))::text)
+           FROM pg_attribute
           WHERE attrelid IN ({tables}) AND attname = 'v'"
     );
     texts(client, &query).unwrap()
