@@ -9,6 +9,7 @@ use crate::error::{Failure, Result};
 use crate::guc::contained;
 use crate::owner;
 use crate::sql::{self, required};
+use crate::subtransaction::isolated;
 use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys::{self, Oid};
 
@@ -47,7 +48,8 @@ pub fn check(table: &Managed, relation: Oid) -> Result<()> {
 /// Calls a table's function with a partition, as the table's owner.
 pub fn call(table: &Managed, relation: Oid, partition: Oid) -> Result<()> {
     let Some(function) = resolved(table, relation)? else { return Ok(()) };
-    owner::of(relation, || contained(|| invoke(function.oid, partition))).map_err(|failure| {
+    let called = isolated(|| owner::of(relation, || contained(|| invoke(function.oid, partition))));
+    called.map_err(|failure| {
         // whatever it is that failed, it is none of our locks
         let code = match failure.is_stop_request() {
             true => failure.code,

@@ -91,6 +91,7 @@ const WITH_NULL: &[(&str, &[&str])] = &[
             "groundskeeper.attach_partition('staging.games', NULL)",
         ],
     ),
+    ("SELECT groundskeeper_internal.managed_table_became was now", &[]),
     ("SELECT groundskeeper.stop_managing parent", &["groundskeeper.stop_managing(NULL)"]),
     ("SELECT groundskeeper.check_alerts ", &[]),
     ("SELECT groundskeeper.detach_partition partition", &["groundskeeper.detach_partition(NULL)"]),

@@ -34,7 +34,12 @@ problems (place, problem, remedy) AS (
       FROM t JOIN pg_catalog.pg_inherits i ON i.inhrelid = t.oid
     UNION ALL
     SELECT 1, pg_catalog.format('%s inherits from it', i.inhrelid::pg_catalog.regclass), NULL
-      FROM t JOIN pg_catalog.pg_inherits i ON i.inhparent = t.oid
+      FROM t JOIN pg_catalog.pg_inherits i ON i.inhparent = t.oid AND t.relkind = 'r'
+    UNION ALL
+    SELECT 1, 'it is a system catalog, or an extension''s', NULL FROM t
+     WHERE t.oid < 16384
+        OR EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
+                                                        AND d.objid = t.oid AND d.deptype = 'e')
     UNION ALL
     SELECT 1, 'it is being converted itself', pg_catalog.format('SELECT groundskeeper.undo_partitioning(%L)', t.q)
       FROM t WHERE EXISTS (SELECT FROM pg_catalog.pg_trigger g WHERE g.tgrelid = t.oid AND g.tgname = 'groundskeeper_capture')
@@ -106,4 +111,7 @@ problems (place, problem, remedy) AS (
       FROM t JOIN pg_catalog.pg_trigger g ON g.tgrelid = t.oid AND NOT g.tgisinternal
      WHERE (g.tgtype & 1) = 1 AND (g.tgoldtable IS NOT NULL OR g.tgnewtable IS NOT NULL)
 )
-SELECT problem, remedy FROM problems ORDER BY place, problem
+-- what no statement mends is the whole answer
+SELECT problem, remedy FROM problems p
+ WHERE p.place = 1 OR NOT EXISTS (SELECT FROM problems WHERE place = 1)
+ ORDER BY p.place, p.problem

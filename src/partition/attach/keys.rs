@@ -78,17 +78,14 @@ impl Keys {
     /// Before the lock: writes the keys of all rows that there are. What tells them from others', which is the number of
     /// the transaction.
     pub fn bring(&self) -> Result<Option<String>> {
-        self.tell_former(&format!(
-            "SELECT {} FROM ONLY {}",
-            self.conversion.key_list(""),
-            self.table.quoted()
-        ))?;
+        // What it names is seen by every later statement; what comes after that has an entry of its own.
+        sql::run(&format!("DELETE FROM {}", self.table.beside_quoted(LOG)), &[])?;
+        let (list, table) = (self.conversion.key_list(""), self.table.quoted());
+        self.tell_former(&format!("SELECT {list} FROM ONLY {table}"))?;
         if !self.conversion.has_key_table {
             return Ok(None);
         }
-        // What changes from here on is logged again.
-        sql::run(&format!("DELETE FROM {}", self.table.beside_quoted(LOG)), &[])?;
-        self.insert(&format!("ONLY {} r", self.table.quoted()))
+        self.insert(&format!("ONLY {table} r"))
     }
 
     /// Under the lock: those of rows that have changed since.

@@ -34,9 +34,9 @@ fn indexes(client: &mut Client, tables: &str) -> Vec<String> {
 /// What holds for columns.
 fn columns(client: &mut Client, tables: &str) -> Vec<String> {
     let query = format!(
-        // some servers keep options of their own there
-        "SELECT DISTINCT concat_ws(' ', attname, attstattarget, ARRAY(SELECT o FROM unnest(attoptions) o WHERE NOT starts_with(o, 'pg_'))::text)
-           FROM pg_attribute
+        "SELECT DISTINCT concat_ws(' ', attname, attstattarget,
+                                   -- some servers keep options of their own there
+                                   ARRAY(SELECT o FROM unnest(attoptions) o WHERE NOT starts_with(o, 'pg_'))::text) FROM pg_attribute
           WHERE attrelid IN ({tables}) AND attname = 'v'"
     );
     texts(client, &query).unwrap()
@@ -115,6 +115,6 @@ fn long_names_keep_the_month() {
                 || ' ' || count(*) FILTER (WHERE relid::text ~ '_default$')
            FROM pg_partition_tree('{long}') WHERE isleaf"
     );
-    assert_eq!(text(&mut client, &query).unwrap(), "6 2 1");
+    assert_eq!(text(&mut client, &query).unwrap(), "6 1 1");
     finalize(&mut client, long);
 }
