@@ -89,7 +89,7 @@ impl Step<'_> {
         let mut tries = 1;
         loop {
             if self.round.has_identity() {
-                steps::catch_up(between, &self.round.copied)?;
+                steps::apply(between, &self.round.copied)?;
             }
             match target::unheld(|| between.transaction(|| self.exchange())) {
                 Err(failure) if tries < TRIES && is_refused(&failure) => {
