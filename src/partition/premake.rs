@@ -16,7 +16,7 @@ use crate::subtransaction::{isolated, isolated_each, looked_at};
 use crate::waiting::{run_before_deadline, run_waiting, with_lock_timeout};
 use groundskeeper_core::partition::{Interval, Left, NaiveDate, Report, judge, leave_old};
 use pgrx::PgSqlErrorCode;
-use pgrx::pg_sys::Oid;
+use pgrx::pg_sys::{self, Oid};
 use std::time::{Duration, Instant};
 
 /// What became of a period, or of a table whose periods were not looked at.
@@ -98,7 +98,7 @@ type Assessed<'a> = (Vec<Premade>, Vec<(&'a Managed, Work)>);
 pub fn create_ahead(months: u32) -> Result<Vec<Premade>> {
     let tables = managed::all()?;
     let (mut outcomes, lacking) = assess_all(&tables, months)?;
-    let locks = isolated_each(&lacking, |(table, work)| owner::of(work.parent.oid, || lock(&table.parent)));
+    let locks = isolated_each(&lacking, |(_, work)| owner::of(work.parent.oid, || lock(work.parent.oid)));
     let mut locked = Vec::new();
     for ((table, work), lock) in lacking.into_iter().zip(locks) {
         match lock {
@@ -281,9 +281,13 @@ fn present(work: &Work) -> Vec<Premade> {
 }
 
 /// Keeps others from making partitions of the table meanwhile. Blocks no reader and no writer.
-fn lock(parent: &str) -> Result<()> {
-    let lock = format!("LOCK TABLE ONLY {parent} IN SHARE UPDATE EXCLUSIVE MODE");
-    run_before_deadline(settings::lock_timeout_ms(), &[lock])
+/// LOCK TABLE would want privileges that an owner may have revoked from himself.
+fn lock(parent: Oid) -> Result<()> {
+    with_lock_timeout(settings::lock_timeout_ms(), || {
+        // SAFETY: in a transaction, whose end releases the lock.
+        unsafe { pg_sys::LockRelationOid(parent, pg_sys::ShareUpdateExclusiveLock as pg_sys::LOCKMODE) };
+        Ok(())
+    })
 }
 
 fn make(works: &[Work]) -> Result<Vec<Premade>> {

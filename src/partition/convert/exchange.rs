@@ -129,6 +129,20 @@ pub fn lock(relations: &[(Oid, bool)], deadline: Instant) -> Result<()> {
     })
 }
 
+/// Locks a table with its partitions, and its twin, against everybody. LOCK TABLE would want privileges that an owner may
+/// have revoked from himself.
+pub fn lock_all(table: &str, twin: &str) -> Result<()> {
+    let relations = sql::rows(
+        "SELECT pg_catalog.to_regclass($1)::oid
+          UNION ALL SELECT p.relid FROM pg_catalog.pg_partition_tree(pg_catalog.to_regclass($1)) p WHERE p.level > 0
+          UNION ALL SELECT pg_catalog.to_regclass($2)::oid",
+        &[table.into(), twin.into()],
+        |row| Ok((required::<Oid>(row, 1)?, false)),
+    )?;
+    lock(&relations, Instant::now() + milliseconds(settings::lock_timeout_ms()))?;
+    target::check()
+}
+
 /// Applies what is left of the log, and compares what it named.
 fn catch_up_under_lock(conversion: &Conversion) -> Result<()> {
     let pair = Pair::of(conversion);

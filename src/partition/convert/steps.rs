@@ -360,7 +360,7 @@ fn drop_former(between: &mut Between, conversion: &Conversion) -> Result<()> {
     }
     let (table, former) = (conversion.quoted(), conversion.beside_quoted(FORMER));
     let drop = || {
-        briefly(&[format!("LOCK TABLE {table}, {former} IN ACCESS EXCLUSIVE MODE")])?;
+        exchange::lock_all(&table, &former)?;
         lost::must_be_watched(conversion)?;
         let pair = Pair::of(conversion);
         let taken = sync::apply(conversion, &pair, exchange::LEFT)?;

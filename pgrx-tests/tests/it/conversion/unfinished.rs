@@ -41,7 +41,7 @@ fn one_that_was_cancelled_is_seen_until_it_is_taken_back() {
         "which is proven",
         "public.t_changes",
         &format!("retry_job({job})"),
-        "undo_partitioning('public.t')|t",
+        "undo_partitioning('public.t') takes it back|t",
     ] {
         assert!(seen.contains(said), "{said}: {seen}");
     }

@@ -175,7 +175,7 @@ fn a_key_that_is_there_twice_is_named() {
         let job = queue(&mut client, goal);
         let (state, error) = ended(&mut client, job);
         assert_eq!(state, "failed", "{error}");
-        for said in ["public.t has 1 key more than once", "(id)=(1) in t_"] {
+        for said in ["public.t has 1 key more than once", "(id)=(1) in public.t_"] {
             assert!(error.contains(said), "{error}");
         }
         client.batch_execute("DELETE FROM t WHERE n = -1").unwrap();
