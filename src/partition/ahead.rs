@@ -110,7 +110,7 @@ fn drop_apart(parent: &Parent, planned: &[Planned]) -> Result<()> {
 
 fn attach(parent: &Parent, absent: &Absent, planned: &[Planned], watches: &[String]) -> Result<()> {
     owner::of(parent.oid, || {
-        let deadline = within(parent, &[])?;
+        let deadline = within(parent, &[], || absent.trim())?;
         target::check()?;
         absent.still(watches)?;
         let run = |statements: &[String]| {

@@ -48,11 +48,12 @@ fn pause() -> Result<()> {
     sql::run("SELECT pg_catalog.pg_sleep(0.05 + 0.25 * pg_catalog.random())", &[])
 }
 
-/// Locks what an ATTACH of those tables locks, all before a deadline or none, and again after a pause; until when others wait
-/// for it.
-pub fn within(parent: &Parent, tables: &[Oid]) -> Result<Instant> {
+/// Locks what an ATTACH of those tables locks, all before a deadline or none, and again after a pause, each time once all is
+/// prepared; until when others wait for it.
+pub fn within(parent: &Parent, tables: &[Oid], prepare: impl Fn() -> Result<()>) -> Result<Instant> {
     let mut tries = 1;
     loop {
+        prepare()?;
         let deadline = Instant::now() + milliseconds(settings::lock_timeout_ms());
         match isolated(|| lock_all(parent, tables, deadline)) {
             Err(failure) if tries < TRIES && is_refused(&failure) => tries += 1,
@@ -85,7 +86,10 @@ impl Round {
     pub fn exchange(&self, watches: &Watches) -> Result<()> {
         owner::of(self.parent.oid, || {
             let ours = self.keys.as_ref().map_or(Ok(None), |keys| keys.bring())?;
-            let deadline = within(&self.parent, &[self.table])?;
+            let deadline = within(&self.parent, &[self.table], || {
+                self.absent.as_ref().map_or(Ok(()), |absent| absent.trim())?;
+                self.keys.as_ref().map_or(Ok(()), |keys| keys.catch_up(ours.as_deref()))
+            })?;
             target::check()?;
             self.same()?;
             if let Some(absent) = &self.absent {

@@ -8,7 +8,7 @@ use crate::partition::convert::exchange::{LEFT, retry};
 use crate::partition::convert::record::{Conversion, KEYS, LOG};
 use crate::partition::convert::sync;
 use crate::partition::watch;
-use crate::sql::{self, required};
+use crate::sql::{self, quote_literal, required};
 use groundskeeper_core::partition::convert::Stage;
 use groundskeeper_core::plan::Qualified;
 use pgrx::PgSqlErrorCode;
@@ -54,15 +54,21 @@ impl Keys {
         if !self.conversion.has_key_table {
             return Ok(());
         }
+        let found = self.of_others(None)?;
+        if found.is_empty() { Ok(()) } else { Err(self.taken(&found)) }
+    }
+
+    /// Some keys of rows of the table that others have: those that are not ours.
+    fn of_others(&self, ours: Option<&str>) -> Result<Vec<String>> {
         let (keys, same) = (self.conversion.beside_quoted(KEYS), self.conversion.same_key("k", "r"));
         let list = self.conversion.key_list("k.");
         let there = format!(
-            "SELECT pg_catalog.concat_ws(', ', {list}) FROM ONLY {} r JOIN {keys} k ON {same} LIMIT {}",
+            "SELECT pg_catalog.concat_ws(', ', {list}) FROM ONLY {} r JOIN {keys} k ON {same}
+              WHERE $1::text IS NULL OR k.xmin::text <> $1 LIMIT {}",
             self.table.quoted(),
             NAMED + 1
         );
-        let found = sql::texts(&there, &[])?;
-        if found.is_empty() { Ok(()) } else { Err(self.taken(&found)) }
+        sql::texts(&there, &[ours.into()])
     }
 
     fn taken(&self, found: &[String]) -> Failure {
@@ -96,7 +102,28 @@ impl Keys {
         if sync::backlog(&self.table, LEFT + 1)? > LEFT {
             return Err(retry("too many rows of the table were changed while it was about to be attached"));
         }
-        let changed = format!("(SELECT DISTINCT * FROM {}) l", self.table.beside_quoted(LOG));
+        self.bring_changed(ours, &format!("(SELECT DISTINCT * FROM {}) l", self.table.beside_quoted(LOG)))
+    }
+
+    /// Before the lock is tried: those of rows that have changed so far, so that little is left for then. They are taken off
+    /// the log; what is written from here on has entries of its own.
+    pub fn catch_up(&self, ours: Option<&str>) -> Result<()> {
+        let (log, list) = (self.table.beside_quoted(LOG), self.conversion.key_list(""));
+        let take = format!(
+            "WITH gone AS (DELETE FROM {log} RETURNING {list}),
+                  taken AS (INSERT INTO {log} SELECT DISTINCT {list} FROM gone RETURNING xmin::text)
+             SELECT pg_catalog.max(xmin) FROM taken"
+        );
+        let Some(taken) = sql::returned(&take, &[], |row| row.get::<String>(1))?.flatten() else {
+            return Ok(());
+        };
+        let own = format!("xmin::text = {}", quote_literal(&taken));
+        self.bring_changed(ours, &format!("(SELECT {list} FROM {log} WHERE {own}) l"))?;
+        sql::run(&format!("DELETE FROM {log} WHERE {own}"), &[])
+    }
+
+    /// Brings the keys of rows whose keys are in `changed`, a subquery named `l`, to what they are now.
+    fn bring_changed(&self, ours: Option<&str>, changed: &str) -> Result<()> {
         // few keys, looked for in large tables
         let off = [(c"enable_seqscan", c"off"), (c"enable_hashjoin", c"off"), (c"enable_mergejoin", c"off")];
         pinned(&off, || {
@@ -145,9 +172,9 @@ impl Keys {
             sql::returned(&statement, &[], |row| Ok((required::<i64>(row, 1)?, row.get::<String>(2)?)))?;
         match brought {
             Some((0, ours)) => Ok(ours),
-            _ => {
-                self.check()?;
-                Err(self.taken(&[]))
+            missing => {
+                let ours = missing.and_then(|(_, ours)| ours);
+                Err(self.taken(&self.of_others(ours.as_deref())?))
             }
         }
     }

@@ -352,7 +352,7 @@ fn a_large_default_partition_without_one_is_read_by_a_job() {
     assert_eq!(leftovers(&mut client), [""; 0]);
     // a month whose rows are there is left, and the others are made
     client
-        .batch_execute("INSERT INTO bets SELECT 1, date_trunc('month', now()) + interval '75 days', 1")
+        .batch_execute("INSERT INTO bets SELECT 1, date_trunc('month', now()) + interval '100 days', 1")
         .unwrap();
     client.batch_execute("SELECT create_monthly_partitions(5)").unwrap();
     db.settle().unwrap();
