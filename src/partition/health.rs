@@ -134,13 +134,8 @@ fn examine(table: &Managed, parent: &Parent) -> Result<Health> {
     let far_from = drain::horizon(interval, parent.today).and_then(|last| interval.next(last));
     let default = default_rows(parent, parent.default.as_ref(), [kept_from, far_from])?;
     let mut troubles = Troubles::default();
-    of_partitions(table, parent, &report, asked.len(), &mut troubles);
-    troubles.add(default.is_some_and(|rows| rows.dated > 0), "default_rows", || {
-        (
-            "dated rows in the default partition".to_owned(),
-            Some("groundskeeper.drain_default() moves those up to two years ahead".to_owned()),
-        )
-    });
+    let is_dated = default.is_some_and(|rows| rows.dated > 0);
+    of_partitions(table, parent, (&report, is_dated), asked.len(), &mut troubles);
     troubles.add(never_analyzed(parent.oid)?, "never_analyzed", || {
         ("autovacuum leaves partitioned tables out".to_owned(), Some(format!("ANALYZE {}", parent.quoted)))
     });
@@ -166,7 +161,13 @@ fn examine(table: &Managed, parent: &Parent) -> Result<Health> {
     })
 }
 
-fn of_partitions(table: &Managed, parent: &Parent, report: &Report, asked: usize, troubles: &mut Troubles) {
+fn of_partitions(
+    table: &Managed,
+    parent: &Parent,
+    (report, is_dated): (&Report, bool),
+    asked: usize,
+    troubles: &mut Troubles,
+) {
     let lacking = report.wanted.iter().filter(|(_, partition)| partition.is_none()).count();
     let making = || Some("create_monthly_partitions() makes them".to_owned());
     troubles.add(lacking > 0, "missing", || {
@@ -175,6 +176,12 @@ fn of_partitions(table: &Managed, parent: &Parent, report: &Report, asked: usize
     troubles.add(!report.gaps.is_empty(), "gaps", || {
         let first = report.gaps.first().map(NaiveDate::to_string).unwrap_or_default();
         (format!("{} without a partition, the first from {first}", report.gaps.len()), making())
+    });
+    troubles.add(is_dated, "default_rows", || {
+        (
+            "dated rows in the default partition".to_owned(),
+            Some("groundskeeper.drain_default() moves those up to two years ahead".to_owned()),
+        )
     });
     troubles.add(!report.misaligned.is_empty(), "misaligned", || {
         let named = report.misaligned.iter().filter_map(|at| parent.partitions.get(*at));

@@ -101,19 +101,16 @@ pub fn refuse_duplicates(conversion: &Conversion, pair: &Pair) -> Result<()> {
 
 /// How many keys a table has more than once, and some of them in words, with the partitions that they are in.
 pub fn duplicates(conversion: &Conversion, table: &str) -> Result<(i64, String)> {
-    let keys = conversion.key_list("x.");
+    let (list, keys) = (conversion.key_list(""), conversion.key_list("x."));
     let query = format!(
-        "SELECT (SELECT pg_catalog.count(*) FROM d), pg_catalog.string_agg(shown, '; ')
-           FROM (SELECT pg_catalog.format('(%s)=(%s) in %s', $1, pg_catalog.concat_ws(', ', {keys}), places) AS shown
-                   FROM d x LIMIT {NAMED}) s",
+        "WITH d AS MATERIALIZED (SELECT {keys} FROM {table} x GROUP BY {keys} HAVING pg_catalog.count(*) > 1)
+         SELECT (SELECT pg_catalog.count(*) FROM d),
+                (SELECT pg_catalog.string_agg(pg_catalog.format('(%s)=(%s) in %s', $1, pg_catalog.concat_ws(', ', {keys}), p.places), '; ')
+                   FROM (SELECT * FROM d LIMIT {NAMED}) x
+                  CROSS JOIN LATERAL (SELECT pg_catalog.string_agg(y.tableoid::pg_catalog.regclass::text, ', ' ORDER BY y.tableoid)
+                                        FROM {table} y WHERE {same}) p (places))",
+        same = conversion.same_key("y", "x")
     );
-    let query = format!(
-        "WITH d AS MATERIALIZED (
-             SELECT {keys}, pg_catalog.string_agg(x.tableoid::pg_catalog.regclass::text, ', ') AS places
-               FROM {table} x GROUP BY {keys} HAVING pg_catalog.count(*) > 1)
-         {query}"
-    );
-    let list = conversion.key_list("");
     let found =
         sql::first(&query, &[list.into()], |row| Ok((required::<i64>(row, 1)?, row.get::<String>(2)?)))?;
     let (count, named) = found.unwrap_or((0, None));

@@ -184,8 +184,11 @@ fn restore_body(conversion: &Conversion) -> String {
     let (table, keys) = (conversion.quoted(), conversion.beside_quoted(KEYS));
     format!(
         "BEGIN
-    IF EXISTS (SELECT FROM {keys} x WHERE {}) AND EXISTS (SELECT FROM {table} y WHERE {}) THEN
-        RETURN NULL;
+    -- the table is looked at, partition by partition, only where that matters
+    IF EXISTS (SELECT FROM {keys} x WHERE {}) THEN
+        IF EXISTS (SELECT FROM {table} y WHERE {}) THEN
+            RETURN NULL;
+        END IF;
     END IF;
     RETURN NEW;
 END",

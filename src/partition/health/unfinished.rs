@@ -131,7 +131,7 @@ fn forgotten(known: &HashSet<&String>) -> Result<Vec<Health>> {
             )
         } else if is_partitioned {
             (
-                format!("it was converted before the extension was dropped and made again{logs}"),
+                format!("it was converted, and nothing is written down of that{logs}"),
                 format!(
                     "groundskeeper.adopt_partitioned_table({quoted}) or groundskeeper.undo_partitioning({quoted})"
                 ),

@@ -155,7 +155,8 @@ fn a_date_far_ahead_makes_no_partitions() {
     make(&mut client, "3");
     assert_eq!(bounds(&mut client, "public.bets").len(), 6, "two there, three made, one default");
     let status = "SELECT concat_ws(' ', default_rows, status) FROM monitoring.partition_health";
-    assert!(text(&mut client, status).unwrap().starts_with("4 default_rows"));
+    // Nothing can be done about it yet, so it is no trouble.
+    assert_eq!(text(&mut client, status).unwrap(), "4 never_analyzed");
     client
         .batch_execute("CREATE TABLE public.far PARTITION OF public.bets FOR VALUES FROM ('2150-01-01') TO ('2150-02-01')")
         .unwrap();
