@@ -18,7 +18,7 @@ use groundskeeper_core::partition::Interval;
 use groundskeeper_core::partition::convert::Stage;
 use groundskeeper_core::plan::Qualified;
 use pgrx::PgSqlErrorCode;
-use pgrx::pg_sys::Oid;
+use pgrx::pg_sys::{self, Oid};
 
 /// The CHECK that says that the default partition has no row of the period.
 const ABSENT: &str = "groundskeeper_absent";
@@ -147,7 +147,10 @@ impl Absent {
     /// Says that what was claimed is so.
     pub fn believe(&self) -> Result<()> {
         let valid = "UPDATE pg_catalog.pg_constraint SET convalidated = true WHERE conrelid = $1 AND contype = 'c' AND conname = $2";
-        as_owner(|| sql::run(valid, &[self.default.oid.into(), ABSENT.into()]))
+        as_owner(|| sql::run(valid, &[self.default.oid.into(), ABSENT.into()]))?;
+        // SAFETY: in a transaction that has the relation locked; what the caches know of it, which is from before, is read anew.
+        unsafe { pg_sys::CacheInvalidateRelcacheByRelid(self.default.oid) };
+        Ok(())
     }
 
     /// Takes it back, once PostgreSQL knows by itself.
