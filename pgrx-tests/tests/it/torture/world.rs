@@ -139,8 +139,12 @@ impl World {
     /// What refers to rows keeps them from being truncated, in one way or another.
     fn truncate(&mut self) {
         self.run("", "plain", "TRUNCATE t, of_id, of_email").unwrap();
-        self.run("", "parted", "TRUNCATE of_id, of_email").unwrap();
-        self.run("", "parted", "TRUNCATE t").unwrap();
+        if self.is_partitioned() {
+            self.run("", "parted", "TRUNCATE of_id, of_email").unwrap();
+            self.run("", "parted", "TRUNCATE t").unwrap();
+        } else {
+            self.run("", "parted", "TRUNCATE t, of_id, of_email").unwrap();
+        }
     }
 
     /// The number of the job, unless the call is refused for what the table is by now.
