@@ -4,12 +4,14 @@
 -- replication and others that switch off ordinary ones pass by. So they are put back to ENABLE ALWAYS when the statement
 -- is over; it goes on, and does what it says to all other triggers. Nobody has written the table between the two.
 --
+-- The triggers by which a dump restores over the defaults of our own tables are kept on in the same way.
+--
 -- PL/pgSQL over the catalogs, as in guard.sql. What is ours is told by the function's owner, too: somebody else's trigger by
 -- such a name may be switched off.
 CREATE FUNCTION groundskeeper_internal.keep_triggers() RETURNS event_trigger
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    ours CONSTANT name[] := '{A_groundskeeper_key_insert,zz_groundskeeper_key_update,groundskeeper_key_delete,groundskeeper_key_truncate,groundskeeper_key_restore,groundskeeper_capture,groundskeeper_capture_truncate}';
+    ours CONSTANT name[] := '{A_groundskeeper_key_insert,zz_groundskeeper_key_update,groundskeeper_key_delete,groundskeeper_key_truncate,groundskeeper_key_restore,groundskeeper_capture,groundskeeper_capture_truncate,take_place}';
     altered record;
     oids oid[] := '{}';
     tables text[] := '{}';
@@ -25,7 +27,7 @@ BEGIN
             RETURN;
         END IF;
         FOR altered IN
-            SELECT c.oid, format('%I.%I', n.nspname, c.relname) AS name, bool_or(g.tgenabled <> 'O') AS is_disabled,
+            SELECT c.oid, format('%I.%I', n.nspname, c.relname) AS name, bool_or(g.tgenabled <> 'O' AND f.prosecdef) AS is_disabled,
                    string_agg(format('ENABLE ALWAYS TRIGGER %I', g.tgname), ', ') AS changes
               FROM (SELECT DISTINCT d.objid FROM pg_event_trigger_ddl_commands() d WHERE d.classid = 'pg_class'::regclass) d
              CROSS JOIN LATERAL (SELECT d.objid AS relid, 0 AS level
@@ -34,7 +36,8 @@ BEGIN
               JOIN pg_class c ON c.oid = p.relid
               JOIN pg_namespace n ON n.oid = c.relnamespace
               JOIN pg_trigger g ON g.tgrelid = c.oid AND g.tgname = ANY (ours) AND g.tgenabled <> 'A'
-              JOIN pg_proc f ON f.oid = g.tgfoid AND f.proowner = c.relowner AND f.prosecdef
+              JOIN pg_proc f ON f.oid = g.tgfoid AND f.proowner = c.relowner
+                            AND (f.prosecdef OR f.proname = 'take_place' AND f.pronamespace = 'groundskeeper_internal'::regnamespace)
              -- by this statement, or another of its transaction
              WHERE g.xmin IN (SELECT l.transactionid FROM pg_locks l
                                WHERE l.locktype = 'transactionid' AND l.granted AND l.pid = pg_backend_pid())

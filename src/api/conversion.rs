@@ -73,6 +73,7 @@ fn asked(
     RETURNS bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE SET search_path TO pg_catalog, pg_temp
     AS '@MODULE_PATHNAME@', '@FUNCTION_NAME@';")]
+#[expect(clippy::too_many_arguments, reason = "the arguments of the contract")]
 fn partition_table(
     relation: Option<Regclass>,
     partition_key: Option<&core::ffi::CStr>,

@@ -12,6 +12,7 @@ pub mod drain;
 pub mod health;
 pub mod leave;
 pub mod managed;
+mod premade;
 pub mod premake;
 pub mod rebuild;
 pub mod release;

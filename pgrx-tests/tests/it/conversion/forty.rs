@@ -40,9 +40,9 @@ fn kinds(client: &mut Client) -> Vec<Kind> {
 fn partition(client: &mut Client, kind: &Kind) -> Result<(), String> {
     let asked = |client: &mut Client, rest: &str| {
         let row = client.query_one(&format!("SELECT groundskeeper.{}{rest})", kind.call), &[]);
-        row.map(|row| row.get::<_, i64>(0)).map_err(|e| e.as_db_error().unwrap().clone())
+        row.map(|row| row.get::<_, i64>(0)).map_err(|e| Box::new(e.as_db_error().unwrap().clone()))
     };
-    let refused = |e: postgres::error::DbError| format!("{} {:?}", e.message(), e.detail());
+    let refused = |e: Box<postgres::error::DbError>| format!("{} {:?}", e.message(), e.detail());
     let job = match asked(client, "") {
         Ok(job) => job,
         Err(error) => match error.hint().unwrap_or_default().split_once("pass accept => ") {

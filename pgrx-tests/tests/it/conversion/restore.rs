@@ -59,8 +59,8 @@ fn data_alone_is_restored_into_a_restored_schema() {
     for (finalized, options) in [
         (false, &["--data-only"][..]),
         (true, &["--data-only"]),
-        // the extension's own tables of defaults need their triggers
-        (true, &["--data-only", "--disable-triggers", "--schema=parted"]),
+        (false, &["--data-only", "--disable-triggers"]),
+        (true, &["--data-only", "--disable-triggers"]),
     ] {
         let (db, mut client) = twins();
         if finalized {
