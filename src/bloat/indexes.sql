@@ -3,7 +3,7 @@ SELECT c.oid, json_build_object(
          'page', current_setting('block_size')::integer,
          'fillfactor', coalesce((SELECT o.option_value::integer FROM pg_options_to_table(c.reloptions) o
                                   WHERE o.option_name = 'fillfactor'), 90),
-         'pages', asked.bytes / current_setting('block_size')::integer,
+         'pages', greatest(asked.bytes, 0) / current_setting('block_size')::integer,
          'partial', i.indpred IS NOT NULL,
          -- Where equal keys need not look the same, or rows come with more than the key, each has its own entry.
          'deduplicates', NOT i.indisunique AND i.indnatts = i.indnkeyatts

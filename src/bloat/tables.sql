@@ -3,8 +3,9 @@ SELECT c.oid, json_build_object(
          'page', current_setting('block_size')::integer,
          'fillfactor', coalesce((SELECT o.option_value::integer FROM pg_options_to_table(c.reloptions) o
                                   WHERE o.option_name = 'fillfactor'), 100),
-         'pages', asked.bytes / current_setting('block_size')::integer,
-         'relpages', c.relpages,
+         'pages', greatest(asked.bytes, 0) / current_setting('block_size')::integer,
+         -- ANALYZE leaves -1 with a partitioned table
+         'relpages', greatest(c.relpages, 0),
          'reltuples', c.reltuples,
          'activity', json_build_object(
            'live', pg_stat_get_live_tuples(c.oid),

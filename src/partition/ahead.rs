@@ -100,10 +100,7 @@ fn build(parent: &Parent, planned: &[Planned]) -> Result<()> {
 fn drop_apart(parent: &Parent, planned: &[Planned]) -> Result<()> {
     owner::of(parent.oid, || {
         planned.iter().try_for_each(|one| {
-            let is_empty = format!("SELECT NOT EXISTS (SELECT FROM {})", one.quoted);
-            let ours = create::is_apart(one)?
-                && sql::first(&is_empty, &[], |row| sql::required::<bool>(row, 1))? == Some(true);
-            if ours { sql::run(&format!("DROP TABLE {}", one.quoted), &[]) } else { Ok(()) }
+            if create::is_apart(one)? { sql::run(&format!("DROP TABLE {}", one.quoted), &[]) } else { Ok(()) }
         })
     })
 }

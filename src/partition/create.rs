@@ -135,13 +135,15 @@ pub fn apart(parent: &Parent, template: &Template, planned: &Planned) -> Vec<Str
     std::iter::once(create).chain(then).collect()
 }
 
-/// Whether a table of that name is one of ours that was never attached.
+/// Whether a table of that name is one of ours that was never attached. It has no rows: nobody knows it but its makers.
 pub fn is_apart(planned: &Planned) -> Result<bool> {
     let query = "SELECT EXISTS (SELECT FROM pg_catalog.pg_constraint con
                                   JOIN pg_catalog.pg_class c ON c.oid = con.conrelid AND NOT c.relispartition
                                  WHERE con.conrelid = pg_catalog.to_regclass($1) AND con.contype = 'c' AND con.conname = $2)";
     let args = [planned.quoted.as_str().into(), WITHIN_BOUNDS.into()];
-    Ok(sql::first(query, &args, |row| required::<bool>(row, 1))? == Some(true))
+    let is_empty = format!("SELECT NOT EXISTS (SELECT FROM {})", planned.quoted);
+    Ok(sql::first(query, &args, |row| required::<bool>(row, 1))? == Some(true)
+        && sql::first(&is_empty, &[], |row| required::<bool>(row, 1))? == Some(true))
 }
 
 /// The statements that attach it: no row is read but those of a default partition.
