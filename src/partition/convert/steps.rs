@@ -44,7 +44,12 @@ pub fn run(between: &mut Between, table: &Qualified, goal: Goal) -> Result<()> {
 
 fn steps(between: &mut Between, table: &Qualified, goal: Goal) -> Result<()> {
     loop {
-        let conversion = between.transaction(|| record::get(table))?;
+        let conversion = match between.transaction(|| record::find(table))? {
+            Some(conversion) => conversion,
+            // It was done, and killed before that was written down.
+            None if goal == Goal::Undo => return Ok(()),
+            None => return Err(record::missing(table)),
+        };
         if let Some(end) = lost::end_if_lost(between, &conversion, goal) {
             return end;
         }

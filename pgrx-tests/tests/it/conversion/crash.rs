@@ -288,3 +288,23 @@ fn killed_with_a_prepared_transaction_open_it_waits_for_it() {
     assert!(patiently(|| super::outcome(&mut client, job).0 == "succeeded"));
     assert_rows(&mut client, "a prepared transaction");
 }
+
+/// A job whose work was over when its worker was killed has nothing left to do, and nothing to complain of.
+#[test]
+fn killed_when_the_way_back_is_over_it_has_succeeded() {
+    let db = TestDb::installed(Template::Empty).unwrap();
+    db.settle().unwrap();
+    let mut client = db.client().unwrap();
+    client.batch_execute(TABLE).unwrap();
+    let job = queue(&mut client, PARTITION);
+    assert_eq!(ended(&mut client, job).0, "succeeded");
+    let job = queue(&mut client, UNDO);
+    assert_eq!(ended(&mut client, job).0, "succeeded");
+    let again =
+        format!("UPDATE groundskeeper.job SET state = 'queued', finished_at = NULL WHERE job_id = {job}");
+    client.batch_execute(&again).unwrap();
+    client.batch_execute(&format!("CALL groundskeeper.wait_for_job({job}, '0 s')")).unwrap();
+    let end = ended(&mut client, job);
+    assert_eq!(end.0, "succeeded", "{end:?}");
+    assert_eq!(leftovers(&mut client), [""; 0]);
+}
