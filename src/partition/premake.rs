@@ -44,7 +44,9 @@ type Assessed<'a> = (Vec<Premade>, Vec<(&'a Managed, Work)>);
 pub fn create_ahead(months: u32) -> Result<Vec<Premade>> {
     let tables = managed::all()?;
     let (mut outcomes, lacking) = assess_all(&tables, months)?;
-    let locks = isolated_each(&lacking, |(_, work)| owner::of(work.parent.oid, || lock(work.parent.oid)));
+    let locks = isolated_each(&lacking, |(_, work)| {
+        owner::of(work.parent.oid, || lock(work.parent.oid, settings::lock_timeout_ms()))
+    });
     let mut locked = Vec::new();
     for ((table, work), lock) in lacking.into_iter().zip(locks) {
         match lock {
@@ -228,8 +230,8 @@ fn present(work: &Work) -> Vec<Premade> {
 
 /// Keeps others from making partitions of the table meanwhile. Blocks no reader and no writer.
 /// LOCK TABLE would want privileges that an owner may have revoked from himself.
-fn lock(parent: Oid) -> Result<()> {
-    with_lock_timeout(settings::lock_timeout_ms(), || {
+pub(super) fn lock(parent: Oid, milliseconds: i32) -> Result<()> {
+    with_lock_timeout(milliseconds, || {
         // SAFETY: in a transaction, whose end releases the lock.
         unsafe { pg_sys::LockRelationOid(parent, pg_sys::ShareUpdateExclusiveLock as pg_sys::LOCKMODE) };
         Ok(())

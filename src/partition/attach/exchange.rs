@@ -7,6 +7,7 @@ use crate::owner::{self, oid_by_name};
 use crate::partition::bounds::Parent;
 use crate::partition::convert::exchange::{lock, milliseconds};
 use crate::partition::convert::{self, exchange};
+use crate::partition::premake;
 use crate::settings;
 use crate::sql::{self, required};
 use crate::subtransaction::isolated;
@@ -67,8 +68,7 @@ pub fn within(parent: &Parent, tables: &[Oid], prepare: impl Fn() -> Result<()>)
 /// is locked as PostgreSQL will lock it, for their triggers.
 fn lock_all(parent: &Parent, tables: &[Oid], deadline: Instant) -> Result<()> {
     let left = deadline.saturating_duration_since(Instant::now()).as_millis();
-    let whole = format!("LOCK TABLE ONLY {} IN SHARE UPDATE EXCLUSIVE MODE", parent.quoted);
-    run_before_deadline(i32::try_from(left).unwrap_or(1).max(1), &[whole])?;
+    premake::lock(parent.oid, i32::try_from(left).unwrap_or(1).max(1))?;
     let default = parent.default.as_ref().map(|default| default.oid);
     let referred = sql::rows(
         "SELECT DISTINCT confrelid FROM pg_catalog.pg_constraint

@@ -112,6 +112,7 @@ pub fn find(table: &Qualified) -> Result<Option<Conversion>> {
     as_owner(|| {
         sql::first(CONVERSION, &[qualified(&table.schema, &table.name).into()], |row| {
             let (interval, stage): (String, String) = (required(row, 4)?, required(row, 7)?);
+            let format = row.get::<String>(14)?;
             let unreadable = |what: &str| Failure::internal(format!("\"{what}\" cannot be read"));
             Ok(Conversion {
                 table: Qualified { schema: required(row, 1)?, name: required(row, 2)? },
@@ -126,7 +127,9 @@ pub fn find(table: &Qualified) -> Result<Option<Conversion>> {
                 rows_expected: required(row, 11)?,
                 item: row.get(12)?,
                 kept: required(row, 13)?,
-                format: row.get::<String>(14)?.as_deref().and_then(KeyFormat::parse),
+                format: format
+                    .map(|name| KeyFormat::parse(&name).ok_or_else(|| unreadable(&name)))
+                    .transpose()?,
                 has_default: required(row, 15)?,
             })
         })

@@ -249,3 +249,23 @@ fn killed_at_any_step_it_goes_on() {
         assert_keys(&mut client, "t", "t_key", what);
     }
 }
+
+/// Its owner, who may change no rows any more, is asked for nothing that he has not.
+#[test]
+fn a_table_that_rows_are_only_added_to_gets_its_partition() {
+    let (mut db, mut client) = with("");
+    let role = db.role("adder").unwrap();
+    let owner = groundskeeper_sandbox::server::quote_ident(&role);
+    client.batch_execute(&format!("GRANT CREATE ON SCHEMA public TO {owner}")).unwrap();
+    let mut as_owner = db.client_as(&role).unwrap();
+    as_owner.batch_execute(TABLE).unwrap();
+    convert(&mut client, "t", "day");
+    as_owner
+        .batch_execute(&format!(
+            "CREATE TABLE all_of_it AS SELECT id, day, note FROM t UNION ALL SELECT id, day, note FROM older;
+             REVOKE UPDATE, DELETE, TRUNCATE ON t, older FROM {owner}"
+        ))
+        .unwrap();
+    carry_out(&mut client, ATTACH);
+    whole(&mut client, "attaching");
+}

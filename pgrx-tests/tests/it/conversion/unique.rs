@@ -426,3 +426,30 @@ fn a_table_without_a_primary_key_is_converted_too() {
     assert!(changed.is_empty(), "{changed}");
     assert_eq!(leftovers(&mut client), [""; 0]);
 }
+
+/// Rows that came while nothing kept the keys are named by what they have twice, of each unique index.
+#[test]
+fn what_is_there_twice_is_named() {
+    let (_db, mut client) = with(
+        "CREATE TABLE w (id bigint PRIMARY KEY, day date, token text UNIQUE, tenant integer); CREATE UNIQUE INDEX w_first ON w (lower(token)) WHERE tenant = 1;
+         INSERT INTO w SELECT i, current_date - i % 60, 't' || i, i FROM generate_series(1, 100) i",
+    );
+    convert(&mut client, "w", "day");
+    for (row, named) in
+        [("(900, NULL, 't5', 9)", "(token)=(t5) in "), ("(901, NULL, 'T1', 1)", "(lower(token))=(t1) in ")]
+    {
+        client
+            .batch_execute(&format!(
+                "SET groundskeeper.allow_partition_ddl = on; ALTER TABLE w DISABLE TRIGGER ALL; INSERT INTO w VALUES {row};
+                 ALTER TABLE w ENABLE TRIGGER ALL; RESET groundskeeper.allow_partition_ddl"
+            ))
+            .unwrap();
+        let job = queue(&mut client, "rebuild_keys('w')");
+        let (state, error) = ended(&mut client, job);
+        assert_eq!(state, "failed", "{row}: {error}");
+        assert!(error.contains(named) && error.contains("w_default"), "{row}: {error}");
+        client.batch_execute("DELETE FROM w WHERE id >= 900").unwrap();
+    }
+    carry_out(&mut client, "rebuild_keys('w')");
+    assert_eq!(differing(&mut client, "SELECT id, token FROM w", "SELECT id, token FROM w_key"), "0");
+}
