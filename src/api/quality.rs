@@ -5,156 +5,77 @@
 
 mod arguments;
 mod call_site;
+mod raw_record;
 mod rules;
 mod verdict;
 
-use groundskeeper_core::quality::{Bet, Game, Issue, Record, base_factor, status};
+use groundskeeper_core::quality::{Game, Issue, Record, base_factor, status};
 use pgrx::prelude::*;
 
-use arguments::{Codes, Measure, Number, RawData};
+use arguments::{Codes, Number};
 pub use arguments::{JsonbArgument, Text};
 pub use call_site::last_argument_is_constant;
 use call_site::{CallSite, KeptCodes, KeptNumeric};
+use raw_record::Call;
 
 /// A word of ours as SQL sees it.
 type Code = &'static str;
 
+extension_sql_file!("../../sql/raw_records.sql", name = "raw_records", requires = ["verdict"]);
 extension_sql_file!(
     "../../sql/quality_rules.sql",
     name = "quality_rules",
     requires = [
         "defaults",
-        moneyline_quality_score,
-        spread_quality_score,
-        total_quality_score,
-        moneyline_quality_issues,
-        spread_quality_issues,
-        total_quality_issues,
+        "raw_records",
         validation_status,
         base_quality_factor,
         game_quality_score,
         game_validation_status,
         rules::default_quality_rules,
-        rules::check_quality_rules,
-        verdict::moneyline_verdict,
-        verdict::spread_verdict,
-        verdict::total_verdict
+        rules::check_quality_rules
     ]
 );
 
-#[pg_extern(schema = "groundskeeper", immutable, parallel_safe)]
-#[expect(clippy::too_many_arguments, reason = "the columns of a raw record")]
-fn moneyline_quality_score(
-    sportsbook_name: Text<'_>,
-    game_external_id: Text<'_>,
-    home_odds: Option<i32>,
-    away_odds: Option<i32>,
-    source: Text<'_>,
-    raw_data: RawData,
-    collected_at: Option<TimestampWithTimeZone>,
-    created_at: Option<TimestampWithTimeZone>,
-    rules: default!(JsonbArgument<'_>, "NULL"),
-    fcinfo: pg_sys::FunctionCallInfo,
-) -> KeptNumeric {
-    let bet = Bet::Moneyline { home_odds, away_odds };
-    let record = record(sportsbook_name, game_external_id, source, raw_data, collected_at, created_at, bet);
+#[pg_extern(sql = false)]
+fn moneyline_quality_score(fcinfo: pg_sys::FunctionCallInfo) -> KeptNumeric {
+    // SAFETY: the function manager called us with it, and `sql/raw_records.sql` declares us.
+    let (record, rules) = unsafe { Call::of(fcinfo) }.moneyline();
     score(fcinfo, rules, &record)
 }
 
-#[pg_extern(schema = "groundskeeper", immutable, parallel_safe)]
-#[expect(clippy::too_many_arguments, reason = "the columns of a raw record")]
-fn spread_quality_score(
-    sportsbook_name: Text<'_>,
-    game_external_id: Text<'_>,
-    spread_value: Measure,
-    spread_odds: Option<i32>,
-    source: Text<'_>,
-    raw_data: RawData,
-    collected_at: Option<TimestampWithTimeZone>,
-    created_at: Option<TimestampWithTimeZone>,
-    rules: default!(JsonbArgument<'_>, "NULL"),
-    fcinfo: pg_sys::FunctionCallInfo,
-) -> KeptNumeric {
-    let bet = Bet::Spread { has_value: spread_value.is_finite(), odds: spread_odds };
-    let record = record(sportsbook_name, game_external_id, source, raw_data, collected_at, created_at, bet);
+#[pg_extern(sql = false)]
+fn spread_quality_score(fcinfo: pg_sys::FunctionCallInfo) -> KeptNumeric {
+    // SAFETY: the function manager called us with it, and `sql/raw_records.sql` declares us.
+    let (record, rules) = unsafe { Call::of(fcinfo) }.spread();
     score(fcinfo, rules, &record)
 }
 
-#[pg_extern(schema = "groundskeeper", immutable, parallel_safe)]
-#[expect(clippy::too_many_arguments, reason = "the columns of a raw record")]
-fn total_quality_score(
-    sportsbook_name: Text<'_>,
-    game_external_id: Text<'_>,
-    total_points: Measure,
-    over_odds: Option<i32>,
-    under_odds: Option<i32>,
-    source: Text<'_>,
-    raw_data: RawData,
-    collected_at: Option<TimestampWithTimeZone>,
-    created_at: Option<TimestampWithTimeZone>,
-    rules: default!(JsonbArgument<'_>, "NULL"),
-    fcinfo: pg_sys::FunctionCallInfo,
-) -> KeptNumeric {
-    let bet = Bet::Total { has_points: total_points.is_finite(), over_odds, under_odds };
-    let record = record(sportsbook_name, game_external_id, source, raw_data, collected_at, created_at, bet);
+#[pg_extern(sql = false)]
+fn total_quality_score(fcinfo: pg_sys::FunctionCallInfo) -> KeptNumeric {
+    // SAFETY: the function manager called us with it, and `sql/raw_records.sql` declares us.
+    let (record, rules) = unsafe { Call::of(fcinfo) }.total();
     score(fcinfo, rules, &record)
 }
 
-#[pg_extern(schema = "groundskeeper", immutable, parallel_safe)]
-#[expect(clippy::too_many_arguments, reason = "the columns of a raw record")]
-fn moneyline_quality_issues(
-    sportsbook_name: Text<'_>,
-    game_external_id: Text<'_>,
-    home_odds: Option<i32>,
-    away_odds: Option<i32>,
-    source: Text<'_>,
-    raw_data: RawData,
-    collected_at: Option<TimestampWithTimeZone>,
-    created_at: Option<TimestampWithTimeZone>,
-    rules: default!(JsonbArgument<'_>, "NULL"),
-    fcinfo: pg_sys::FunctionCallInfo,
-) -> Option<KeptCodes> {
-    let bet = Bet::Moneyline { home_odds, away_odds };
-    let record = record(sportsbook_name, game_external_id, source, raw_data, collected_at, created_at, bet);
+#[pg_extern(sql = false)]
+fn moneyline_quality_issues(fcinfo: pg_sys::FunctionCallInfo) -> Option<KeptCodes> {
+    // SAFETY: the function manager called us with it, and `sql/raw_records.sql` declares us.
+    let (record, rules) = unsafe { Call::of(fcinfo) }.moneyline();
     issues(fcinfo, rules, &record)
 }
 
-#[pg_extern(schema = "groundskeeper", immutable, parallel_safe)]
-#[expect(clippy::too_many_arguments, reason = "the columns of a raw record")]
-fn spread_quality_issues(
-    sportsbook_name: Text<'_>,
-    game_external_id: Text<'_>,
-    spread_value: Measure,
-    spread_odds: Option<i32>,
-    source: Text<'_>,
-    raw_data: RawData,
-    collected_at: Option<TimestampWithTimeZone>,
-    created_at: Option<TimestampWithTimeZone>,
-    rules: default!(JsonbArgument<'_>, "NULL"),
-    fcinfo: pg_sys::FunctionCallInfo,
-) -> Option<KeptCodes> {
-    let bet = Bet::Spread { has_value: spread_value.is_finite(), odds: spread_odds };
-    let record = record(sportsbook_name, game_external_id, source, raw_data, collected_at, created_at, bet);
+#[pg_extern(sql = false)]
+fn spread_quality_issues(fcinfo: pg_sys::FunctionCallInfo) -> Option<KeptCodes> {
+    // SAFETY: the function manager called us with it, and `sql/raw_records.sql` declares us.
+    let (record, rules) = unsafe { Call::of(fcinfo) }.spread();
     issues(fcinfo, rules, &record)
 }
 
-#[pg_extern(schema = "groundskeeper", immutable, parallel_safe)]
-#[expect(clippy::too_many_arguments, reason = "the columns of a raw record")]
-fn total_quality_issues(
-    sportsbook_name: Text<'_>,
-    game_external_id: Text<'_>,
-    total_points: Measure,
-    over_odds: Option<i32>,
-    under_odds: Option<i32>,
-    source: Text<'_>,
-    raw_data: RawData,
-    collected_at: Option<TimestampWithTimeZone>,
-    created_at: Option<TimestampWithTimeZone>,
-    rules: default!(JsonbArgument<'_>, "NULL"),
-    fcinfo: pg_sys::FunctionCallInfo,
-) -> Option<KeptCodes> {
-    let bet = Bet::Total { has_points: total_points.is_finite(), over_odds, under_odds };
-    let record = record(sportsbook_name, game_external_id, source, raw_data, collected_at, created_at, bet);
+#[pg_extern(sql = false)]
+fn total_quality_issues(fcinfo: pg_sys::FunctionCallInfo) -> Option<KeptCodes> {
+    // SAFETY: the function manager called us with it, and `sql/raw_records.sql` declares us.
+    let (record, rules) = unsafe { Call::of(fcinfo) }.total();
     issues(fcinfo, rules, &record)
 }
 
@@ -213,26 +134,7 @@ fn game(books: Option<i64>, records: Option<i64>) -> Game {
     Game { books: counted(books), records: counted(records) }
 }
 
-fn record<'a>(
-    sportsbook_name: Text<'a>,
-    game_external_id: Text<'a>,
-    source: Text<'a>,
-    raw_data: RawData,
-    collected_at: Option<TimestampWithTimeZone>,
-    created_at: Option<TimestampWithTimeZone>,
-    bet: Bet,
-) -> Record<'a> {
-    Record {
-        sportsbook_name: sportsbook_name.bytes(),
-        game_external_id: game_external_id.bytes(),
-        source: source.bytes(),
-        raw_data_is_object: raw_data.is_object(),
-        collected_at: collected_at.map(Into::into),
-        created_at: created_at.map(Into::into),
-        bet,
-    }
-}
-
+#[inline(always)]
 fn score(fcinfo: pg_sys::FunctionCallInfo, rules: JsonbArgument<'_>, record: &Record<'_>) -> KeptNumeric {
     // SAFETY: the function manager called us with it, and nothing else in this call asks for its call site.
     let site = unsafe { CallSite::of(fcinfo) };

@@ -1,8 +1,9 @@
 -- What a moneyline's quality score costs per row, above a bare scan that reads the same columns: ours beside the
--- same rules as an inlinable SQL function on numerics, the same on integer hundredths, and PL/pgSQL.
+-- same rules as an inlinable SQL function on numerics, the same on integer hundredths, and PL/pgSQL, and beside a C
+-- function that takes the same arguments and returns the first one: the least that any function of them costs.
 -- Run by `cargo xtask bench score`, which reads score_bench.measurement afterwards; compare only within a run.
 --
---   psql -v rows=5000000 -v rounds=3 -f score.sql
+--   psql -v rows=5000000 -v rounds=3 -v noop=/library/of/noop.c -f score.sql
 \set ON_ERROR_STOP on
 \if :{?rows}
 \else
@@ -67,6 +68,13 @@ BEGIN
   RETURN greatest(0.00, score);
 END $$;
 
+CREATE FUNCTION score_bench.noop(text, text, integer, integer, text, jsonb, timestamptz, timestamptz, jsonb DEFAULT NULL)
+RETURNS text LANGUAGE c IMMUTABLE PARALLEL SAFE AS :'noop', 'noop';
+CREATE FUNCTION score_bench.noop(text, text, numeric, integer, text, jsonb, timestamptz, timestamptz, jsonb DEFAULT NULL)
+RETURNS text LANGUAGE c IMMUTABLE PARALLEL SAFE AS :'noop', 'noop';
+CREATE FUNCTION score_bench.noop(text, text, numeric, integer, integer, text, jsonb, timestamptz, timestamptz, jsonb DEFAULT NULL)
+RETURNS text LANGUAGE c IMMUTABLE PARALLEL SAFE AS :'noop', 'noop';
+
 -- They must agree before they are compared: 200,000 records in which every gap and every oddity is common.
 CREATE TABLE score_bench.sample AS
 SELECT (ARRAY[NULL, '', '   ', E'\t\r\n', ' x ', 'DraftKings', 'Caesars', 'bet365'])[1 + random() * 7.0] AS sportsbook_name,
@@ -105,6 +113,7 @@ SELECT (ARRAY['DraftKings', 'FanDuel', 'BetMGM', 'Caesars', 'bet365', 'Fanatics'
        'mlb-2025-' || n / 6 AS game_external_id,
        CASE WHEN n % 3 > 0 THEN -110 - n % 40 END AS home_odds,
        CASE WHEN n % 3 > 0 THEN 100 + n % 40 END AS away_odds,
+       (n % 20) / 2.0 AS points,
        CASE WHEN n % 50 = 0 THEN 'UNKNOWN' ELSE 'SPORTS_BOOK_REVIEW' END AS source,
        jsonb_build_object('id', n, 'book', n % 6) AS raw_data,
        timestamptz '2025-06-13' + n * interval '1 second' AS collected_at,
@@ -113,19 +122,31 @@ SELECT (ARRAY['DraftKings', 'FanDuel', 'BetMGM', 'Caesars', 'bet365', 'Fanatics'
 VACUUM ANALYZE score_bench.record;
 
 -- `count` takes an expression as it comes. The last column is the bare scan's, so it reads them all.
-CREATE TABLE score_bench.contestant (place integer, name text, expression text);
-INSERT INTO score_bench.contestant
-SELECT place, name, format(expression, 'sportsbook_name, game_external_id, home_odds, away_odds, source, raw_data, '
-                                       'collected_at, created_at')
-  FROM (VALUES (0, 'bare scan', 'created_at'),
-               (1, 'pg_groundskeeper', 'groundskeeper.moneyline_quality_score(%s)'),
-               (2, 'pg_groundskeeper, rules given', 'groundskeeper.moneyline_quality_score(%s, ''{"start": 99.98}'')'),
-               (3, 'SQL on numerics', 'score_bench.score_numeric(%s)'),
-               (4, 'SQL on integer hundredths', 'score_bench.score_hundredths(%s)'),
-               (5, 'PL/pgSQL', 'score_bench.score_plpgsql(%s)')) AS c(place, name, expression);
+CREATE TABLE score_bench.contestant (place serial, what text, name text, expression text, workers integer);
+INSERT INTO score_bench.contestant (what, name, expression, workers)
+SELECT k.what, c.name, replace(replace(c.expression, '$market', k.market),
+           '$record', format('sportsbook_name, game_external_id, %s, source, raw_data, collected_at, created_at%s', k.columns, k.rules)),
+       k.workers
+  FROM (VALUES (1, 'moneyline', 'moneyline', 'home_odds, away_odds', '', 0),
+               (2, 'moneyline, rules given', 'moneyline', 'home_odds, away_odds', ', ''{"start": 99.98}''', 0),
+               (3, 'spread', 'spread', 'points, away_odds', '', 0),
+               (4, 'total', 'total', 'points, home_odds, away_odds', '', 0),
+               (5, 'moneyline, in a parallel plan', 'moneyline', 'home_odds, away_odds', '', 2)
+       ) AS k(number, what, market, columns, rules, workers),
+       (VALUES (0, 'bare scan', 'created_at'),
+               (1, 'C that returns its first argument', 'score_bench.noop($record)'),
+               (2, 'pg_groundskeeper', 'groundskeeper.$market_quality_score($record)'),
+               (3, 'SQL on numerics', 'score_bench.score_numeric($record)'),
+               (4, 'SQL on integer hundredths', 'score_bench.score_hundredths($record)'),
+               (5, 'PL/pgSQL', 'score_bench.score_plpgsql($record)')) AS c(number, name, expression)
+ WHERE c.number <= 2 OR k.number = 1
+ ORDER BY k.number, c.number;
 CREATE TABLE score_bench.measurement (place integer, round integer, seconds double precision);
 
 SELECT set_config('score_bench.rounds', :'rounds', false) \gset ignored_
+SET parallel_setup_cost = 0;
+SET parallel_tuple_cost = 0;
+SET min_parallel_table_scan_size = 0;
 DO $$
 DECLARE
   contestant record;
@@ -141,6 +162,7 @@ BEGIN
   END LOOP;
   FOR round IN 0 .. current_setting('score_bench.rounds')::integer LOOP
     FOR contestant IN SELECT * FROM score_bench.contestant ORDER BY place LOOP
+      PERFORM set_config('max_parallel_workers_per_gather', contestant.workers::text, true);
       started := clock_timestamp();
       EXECUTE format('SELECT count(%s) FROM score_bench.record', contestant.expression);
       -- Round 0 warms up.

@@ -9,7 +9,9 @@ use std::slice;
 
 use pgrx::callconv::{Arg, ArgAbi};
 use pgrx::prelude::*;
-use pgrx::varlena::{varatt_is_1b_e, varatt_is_4b_c, vardata_any, varsize_any_exhdr};
+use pgrx::varlena::{
+    varatt_is_1b, varatt_is_1b_e, varatt_is_4b_c, vardata_1b, vardata_4b, varsize_1b, varsize_4b,
+};
 use pgrx::{direct_function_call, rust_byte_slice_to_bytea};
 
 /// A `text`, in the server's encoding.
@@ -23,37 +25,16 @@ impl<'fcx> Text<'fcx> {
     }
 }
 
-/// A `jsonb` payload, of which only the type matters.
-#[derive(Clone, Copy, Default)]
-pub struct RawData {
-    is_object: bool,
-}
-
-impl RawData {
-    /// Whether it is an object; NULL is none.
-    pub fn is_object(self) -> bool {
-        self.is_object
-    }
-}
-
-/// A `numeric`, of which only the presence matters.
-#[derive(Clone, Copy, Default)]
-pub struct Measure {
-    is_finite: bool,
-}
-
-impl Measure {
-    /// Whether it is a number: neither NULL nor NaN nor an infinity.
-    pub fn is_finite(self) -> bool {
-        self.is_finite
-    }
-}
-
 /// A `jsonb`, unread.
 #[derive(Clone, Copy, Default)]
 pub struct JsonbArgument<'fcx>(Option<&'fcx [u8]>);
 
 impl<'fcx> JsonbArgument<'fcx> {
+    /// One with that content, or NULL.
+    pub fn of(image: Option<&'fcx [u8]>) -> Self {
+        Self(image)
+    }
+
     /// The jsonb's content without its varlena header; nothing for NULL.
     pub fn image(self) -> Option<&'fcx [u8]> {
         self.0
@@ -111,8 +92,10 @@ impl<'fcx> Codes<'fcx> {
 
 /// How much of a variable-length value is read.
 #[derive(Clone, Copy)]
-enum Extent {
+pub enum Extent {
+    /// All of it.
     Whole,
+    /// So many bytes, at least.
     First(i32),
 }
 
@@ -120,17 +103,35 @@ enum Extent {
 ///
 /// # Safety
 /// The datum is a varlena, valid for `'a`.
-unsafe fn borrow<'a>(datum: pg_sys::Datum, extent: Extent) -> &'a [u8] {
+#[inline(always)]
+pub unsafe fn borrow<'a>(datum: pg_sys::Datum, extent: Extent) -> &'a [u8] {
     let stored: *mut pg_sys::varlena = datum.cast_mut_ptr();
-    // SAFETY: a varlena by contract; what PostgreSQL returns for one that does not lie there plainly lives in
-    // the memory context of the row. It is not asked otherwise: that call would cost more than all the rest.
+    // SAFETY: a varlena by contract, and a plain one once it was fetched.
     unsafe {
-        let plain = match extent {
-            _ if !varatt_is_1b_e(stored) && !varatt_is_4b_c(stored) => stored,
+        let is_plain = !varatt_is_1b_e(stored) && !varatt_is_4b_c(stored);
+        let plain = if is_plain { stored } else { fetched(stored, extent) };
+        let (bytes, length) = if varatt_is_1b(plain) {
+            (vardata_1b(plain), varsize_1b(plain) - pg_sys::VARHDRSZ_SHORT)
+        } else {
+            (vardata_4b(plain), varsize_4b(plain) - pg_sys::VARHDRSZ)
+        };
+        slice::from_raw_parts(bytes.cast(), length)
+    }
+}
+
+/// A value that does not lie there plainly, in the memory context of the row. PostgreSQL is not asked otherwise: that
+/// call would cost more than all the rest.
+///
+/// # Safety
+/// It is a varlena.
+#[cold]
+unsafe fn fetched(stored: *mut pg_sys::varlena, extent: Extent) -> *mut pg_sys::varlena {
+    // SAFETY: a varlena by contract.
+    unsafe {
+        match extent {
             Extent::Whole => pg_sys::pg_detoast_datum_packed(stored),
             Extent::First(count) => pg_sys::pg_detoast_datum_slice(stored, 0, count),
-        };
-        slice::from_raw_parts(vardata_any(plain).cast(), varsize_any_exhdr(plain))
+        }
     }
 }
 
@@ -206,17 +207,3 @@ read_from_bytes!(Text<'fcx>, Extent::Whole, |bytes| Text(Some(bytes)));
 
 pgrx::impl_sql_translatable!(JsonbArgument<'_>, arg_only = "jsonb");
 read_from_bytes!(JsonbArgument<'fcx>, Extent::Whole, |bytes| JsonbArgument(Some(bytes)));
-
-// A jsonb's first word holds the type of its root.
-pgrx::impl_sql_translatable!(RawData, arg_only = "jsonb");
-read_from_bytes!(RawData, Extent::First(4), |bytes| {
-    let header = bytes.first_chunk().map(|header| u32::from_ne_bytes(*header));
-    RawData { is_object: header.is_some_and(|header| header & pg_sys::JB_FOBJECT != 0) }
-});
-
-// A numeric's first half-word begins with two ones where what follows is no number but NaN or an infinity.
-pgrx::impl_sql_translatable!(Measure, arg_only = "numeric");
-read_from_bytes!(Measure, Extent::First(2), |bytes| {
-    let header = bytes.first_chunk().map(|header| u16::from_ne_bytes(*header));
-    Measure { is_finite: header.is_some_and(|header| header >> 14 != 0b11) }
-});

@@ -1,14 +1,14 @@
 //! All that the migration wants to know of a record, in one value: it asks row by row, and reading the arguments takes
 //! longer than judging them.
 
-use groundskeeper_core::quality::{Bet, Issue, Issues, Record, Rules, Score, status};
+use groundskeeper_core::quality::{Issue, Issues, Record, Rules, Score, status};
 use pgrx::callconv::{BoxRet, FcInfo};
 use pgrx::prelude::*;
 use pgrx::{JsonB, PgMemoryContexts};
 
-use super::arguments::{JsonbArgument, Measure, RawData, Text};
+use super::arguments::JsonbArgument;
 use super::call_site::{CallSite, numeric_from_hundredths};
-use super::record;
+use super::raw_record::Call;
 
 /// Prime; records differ in few ways.
 const SLOTS: usize = 127;
@@ -74,61 +74,24 @@ impl Verdicts {
 
 extension_sql_file!("../../../sql/verdict.sql", name = "verdict", requires = ["bootstrap"]);
 
-#[pg_extern(schema = "groundskeeper_internal", immutable, parallel_safe, requires = ["verdict"])]
-#[expect(clippy::too_many_arguments, reason = "the columns of a raw record")]
-fn moneyline_verdict(
-    sportsbook_name: Text<'_>,
-    game_external_id: Text<'_>,
-    home_odds: Option<i32>,
-    away_odds: Option<i32>,
-    source: Text<'_>,
-    raw_data: RawData,
-    collected_at: Option<TimestampWithTimeZone>,
-    created_at: Option<TimestampWithTimeZone>,
-    rules: JsonbArgument<'_>,
-    fcinfo: pg_sys::FunctionCallInfo,
-) -> Option<KeptVerdict> {
-    let bet = Bet::Moneyline { home_odds, away_odds };
-    let record = record(sportsbook_name, game_external_id, source, raw_data, collected_at, created_at, bet);
+#[pg_extern(sql = false)]
+fn moneyline_verdict(fcinfo: pg_sys::FunctionCallInfo) -> Option<KeptVerdict> {
+    // SAFETY: the function manager called us with it, and `sql/raw_records.sql` declares us.
+    let (record, rules) = unsafe { Call::of(fcinfo) }.moneyline();
     verdict(fcinfo, rules, &record)
 }
 
-#[pg_extern(schema = "groundskeeper_internal", immutable, parallel_safe, requires = ["verdict"])]
-#[expect(clippy::too_many_arguments, reason = "the columns of a raw record")]
-fn spread_verdict(
-    sportsbook_name: Text<'_>,
-    game_external_id: Text<'_>,
-    spread_value: Measure,
-    spread_odds: Option<i32>,
-    source: Text<'_>,
-    raw_data: RawData,
-    collected_at: Option<TimestampWithTimeZone>,
-    created_at: Option<TimestampWithTimeZone>,
-    rules: JsonbArgument<'_>,
-    fcinfo: pg_sys::FunctionCallInfo,
-) -> Option<KeptVerdict> {
-    let bet = Bet::Spread { has_value: spread_value.is_finite(), odds: spread_odds };
-    let record = record(sportsbook_name, game_external_id, source, raw_data, collected_at, created_at, bet);
+#[pg_extern(sql = false)]
+fn spread_verdict(fcinfo: pg_sys::FunctionCallInfo) -> Option<KeptVerdict> {
+    // SAFETY: the function manager called us with it, and `sql/raw_records.sql` declares us.
+    let (record, rules) = unsafe { Call::of(fcinfo) }.spread();
     verdict(fcinfo, rules, &record)
 }
 
-#[pg_extern(schema = "groundskeeper_internal", immutable, parallel_safe, requires = ["verdict"])]
-#[expect(clippy::too_many_arguments, reason = "the columns of a raw record")]
-fn total_verdict(
-    sportsbook_name: Text<'_>,
-    game_external_id: Text<'_>,
-    total_points: Measure,
-    over_odds: Option<i32>,
-    under_odds: Option<i32>,
-    source: Text<'_>,
-    raw_data: RawData,
-    collected_at: Option<TimestampWithTimeZone>,
-    created_at: Option<TimestampWithTimeZone>,
-    rules: JsonbArgument<'_>,
-    fcinfo: pg_sys::FunctionCallInfo,
-) -> Option<KeptVerdict> {
-    let bet = Bet::Total { has_points: total_points.is_finite(), over_odds, under_odds };
-    let record = record(sportsbook_name, game_external_id, source, raw_data, collected_at, created_at, bet);
+#[pg_extern(sql = false)]
+fn total_verdict(fcinfo: pg_sys::FunctionCallInfo) -> Option<KeptVerdict> {
+    // SAFETY: the function manager called us with it, and `sql/raw_records.sql` declares us.
+    let (record, rules) = unsafe { Call::of(fcinfo) }.total();
     verdict(fcinfo, rules, &record)
 }
 

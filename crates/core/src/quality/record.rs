@@ -51,7 +51,7 @@ impl Record<'_> {
     }
 
     /// What is missing, impossible or out of order: all that can cost points.
-    #[inline]
+    #[inline(always)]
     fn gaps(&self) -> Issues {
         let mut issues = Issues::default();
         if is_missing(self.sportsbook_name) {
@@ -91,7 +91,7 @@ impl Record<'_> {
     ///
     /// The floor comes last, so that with heavy weights a known source does not lift a hopeless record.
     #[must_use]
-    #[inline]
+    #[inline(always)]
     pub fn score(&self, rules: &Rules) -> Score {
         let mut points = rules.hundredths(Rule::Start) - self.penalty(rules);
         if self.source_is_known() {
@@ -103,7 +103,7 @@ impl Record<'_> {
         Score::clamped(points)
     }
 
-    #[inline]
+    #[inline(always)]
     fn penalty(&self, rules: &Rules) -> i32 {
         let issues = self.gaps();
         let has = |issue| issues.contains(issue);
@@ -133,7 +133,7 @@ impl Record<'_> {
             + cost(has(Issue::CollectedAfterCreated), Rule::CollectedAfterCreated)
     }
 
-    #[inline]
+    #[inline(always)]
     fn source_is_known(&self) -> bool {
         self.source.is_some_and(|source| !is_blank(source) && source != b"UNKNOWN")
     }
@@ -156,13 +156,13 @@ pub fn is_blank(text: &[u8]) -> bool {
     text.iter().all(|byte| matches!(byte, b' ' | b'\t'..=b'\r'))
 }
 
-#[inline]
+#[inline(always)]
 fn is_missing(text: Option<&[u8]>) -> bool {
     text.is_none_or(is_blank)
 }
 
 /// American odds are at most -100 or at least +100; nothing between can be offered.
-#[inline]
+#[inline(always)]
 fn check_odds(issues: &mut Issues, odds: Option<i32>, missing: Issue, invalid: Issue) {
     match odds {
         None => issues.add(missing),
