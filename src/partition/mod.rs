@@ -15,6 +15,7 @@ pub mod managed;
 mod premade;
 pub mod premake;
 pub mod rebuild;
+pub mod referring;
 pub mod release;
 pub mod retention;
 pub mod retire;

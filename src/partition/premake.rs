@@ -7,6 +7,7 @@ use super::convert;
 use super::create::{self, Planned, Template};
 use super::managed::{self, Managed};
 use super::premade::Premade;
+use super::referring;
 use super::retention;
 use crate::catalog;
 use crate::error::{Failure, Result};
@@ -296,6 +297,7 @@ pub fn lacking(table: &Managed, parent: Parent, months: u32) -> Result<Vec<Plann
 fn attach(parent: &Parent, one: &Planned, patience: &mut Patience) -> Result<()> {
     owner::of(parent.oid, || {
         let mut statements = create::attach(parent, one);
+        patience.lock_referring(parent)?;
         if let Some(absent) = Absent::of(parent, std::slice::from_ref(one))? {
             patience.run(&[format!("LOCK TABLE ONLY {} IN ACCESS EXCLUSIVE MODE", absent.default.quoted)])?;
             if absent.is_told_by_index()? {
@@ -337,6 +339,14 @@ impl Patience {
     /// As long as `groundskeeper.lock_timeout` says.
     pub fn new() -> Self {
         Self { left: Duration::from_millis(u64::from(settings::lock_timeout_ms().unsigned_abs())) }
+    }
+
+    /// Locks what refers to a table by foreign keys.
+    fn lock_referring(&mut self, parent: &Parent) -> Result<()> {
+        let begun = Instant::now();
+        let locked = referring::lock(parent.oid, begun + self.left).map(|_| ());
+        self.left = self.left.saturating_sub(begun.elapsed());
+        locked
     }
 
     /// Runs statements that take strong locks and work for a moment only.

@@ -7,7 +7,7 @@
 
 use super::convert::record::{self, Conversion, KEYS};
 use super::convert::{self, heal, shadow, sync, unfinished};
-use super::release::{Child, referring};
+use super::release::{Child, children};
 use crate::catalog;
 use crate::error::{Failure, Result};
 use crate::guc::pinned;
@@ -236,7 +236,7 @@ fn remove_stale(
     done: &mut Done,
 ) -> Result<()> {
     let (table, keys) = (conversion.quoted(), conversion.beside_quoted(KEYS));
-    let unreferred: String = between.transaction(|| referring(&keys))?.iter().map(unreferred).collect();
+    let unreferred: String = between.transaction(|| children(&keys))?.iter().map(unreferred).collect();
     let same = conversion.same_key("y", "k");
     let gone = |part: &str| format!("NOT EXISTS (SELECT FROM {table} y WHERE {same}{part})");
     let lists: Vec<String> = conversion

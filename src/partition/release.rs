@@ -9,6 +9,7 @@ use super::convert::exchange::{LEFT, lock, milliseconds, retry};
 use super::convert::record::{Conversion, LOG};
 use super::convert::{self, sync};
 use super::managed::Managed;
+use super::referring;
 use super::watch;
 use crate::error::{Failure, Result};
 use crate::guc::pinned;
@@ -68,7 +69,11 @@ impl Leaving {
             let deadline = Instant::now() + milliseconds(settings::lock_timeout_ms());
             let locks = [Some(self.parent), self.default, Some(self.partition)].into_iter().flatten();
             let locks: Vec<(Oid, bool)> = locks.map(|relation| (relation, false)).collect();
-            isolated(|| lock(&locks, deadline)).map_err(refused)?;
+            let deadline = isolated(|| {
+                let deadline = referring::lock(self.parent, deadline)?;
+                lock(&locks, deadline).map(|()| deadline)
+            })
+            .map_err(refused)?;
             target::check()?;
             self.check_names()?;
             let mut statements = Vec::new();
@@ -223,7 +228,7 @@ impl Ties {
         let (same, partition) = (self.conversion.same_key("k", "p"), self.leaving.quoted());
         // Who wants to refer to one of them from now on waits for us, and then finds that it is gone.
         sql::run(&format!("SELECT FROM {keys} k JOIN {rows} ON {same} FOR UPDATE OF k"), &[])?;
-        let (own, strangers): (Vec<_>, Vec<_>) = referring(keys)?.into_iter().partition(|child| child.own);
+        let (own, strangers): (Vec<_>, Vec<_>) = children(keys)?.into_iter().partition(|child| child.own);
         // What strangers have is read by nobody but PostgreSQL, which checks each key as their table's owner.
         if let Some(child) = strangers.iter().find(|child| child.acts) {
             return Err(Failure::new(
@@ -262,7 +267,7 @@ pub struct Child {
 }
 
 /// The tables that refer to a key table.
-pub fn referring(keys: &str) -> Result<Vec<Child>> {
+pub fn children(keys: &str) -> Result<Vec<Child>> {
     sql::rows(
         "SELECT pg_catalog.format('%I.%I', n.nspname, r.relname),
                 (SELECT pg_catalog.string_agg(pg_catalog.format('k.%I OPERATOR(%I.%s) c.%I', b.attname, s.nspname, o.oprname, a.attname), ' AND ')

@@ -14,6 +14,7 @@ mod report;
 mod roundtrip;
 mod score;
 mod script;
+mod stalls;
 mod statistics;
 mod steady;
 mod writers;
@@ -54,6 +55,8 @@ enum Suite {
     Conversion,
     /// The plan's two tables become partitions, go back, and become partitions again, while both are written
     Roundtrip,
+    /// A default partition is drained and a year of partitions retires while others write
+    Stalls,
     /// The months of many tables are made: against pg_partman's run_maintenance() and bare statements
     Maintenance,
     /// Partitions of a table that is not ours come and go among many converted ones: against no event triggers
@@ -140,6 +143,7 @@ impl Suite {
         match self {
             Self::Conversion => conversion::run(effort),
             Self::Roundtrip => roundtrip::run(effort),
+            Self::Stalls => stalls::run(effort),
             Self::Maintenance => maintenance::run(effort),
             Self::Ddl => ddl::run(effort),
             Self::Score => score::run(effort),

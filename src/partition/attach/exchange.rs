@@ -7,7 +7,7 @@ use crate::owner::{self, oid_by_name};
 use crate::partition::bounds::Parent;
 use crate::partition::convert::exchange::{lock, milliseconds};
 use crate::partition::convert::{self, exchange};
-use crate::partition::premake;
+use crate::partition::{premake, referring};
 use crate::settings;
 use crate::sql::{self, required};
 use crate::subtransaction::isolated;
@@ -67,6 +67,7 @@ pub fn within(parent: &Parent, tables: &[Oid], prepare: impl Fn() -> Result<()>)
 /// Other partitions neither come nor go, nobody writes the tables or the default partition; and what foreign keys refer to
 /// is locked as PostgreSQL will lock it, for their triggers.
 fn lock_all(parent: &Parent, tables: &[Oid], deadline: Instant) -> Result<()> {
+    let deadline = referring::lock(parent.oid, deadline)?;
     let left = deadline.saturating_duration_since(Instant::now()).as_millis();
     premake::lock(parent.oid, i32::try_from(left).unwrap_or(1).max(1))?;
     let default = parent.default.as_ref().map(|default| default.oid);

@@ -6,6 +6,7 @@ use super::sync::{self, Pair, Taken};
 use super::{builds, columns, keys, lost, shadow};
 use crate::catalog;
 use crate::error::{Failure, Result};
+use crate::partition::referring::OTHERS;
 use crate::settings;
 use crate::sql::{self, quote_identifier, required};
 use crate::target;
@@ -18,9 +19,6 @@ use std::time::{Duration, Instant};
 
 /// How many entries of the log may be left for when the table is locked.
 pub const LEFT: usize = 2_000;
-
-/// How long what belongs to others may be waited for, and held up: whatever the requester has set, it is they who wait.
-const OTHERS: Duration = Duration::from_millis(300);
 
 /// Which way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

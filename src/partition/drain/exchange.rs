@@ -10,7 +10,7 @@ use crate::partition::convert::exchange::{LEFT, lock, milliseconds, retry};
 use crate::partition::convert::record::{LOG, SHADOW};
 use crate::partition::convert::steps;
 use crate::partition::convert::sync::{self, Pair, quoted};
-use crate::partition::{create, watch};
+use crate::partition::{create, referring, watch};
 use crate::settings;
 use crate::sql::{self, required};
 use crate::target;
@@ -107,6 +107,7 @@ impl Step<'_> {
             self.must_be_few()?;
         }
         let deadline = Instant::now() + milliseconds(settings::lock_timeout_ms());
+        let deadline = referring::lock(parent.oid, deadline)?;
         lock(&self.to_lock()?, deadline)?;
         target::check()?;
         if shape(self.round)? != self.was || watch::triggers_of(default.oid)? != self.watches {

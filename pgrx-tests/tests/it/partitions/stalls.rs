@@ -72,6 +72,42 @@ fn draining_many_rows_keeps_nobody_waiting() {
     );
 }
 
+/// Whoever writes a table that refers to the partitioned one has it first, and looks for the row at the end: with the
+/// locks the other way round each would wait for the other.
+#[test]
+fn who_writes_what_refers_to_the_table_is_no_obstacle() {
+    let db = TestDb::installed(Template::Empty).unwrap();
+    let mut client = db.client().unwrap();
+    client
+        .batch_execute(
+            "CREATE TABLE public.bet (id bigint, day date, PRIMARY KEY (id, day)) PARTITION BY RANGE (day);
+             CREATE TABLE public.bet_default PARTITION OF public.bet DEFAULT;
+             CREATE TABLE public.child (id bigint, day date,
+                 FOREIGN KEY (id, day) REFERENCES public.bet DEFERRABLE INITIALLY DEFERRED);
+             CREATE TABLE public.bet_2024_01 PARTITION OF public.bet FOR VALUES FROM ('2024-01-01') TO ('2024-02-01');
+             CREATE TABLE public.bet_2024_02 PARTITION OF public.bet FOR VALUES FROM ('2024-02-01') TO ('2024-03-01');
+             INSERT INTO public.bet VALUES (0, 'infinity'), (1, '2024-01-05'), (2, '2024-02-05'), (3, '2024-07-07');
+             SELECT groundskeeper.adopt_partitioned_table('public.bet')",
+        )
+        .unwrap();
+    let write = "BEGIN; INSERT INTO public.child VALUES (0, 'infinity'); SELECT pg_sleep(0.05); COMMIT";
+    let longest = longest(&db, write, || {
+        thread::sleep(Duration::from_millis(100));
+        let made = texts(&mut client, "SELECT partition || ' ' || action FROM create_monthly_partitions(2)");
+        assert!(made.unwrap().iter().all(|line| line.ends_with(" created")), "months were not made");
+        let job = number(&mut client, "SELECT groundskeeper.drain_default('public.bet')");
+        client.batch_execute(&format!("CALL groundskeeper.wait_for_job({job}, '1 minute')")).unwrap();
+        client.batch_execute("SELECT groundskeeper.set_retention('public.bet', '1 month')").unwrap();
+        let retired = "SELECT concat_ws(' ', partition, action, detail) FROM groundskeeper.apply_retention()
+                        WHERE partition LIKE '%2024%' ORDER BY 1";
+        assert_eq!(
+            texts(&mut client, retired).unwrap(),
+            ["public.bet_2024_01 detached", "public.bet_2024_02 detached", "public.bet_2024_07 detached"]
+        );
+    });
+    assert!(longest < MOST + Duration::from_millis(50), "a writer waited for {longest:?}");
+}
+
 /// A converted table of so many months with rows and a child that refers to none of the old ones.
 fn converted(client: &mut Client, months: u32, rows: u32) {
     client
