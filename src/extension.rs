@@ -4,7 +4,7 @@ use crate::backend;
 use crate::error::{Failure, Result};
 use crate::guc::pinned;
 use crate::owner::Switched;
-use crate::sql::{self, required};
+use crate::sql::{self, Kept, required};
 use pgrx::pg_sys;
 
 /// Runs `work` with the rights of the extension's owner, for its own tables only: callers need no grants on
@@ -16,13 +16,16 @@ pub fn as_owner<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     pinned(&[(c"search_path", c"pg_catalog, pg_temp")], work)
 }
 
+thread_local! {
+    static OWNER: Kept = const {
+        Kept::new("SELECT e.extowner FROM pg_catalog.pg_extension e WHERE e.extname = 'pg_groundskeeper'")
+    };
+}
+
 fn owner() -> Result<pg_sys::Oid> {
-    sql::first(
-        "SELECT extowner FROM pg_catalog.pg_extension WHERE extname = 'pg_groundskeeper'",
-        &[],
-        |row| required(row, 1),
-    )?
-    .ok_or_else(|| Failure::internal("extension pg_groundskeeper is not installed in this database"))
+    OWNER
+        .with(|owner| owner.first(|row| required(row, 1)))?
+        .ok_or_else(|| Failure::internal("extension pg_groundskeeper is not installed in this database"))
 }
 
 /// Which cluster and database this is. A restored or copied database differs in one of them.

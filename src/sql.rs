@@ -6,7 +6,8 @@ use crate::guc::as_written;
 use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
-use pgrx::spi::SpiHeapTupleData;
+use pgrx::spi::{OwnedPreparedStatement, SpiHeapTupleData};
+use std::cell::RefCell;
 use std::ffi::CString;
 
 pub use pgrx::spi::quote_literal;
@@ -59,6 +60,36 @@ fn with_own_changes_seen<T>(read: impl FnOnce() -> T) -> T {
 /// Reads the first row, if there is one.
 pub fn first<T>(query: &str, args: &[Argument], read: impl FnMut(&Tuple) -> Result<T>) -> Result<Option<T>> {
     Ok(rows(query, args, read)?.into_iter().next())
+}
+
+/// A query without arguments that is asked again and again: a session plans it once.
+pub struct Kept {
+    query: &'static str,
+    plan: RefCell<Option<OwnedPreparedStatement>>,
+}
+
+impl Kept {
+    /// Not planned yet.
+    pub const fn new(query: &'static str) -> Self {
+        Self { query, plan: RefCell::new(None) }
+    }
+
+    /// Reads the first row, if there is one.
+    pub fn first<T>(&self, mut read: impl FnMut(&Tuple) -> Result<T>) -> Result<Option<T>> {
+        let query = text_of(self.query)?;
+        as_meant(|| {
+            with_own_changes_seen(|| {
+                Spi::connect(|client| {
+                    let mut plan = self.plan.borrow_mut();
+                    let plan = match &mut *plan {
+                        Some(plan) => plan,
+                        none => none.insert(client.prepare(query.as_c_str(), &[])?.keep()),
+                    };
+                    client.select(&*plan, Some(1), &[])?.next().map(|row| read(&Tuple(row))).transpose()
+                })
+            })
+        })
+    }
 }
 
 /// Runs one statement that changes or locks something, and reads the first row that it returns, if there is one.

@@ -170,8 +170,8 @@ fn tables() -> Result<HashMap<String, Table>> {
                          WHERE g.tgrelid = c.oid AND g.tgtype & 3 = 3 AND g.tgtype & 20 <> 0 AND g.tgenabled <> 'D'),
                 a.attgenerated <> ''
            FROM pg_catalog.unnest($1::pg_catalog.text[]) t (name)
-           JOIN pg_catalog.pg_namespace n ON n.nspname::pg_catalog.text = pg_catalog.split_part(t.name, '.', 1)
-           JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname::pg_catalog.text = pg_catalog.split_part(t.name, '.', 2)
+           JOIN pg_catalog.pg_namespace n ON n.nspname = pg_catalog.split_part(t.name, '.', 1)
+           JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = pg_catalog.split_part(t.name, '.', 2)
                                      AND c.relkind IN ('r', 'p')
            JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
            JOIN pg_catalog.pg_type y ON y.oid = a.atttypid",
@@ -218,8 +218,8 @@ pub fn captured(deployment: &Deployment, relations: &[String]) -> Result<Vec<Str
                    JOIN pg_catalog.pg_proc p ON p.oid = g.tgfoid AND p.prosrc = t.body
                    JOIN pg_catalog.pg_class c ON c.oid = g.tgrelid AND c.relowner = p.proowner
                    JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-                  WHERE n.nspname::pg_catalog.text = pg_catalog.split_part(t.name, '.', 1)
-                    AND c.relname::pg_catalog.text = pg_catalog.split_part(t.name, '.', 2) AND g.tgname::pg_catalog.text = ANY ($2)
+                  WHERE n.nspname = pg_catalog.split_part(t.name, '.', 1)
+                    AND c.relname = pg_catalog.split_part(t.name, '.', 2) AND g.tgname::pg_catalog.text = ANY ($2)
                     AND g.tgenabled IN ('O', 'A')) = pg_catalog.cardinality($2)",
         &[names.into(), triggers.into(), bodies.into()],
     )
@@ -246,21 +246,24 @@ pub fn definition(market: Market) -> Result<(String, String)> {
     let relations = vec![market.raw(), market.staging(), GAMES.to_owned()];
     let texts = sql::first(
         "WITH r AS MATERIALIZED (
-             SELECT pg_catalog.to_regclass(t.name)::pg_catalog.oid AS oid FROM pg_catalog.unnest($1::pg_catalog.text[]) t (name))
+             SELECT pg_catalog.array_agg(pg_catalog.to_regclass(t.name)::pg_catalog.oid) AS oids
+               FROM pg_catalog.unnest($1::pg_catalog.text[]) t (name))
          SELECT pg_catalog.md5(pg_catalog.string_agg(d.version, ' ' ORDER BY d.version)),
                 pg_catalog.md5(pg_catalog.string_agg(d.version, ' ' ORDER BY d.version) FILTER (WHERE d.decides))
            FROM (SELECT pg_catalog.concat('a', a.attrelid, '/', a.attnum, '/', a.xmin), true
-                   FROM pg_catalog.pg_attribute a JOIN r ON a.attrelid = r.oid WHERE a.attnum > 0
+                   FROM pg_catalog.pg_attribute a WHERE a.attrelid = ANY ((SELECT oids FROM r)::pg_catalog.oid[]) AND a.attnum > 0
                  UNION ALL
                  SELECT pg_catalog.concat('t', g.oid, '/', g.xmin, '/', p.xmin), true FROM pg_catalog.pg_trigger g
-                   JOIN r ON g.tgrelid = r.oid JOIN pg_catalog.pg_proc p ON p.oid = g.tgfoid
+                   JOIN pg_catalog.pg_proc p ON p.oid = g.tgfoid WHERE g.tgrelid = ANY ((SELECT oids FROM r)::pg_catalog.oid[])
                  UNION ALL
-                 SELECT pg_catalog.concat('c', c.oid, '/', c.xmin), false FROM pg_catalog.pg_constraint c JOIN r ON c.conrelid = r.oid
+                 SELECT pg_catalog.concat('c', c.oid, '/', c.xmin), false
+                   FROM pg_catalog.pg_constraint c WHERE c.conrelid = ANY ((SELECT oids FROM r)::pg_catalog.oid[])
                  UNION ALL
-                 SELECT pg_catalog.concat('r', w.oid, '/', w.xmin), false FROM pg_catalog.pg_rewrite w JOIN r ON w.ev_class = r.oid
+                 SELECT pg_catalog.concat('r', w.oid, '/', w.xmin), false
+                   FROM pg_catalog.pg_rewrite w WHERE w.ev_class = ANY ((SELECT oids FROM r)::pg_catalog.oid[])
                  UNION ALL
                  SELECT pg_catalog.concat('i', i.indexrelid, '/', i.xmin), false
-                   FROM pg_catalog.pg_index i JOIN r ON i.indrelid = r.oid) d (version, decides)",
+                   FROM pg_catalog.pg_index i WHERE i.indrelid = ANY ((SELECT oids FROM r)::pg_catalog.oid[])) d (version, decides)",
         &[relations.into()],
         |row| Ok((row.get::<String>(1)?, row.get::<String>(2)?)),
     )?;

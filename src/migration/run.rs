@@ -62,8 +62,8 @@ pub fn interrupted(market: Market) -> Result<(bool, Vec<i64>)> {
         let live = sql::first(
             "SELECT EXISTS (
                  SELECT FROM groundskeeper.migration_runs r
-                   JOIN pg_catalog.pg_stat_activity a ON a.pid = r.pid AND a.backend_start = r.backend_start
-                  WHERE r.bet_type = $1 AND r.state = 'running' AND r.home = $2 AND a.state = 'active'
+                   CROSS JOIN LATERAL pg_catalog.pg_stat_get_activity(r.pid) a
+                  WHERE a.backend_start = r.backend_start AND r.bet_type = $1 AND r.state = 'running' AND r.home = $2 AND a.state = 'active'
                     AND a.query_start <= r.started_at AND a.pid <> pg_catalog.pg_backend_pid())",
             &[market.bet_type().into(), home().into()],
             |row| required::<bool>(row, 1),
@@ -103,7 +103,7 @@ pub fn begin(execution: &str, market: Market, batch_size: i64, phase: Phase) -> 
                  (execution_id, bet_type, raw_table, staging_table, batch_size, phase, cursor_id, started_by, pid,
                   backend_start, home)
              SELECT $1::pg_catalog.uuid, $2, $3, $4, $5, $6, 0, $7, a.pid, a.backend_start, $8
-               FROM pg_catalog.pg_stat_activity a WHERE a.pid = pg_catalog.pg_backend_pid()
+               FROM pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid()) a
              RETURNING run_id",
             &[
                 execution.into(),
