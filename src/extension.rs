@@ -6,6 +6,7 @@ use crate::guc::pinned;
 use crate::owner::Switched;
 use crate::sql::{self, required};
 use pgrx::pg_sys;
+use std::cell::Cell;
 
 /// Runs `work` with the rights of the extension's owner, for its own tables only: callers need no grants on
 /// them, and cannot write them by themselves.
@@ -16,7 +17,24 @@ pub fn as_owner<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     pinned(&[(c"search_path", c"pg_catalog, pg_temp")], work)
 }
 
+thread_local! {
+    /// What [`owner`] has found, and when that transaction began.
+    static OWNER: Cell<Option<(i64, pg_sys::Oid)>> = const { Cell::new(None) };
+}
+
+/// The extension's owner, looked up once in a transaction.
 fn owner() -> Result<pg_sys::Oid> {
+    // SAFETY: in a transaction, whose beginning this is.
+    let begun = unsafe { pg_sys::GetCurrentTransactionStartTimestamp() };
+    if let Some((_, owner)) = OWNER.get().filter(|(known, _)| *known == begun) {
+        return Ok(owner);
+    }
+    let owner = look_owner_up()?;
+    OWNER.set(Some((begun, owner)));
+    Ok(owner)
+}
+
+fn look_owner_up() -> Result<pg_sys::Oid> {
     sql::first(
         "SELECT extowner FROM pg_catalog.pg_extension WHERE extname = 'pg_groundskeeper'",
         &[],
