@@ -41,7 +41,6 @@ fn export_plan() -> Result<Utf8, ErrorReport> {
 /// Adds the items of a plan file that are not there yet.
 #[pg_extern(schema = "groundskeeper", volatile, parallel_unsafe)]
 #[search_path(pg_catalog, pg_temp)]
-#[expect(clippy::type_complexity, reason = "pgrx reads the columns off the signature")]
 fn import_plan(
     plan: Option<Utf8>,
     dry_run: default!(Option<bool>, false),
