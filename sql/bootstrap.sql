@@ -2,6 +2,10 @@
 -- an operator that fits better than PostgreSQL's own. What is made there is named with its schema.
 SET LOCAL search_path = pg_catalog, pg_temp;
 
+-- Who says how, before the library is there to read it, says it rightly or is refused: PostgreSQL would warn of a value
+-- that is none, and the plan would be applied to a database whose owner wanted to look first.
+DO $$ BEGIN PERFORM NULLIF(pg_catalog.current_setting('groundskeeper.apply_at_install', true), '')::boolean; END $$;
+
 -- Names of ours that are taken by something else are refused before anything is changed, all in one error.
 DO $$
 DECLARE

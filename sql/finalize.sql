@@ -22,5 +22,15 @@ BEGIN
 END
 $$;
 
--- The installation itself: all of the plan that is safe in this transaction, the rest as jobs.
-DO $$ BEGIN PERFORM FROM groundskeeper.apply_plan(); END $$;
+-- The installation itself: all of the plan that is safe in this transaction, the rest as jobs; nothing of it for who looks
+-- first.
+DO $$
+BEGIN
+    IF pg_catalog.current_setting('groundskeeper.apply_at_install')::boolean THEN
+        PERFORM FROM groundskeeper.apply_plan();
+    ELSE
+        RAISE INFO 'nothing of the plan is applied, as groundskeeper.apply_at_install is off'
+            USING HINT = 'SELECT * FROM groundskeeper.plan_status(); says what it would change, SELECT * FROM groundskeeper.apply_plan(); does.';
+    END IF;
+END
+$$;

@@ -19,10 +19,28 @@ pub struct Change {
 
 /// Records that an item was carried out, unless a change of it stands already.
 pub fn record(entry: &Entry) -> Result<()> {
-    if entry.undo.data_only || standing()?.iter().any(|change| change.item == entry.item) {
+    if entry.undo.data_only {
         return Ok(());
     }
-    add(entry)
+    match standing()?.iter().find(|change| change.item == entry.item) {
+        None => add(entry),
+        Some(change) => made_again(change, entry),
+    }
+}
+
+/// What was dropped meanwhile and made again has other OIDs.
+fn made_again(change: &Change, entry: &Entry) -> Result<()> {
+    let Some(made) = entry.undo.made.as_ref().filter(|made| Some(*made) != change.undo.made.as_ref()) else {
+        return Ok(());
+    };
+    let made = serde_json::to_string(made).map_err(|e| Failure::internal(e.to_string()))?;
+    as_owner(|| {
+        sql::run(
+            "UPDATE groundskeeper.change SET undo = pg_catalog.jsonb_set(undo, '{made}', $2::pg_catalog.jsonb)
+              WHERE change_id = $1",
+            &[change.id.into(), made.as_str().into()],
+        )
+    })
 }
 
 /// Records a change beside those of the item that stand: each is taken back by itself, newest first.

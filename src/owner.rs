@@ -9,12 +9,13 @@
 use crate::backend;
 use crate::encoding::to_server_cstring;
 use crate::error::{Failure, Result};
-use crate::guc::pinned;
+use crate::guc::{contained, pinned};
 use crate::parse::one_statement;
 use crate::sql::{self, required};
 use groundskeeper_core::names::Qualified;
 use pgrx::pg_sys::{self, NodeTag, Oid};
 use pgrx::{PgSqlErrorCode, is_a};
+use std::cell::Cell;
 
 /// Runs `work` on a relation as its owner. The caller must have the owner's rights, and who is the owner itself notices
 /// nothing of this.
@@ -87,13 +88,56 @@ pub fn run(statement: &str) -> Result<()> {
     }
 }
 
-/// Runs `work` as a role whose rights the caller has.
+/// Runs what a role has written with that role's rights, or with the caller's where that role has these anyway. Who may
+/// not act as that role does not run its words.
+pub fn as_author<T>(author: Oid, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    let me = backend::role();
+    let whom = if !has_rights_of(author) && roles_rights(author, me) { me } else { author };
+    if !has_rights_of(whom) {
+        let message = "permission denied for what another role has added to the plan";
+        return Err(Failure::new(PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE, message));
+    }
+    in_words_of_author(|| as_role(whom, work))
+}
+
+/// The same for who only looks: nothing is changed, and nothing runs but as that role.
+pub fn as_author_to_look<T>(author: Oid, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    in_words_of_author(|| as_role(author, work))
+}
+
+thread_local! {
+    static AUTHORED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether what is being read was written by the role that is current now.
+pub fn reads_words_of_author() -> bool {
+    AUTHORED.get()
+}
+
+/// The role whose own types may be read now, as it is current: nobody's, unless what it has written is being read.
+pub fn author() -> Oid {
+    if reads_words_of_author() { backend::role() } else { pg_sys::InvalidOid }
+}
+
+fn in_words_of_author<T>(work: impl FnOnce() -> T) -> T {
+    struct Before(bool);
+    impl Drop for Before {
+        fn drop(&mut self) {
+            AUTHORED.set(self.0);
+        }
+    }
+    let _before = Before(AUTHORED.replace(true));
+    work()
+}
+
+/// Runs `work` as a role whose rights the caller has. What it sets, for the session too, is taken back: the caller's
+/// session goes on after it.
 fn as_role<T>(owner: Oid, work: impl FnOnce() -> Result<T>) -> Result<T> {
     if backend::role() == owner && backend::session_role() == owner {
         return work();
     }
     let _switched = Switched::to(owner, pg_sys::SECURITY_RESTRICTED_OPERATION);
-    pinned(&[(c"search_path", c"pg_catalog, pg_temp")], work)
+    contained(|| pinned(&[(c"search_path", c"pg_catalog, pg_temp")], work))
 }
 
 /// Another current role, for as long as this lives. An error that passes by puts the caller back too.
@@ -139,8 +183,13 @@ pub fn owner_of(relation: Oid) -> Option<Oid> {
 
 /// Whether the current role has the rights of another.
 pub fn has_rights_of(role: Oid) -> bool {
+    roles_rights(backend::role(), role)
+}
+
+/// Whether a role has the rights of another.
+pub fn roles_rights(role: Oid, of: Oid) -> bool {
     // SAFETY: in a transaction; looks at memberships.
-    unsafe { pg_sys::has_privs_of_role(backend::role(), role) }
+    unsafe { pg_sys::has_privs_of_role(role, of) }
 }
 
 fn gone() -> Failure {

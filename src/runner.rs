@@ -9,7 +9,7 @@ use crate::migration;
 use crate::owner;
 use crate::partition::convert;
 use crate::partition::{ahead, attach, drain, leave, rebuild};
-use crate::plan;
+use crate::plan::{self, own};
 use crate::sql::{self, Tuple, qualified, required};
 use crate::target::{self, Target};
 use crate::worker::{self, Between, Rights, locks, toplevel, writeback};
@@ -132,7 +132,12 @@ fn carry_out(between: &mut Between, job: &Job) -> Result<()> {
         }
         Task::Analyze { table, column } => toplevel::run(between, &plan::analyze(table, column)),
         Task::Rescore { table } => migration::rescore(between, table),
-        Task::AlterTable { item } => between.transaction(|| plan::apply_item(built_in()?, item)),
+        Task::AlterTable { item } => {
+            between.transaction(|| plan::apply_item(&*own::whole(built_in()?)?, item))
+        }
+        Task::AlterColumnType { table, column, type_name } => {
+            between.transaction(|| plan::retype(table, column, type_name))
+        }
         Task::PartitionTable { table } => convert::run(between, table, Goal::Partition),
         Task::UndoPartitioning { table } => convert::run(between, table, Goal::Undo),
         Task::FinalizePartitioning { table } => convert::run(between, table, Goal::Finalize),
@@ -143,10 +148,17 @@ fn carry_out(between: &mut Between, job: &Job) -> Result<()> {
 
 /// The change log's part of a job that is done. One that takes an item back has no change to write down, but ends one.
 fn write_down(job: &Job) -> Result<()> {
+    if let Task::UndoPartitioning { table } | Task::FinalizePartitioning { table } = &job.task {
+        plan::take_up(&*own::whole(built_in()?)?, table)?;
+    }
     if let (Task::DropIndex { unused: None, .. }, Some(item)) = (&job.task, &job.item) {
         return journal::mark_item_reverted(item);
     }
-    job.entry.as_ref().map_or(Ok(()), journal::record)
+    let Some(mut entry) = job.entry.clone() else { return Ok(()) };
+    if let Some(item) = plan::item(&*own::whole(built_in()?)?, &entry.item)? {
+        plan::note(&item, &mut entry)?;
+    }
+    journal::record(&entry)
 }
 
 /// Validates a constraint; one that rows violate says how many.

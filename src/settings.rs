@@ -6,6 +6,7 @@ use pgrx::prelude::*;
 use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting, pg_sys};
 use std::ffi::CString;
 
+static APPLY_AT_INSTALL: GucSetting<bool> = GucSetting::<bool>::new(true);
 static LOCK_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(300);
 static INLINE_BUILD_LIMIT: GucSetting<i32> = GucSetting::<i32>::new((Budget::ORDINARY / 1024) as i32);
 static MAX_WORKERS: GucSetting<i32> = GucSetting::<i32>::new(2);
@@ -106,6 +107,14 @@ pub fn define() {
         1,
         64,
         GucContext::Sighup,
+        GucFlags::default(),
+    );
+    GucRegistry::define_bool_guc(
+        c"groundskeeper.apply_at_install",
+        c"Whether CREATE EXTENSION applies the plan.",
+        c"If not, all of it is pending until apply_plan() is called.",
+        &APPLY_AT_INSTALL,
+        GucContext::Userset,
         GucFlags::default(),
     );
     GucRegistry::define_bool_guc(

@@ -1,7 +1,7 @@
 //! `partition_preflight`, `partition_table`, `undo_partitioning`, `finalize_partitioning`.
 
 use super::regclass::{Regclass, existing};
-use super::{built_in_plan, elements, given};
+use super::{elements, given, whole_plan};
 use crate::encoding::{Utf8, to_rust};
 use crate::partition::convert::{self, Asked, Request};
 use crate::plan::partitioned;
@@ -88,7 +88,7 @@ fn partition_table(
     let relation = existing(relation, "relation")?;
     let request = Request {
         relation,
-        item: partitioned::item_of(built_in_plan()?, relation)?,
+        item: partitioned::item_of(&*whole_plan()?, relation)?,
         key: to_rust(given(partition_key, "partition_key")?.to_bytes()),
         asked: asked(interval, timezone, premake, key_format, default)?,
         accept,

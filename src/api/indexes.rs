@@ -1,7 +1,7 @@
 //! `reindex`, `drop_unused_indexes`; which are unused is told by `monitoring.unused_indexes`.
 
 use super::regclass::{Regclass, existing};
-use super::{built_in_plan, given};
+use super::{given, whole_plan};
 use crate::encoding::Utf8;
 use crate::index::{rebuild, unused};
 use pgrx::iter::TableIterator;
@@ -36,7 +36,7 @@ fn drop_unused_indexes(
     >,
     ErrorReport,
 > {
-    let outcomes = unused::drop_all(built_in_plan()?, given(dry_run, "dry_run")?)?;
+    let outcomes = unused::drop_all(&*whole_plan()?, given(dry_run, "dry_run")?)?;
     Ok(TableIterator::new(outcomes.into_iter().map(|o| {
         (o.item.into(), o.action.into(), o.state.into(), Some(o.detail.into()), Some(o.sql.into()))
     })))

@@ -2,6 +2,7 @@
 
 mod alerts;
 mod bloat;
+mod columns;
 mod connections;
 mod conversion;
 mod defaults;
@@ -13,6 +14,7 @@ mod metrics;
 mod migration;
 mod names;
 mod odds;
+mod own_plan;
 mod partitions;
 mod plan;
 mod prerequisites;
@@ -27,10 +29,16 @@ mod toplevel;
 use crate::error::{Failure, Result};
 use groundskeeper_core::plan::{Plan, built_in};
 use pgrx::prelude::*;
+use std::borrow::Cow;
 
-/// The plan that is carried out here: whoever is below is given it.
+/// The built-in plan: whoever is below is given it.
 fn built_in_plan() -> Result<&'static Plan> {
     Ok(built_in()?)
+}
+
+/// The same with all that users have added to it.
+fn whole_plan() -> Result<Cow<'static, Plan>> {
+    crate::plan::own::whole(built_in()?)
 }
 
 /// An argument that must not be NULL.

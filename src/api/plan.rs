@@ -1,14 +1,14 @@
 //! `plan_status`, `apply_plan`, `rollback_plan`.
 
-use super::{built_in_plan, elements, given};
+use super::{elements, given, whole_plan};
 use crate::backend;
 use crate::encoding::Utf8;
 use crate::error::{self, Failure};
-use crate::journal;
-use crate::plan::{self, Context, Outcome, assess};
+use crate::plan::{self, Asked, Context, Outcome, assess, own};
 use crate::sql::{qualified, quote_identifier, script};
+use groundskeeper_core::plan::cost::locks;
 use groundskeeper_core::plan::decide::State;
-use groundskeeper_core::plan::{Action, Item};
+use groundskeeper_core::plan::{Action, Item, Plan};
 use pgrx::iter::TableIterator;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
@@ -31,19 +31,23 @@ fn plan_status() -> Result<
             name!(detail, Option<Utf8>),
             name!(apply_sql, Option<Utf8>),
             name!(revert_sql, Option<Utf8>),
+            name!(locks, Option<Utf8>),
+            name!(estimated_bytes, Option<i64>),
+            name!(runs_as, Option<Utf8>),
         ),
     >,
     ErrorReport,
 > {
     let mut context = Context::new()?;
-    let standing = journal::standing()?;
     let mut rows = Vec::new();
-    for item in plan::items(built_in_plan()?)? {
+    for item in plan::items(&*whole_plan()?)? {
         let assessed = assess(&item, &mut context);
-        let revert = match standing.iter().find(|change| change.item == item.id()) {
+        let revert = match context.change(&item.id()) {
             Some(change) => plan::revert_sql(&item, change),
             None => assessed.work.as_ref().map(|work| script(&work.inverse)).filter(|sql| !sql.is_empty()),
         };
+        let effort = assessed.work.as_ref().map(|work| plan::effort(&item, work));
+        let locks = effort.map(|effort| locks(&item.action, &item.relation, effort));
         rows.push((
             item.id().into(),
             item.section.as_str().into(),
@@ -53,18 +57,22 @@ fn plan_status() -> Result<
             assessed.verdict.detail.as_deref().map(Utf8::from),
             assessed.work.as_ref().map(plan::apply_sql).map(Utf8::from),
             revert.map(Utf8::from),
+            locks.map(Utf8::from),
+            effort.map(|effort| i64::try_from(effort.bytes()).unwrap_or(i64::MAX)),
+            effort.map(|effort| effort.runs_as().into()),
         ));
     }
     Ok(TableIterator::new(rows))
 }
 
-/// Applies what is pending, in the sections asked for; a dry run only says what it would do.
+/// Applies what is pending, of the sections or single items asked for; a dry run only says what it would do.
 #[pg_extern(schema = "groundskeeper", volatile, parallel_unsafe)]
 #[search_path(pg_catalog, pg_temp)]
 #[expect(clippy::type_complexity, reason = "pgrx reads the columns off the signature")]
 fn apply_plan(
     dry_run: default!(Option<bool>, false),
     sections: default!(Option<Vec<Option<Utf8>>>, "NULL"),
+    items: default!(Option<Vec<Option<Utf8>>>, "NULL"),
 ) -> Result<
     TableIterator<
         'static,
@@ -79,9 +87,10 @@ fn apply_plan(
     ErrorReport,
 > {
     let dry_run = given(dry_run, "dry_run")?;
-    let sections = asked(sections, "sections")?;
-    let stated = built_in_plan()?;
-    if let Some(unknown) = sections.iter().flatten().find(|section| !stated.has_section(section)) {
+    let asked = Asked { sections: asked(sections, "sections")?, items: asked(items, "items")? };
+    let stated = whole_plan()?;
+    must_know(&stated, asked.items.as_deref())?;
+    if let Some(unknown) = asked.sections.iter().flatten().find(|section| !stated.has_section(section)) {
         return Err(Failure::new(
             PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
             format!("the plan has no section \"{unknown}\""),
@@ -89,7 +98,7 @@ fn apply_plan(
         .detail(format!("Its sections are {}; \"4\" stands for 4.1 and 4.2.", stated.sections.join(", ")))
         .into());
     }
-    let outcomes = plan::apply_plan(stated, dry_run, sections.as_deref())?;
+    let outcomes = plan::apply_plan(&stated, dry_run, &asked)?;
     if backend::is_creating_extension() {
         say_what_was_done(&outcomes);
     }
@@ -118,17 +127,9 @@ fn rollback_plan(
 > {
     let dry_run = given(dry_run, "dry_run")?;
     let items = asked(items, "items")?;
-    for id in items.iter().flatten() {
-        if plan::item(built_in_plan()?, id)?.is_none() {
-            return Err(Failure::new(
-                PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
-                format!("the plan has no item \"{id}\""),
-            )
-            .hint("SELECT item FROM groundskeeper.plan_status() lists them.")
-            .into());
-        }
-    }
-    let outcomes = plan::rollback_plan(built_in_plan()?, dry_run, items.as_deref())?;
+    let stated = whole_plan()?;
+    must_know(&stated, items.as_deref())?;
+    let outcomes = plan::rollback_plan(&stated, dry_run, items.as_deref())?;
     Ok(TableIterator::new(outcomes.into_iter().map(row)))
 }
 
@@ -145,6 +146,16 @@ fn target(item: &Item) -> String {
         Action::RoleSetting { role: Some(role) } => quote_identifier(role),
         _ => qualified(&item.relation.schema, &item.relation.name),
     }
+}
+
+/// Refuses what no item is called.
+fn must_know(stated: &Plan, items: Option<&[String]>) -> error::Result<()> {
+    for id in items.into_iter().flatten() {
+        if plan::item(stated, id)?.is_none() {
+            return Err(own::unknown(id));
+        }
+    }
+    Ok(())
 }
 
 /// What is asked for of the plan; nothing for all of it.

@@ -1,7 +1,7 @@
 //! `update_table_statistics`, `maintain`, `stop_maintaining`.
 
 use super::regclass::{Regclass, existing};
-use super::{built_in_plan, given};
+use super::{built_in_plan, given, whole_plan};
 use crate::encoding::Utf8;
 use crate::statistics::{self, registry};
 use pgrx::iter::TableIterator;
@@ -33,7 +33,7 @@ fn update_table_statistics(
     >,
     ErrorReport,
 > {
-    let outcomes = statistics::update(built_in_plan()?, given(force, "force")?)?;
+    let outcomes = statistics::update(&*whole_plan()?, given(force, "force")?)?;
     let row =
         |o: statistics::Maintained| (o.relation.into(), o.action.into(), o.reason.into(), o.duration_ms);
     Ok(TableIterator::new(outcomes.into_iter().map(row)))

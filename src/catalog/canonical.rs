@@ -2,11 +2,13 @@
 
 use crate::encoding::{to_rust, to_server_cstring};
 use crate::error::{Failure, Result};
+use crate::guc::set_for_transaction;
+use crate::owner;
 use crate::parse::one_statement;
+use crate::settings;
 use crate::subtransaction::looked_at;
-use crate::{settings, sql};
-use pgrx::pg_sys;
-use std::ffi::CStr;
+use pgrx::pg_sys::{self, Oid};
+use std::ffi::{CStr, CString};
 
 /// The query as PostgreSQL writes it back: names qualified, casts and parentheses made explicit. What the catalogs
 /// hold goes the same way before it is compared.
@@ -15,13 +17,41 @@ use std::ffi::CStr;
 /// the moment, and gives up rather than wait for them longer than `groundskeeper.lock_timeout`.
 pub fn canonical_query(query: &str) -> Result<String> {
     looked_at(|| {
-        let patience = format!("{}ms", settings::lock_timeout_ms());
-        // read, not run: running would ask for a transaction id, which a standby has none of
-        sql::texts("SELECT pg_catalog.set_config('lock_timeout', $1, true)", &[patience.into()])?;
-        // As the owner, so that a reader who may not use a schema gets the same answer; nothing is executed, and
-        // definitions whose constants would call a function to be read are left out by our callers.
+        // for the subtransaction, which is undone
+        let patience = CString::new(format!("{}ms", settings::lock_timeout_ms()))
+            .map_err(|error| Failure::internal(error.to_string()))?;
+        set_for_transaction(&[(c"lock_timeout", &patience)]);
         // Twice: PostgreSQL's own text of a cast array reads back as an array of casts, and stays that.
-        crate::extension::as_owner(|| deparsed(&deparsed(query)?))
+        let deparsed = || deparsed(&deparsed(query)?);
+        // As the owner, so that a reader who may not use a schema gets the same answer; nothing is executed, and
+        // definitions whose constants would call a function to be read are left out by our callers. What somebody has
+        // added to the plan is read as who has added it: a constant may be of a type whose checks run then.
+        if owner::reads_words_of_author() { deparsed() } else { crate::extension::as_owner(deparsed) }
+    })
+}
+
+/// The relations that a query names, in the order in which PostgreSQL comes upon them. Views are not looked into.
+pub fn relations_in(query: &str) -> Result<Vec<Oid>> {
+    looked_at(|| {
+        let tree = analyzed(query, |query| {
+            // SAFETY: a query that was just analyzed, in the current memory context.
+            unsafe { CStr::from_ptr(pg_sys::nodeToString(query.cast())) }.to_bytes().to_vec()
+        })?;
+        let mut words = tree.split(|byte| byte.is_ascii_whitespace());
+        let mut found = Vec::new();
+        // names and constants are written so that none of them is a word like this one
+        while let Some(word) = words.next() {
+            if word != b":relid" {
+                continue;
+            }
+            let oid = words.next().and_then(|number| std::str::from_utf8(number).ok()?.parse::<u32>().ok());
+            if let Some(oid) =
+                oid.map(Oid::from).filter(|oid| *oid != pg_sys::InvalidOid && !found.contains(oid))
+            {
+                found.push(oid);
+            }
+        }
+        Ok(found)
     })
 }
 
@@ -31,6 +61,13 @@ pub fn same_query(canonical: &str, other: &str) -> bool {
 }
 
 fn deparsed(query: &str) -> Result<String> {
+    analyzed(query, |query| {
+        // SAFETY: a query that was just analyzed, in the current memory context.
+        to_rust(unsafe { CStr::from_ptr(pg_sys::pg_get_querydef(query, false)) }.to_bytes())
+    })
+}
+
+fn analyzed<T>(query: &str, read: impl FnOnce(*mut pg_sys::Query) -> T) -> Result<T> {
     let text = to_server_cstring(query).ok_or_else(|| Failure::internal("a query contains a NUL byte"))?;
     // SAFETY: `text` outlives the calls; the parse tree and the query live in the current memory context, which
     // the enclosing subtransaction outlives. Errors arrive as panics through pgrx's guards and are caught there.
@@ -43,7 +80,6 @@ fn deparsed(query: &str) -> Result<String> {
             0,
             std::ptr::null_mut(),
         );
-        let deparsed = pg_sys::pg_get_querydef(analyzed, false);
-        Ok(to_rust(CStr::from_ptr(deparsed).to_bytes()))
+        Ok(read(analyzed))
     }
 }

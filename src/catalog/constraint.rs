@@ -31,15 +31,16 @@ pub fn checks(oid: Oid, table: &str, wanted: &str) -> Result<Vec<CheckFact>> {
     let wanted = canonical_query(&question(&format!("({wanted})")))?;
     sql::rows(
         "SELECT con.conname::text,
-                CASE WHEN NOT EXISTS (
+                CASE WHEN t.relowner = $2 OR NOT EXISTS (
                     SELECT FROM pg_catalog.pg_depend d
                      WHERE d.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass AND d.objid = con.oid
                        AND d.refclassid = 'pg_catalog.pg_type'::pg_catalog.regclass AND d.refobjid >= 16384)
                 THEN pg_catalog.pg_get_expr(con.conbin, con.conrelid) END, con.convalidated
            FROM pg_catalog.pg_constraint con
+           JOIN pg_catalog.pg_class t ON t.oid = con.conrelid
           WHERE con.conrelid = $1 AND con.contype = 'c'
           ORDER BY con.conname",
-        &[oid.into()],
+        &[oid.into(), owner::author().into()],
         |row| {
             let expression: Option<String> = row.get(2)?;
             Ok(CheckFact {

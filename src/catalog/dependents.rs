@@ -1,6 +1,7 @@
 //! What stands on a column: views to be saved and recreated, and what cannot be.
 
 use crate::error::Result;
+use crate::extension::as_owner;
 use crate::sql::{self, required};
 use groundskeeper_core::deparsed::read_back_same;
 use pgrx::pg_sys::Oid;
@@ -60,6 +61,43 @@ pub fn definition(view: Oid) -> Result<Vec<String>> {
     Ok(statements.iter().map(|statement| read_back_same(statement)).collect())
 }
 
+/// What depends on a relation, or on the rows' type that comes with it, and would be dropped with it: as PostgreSQL
+/// describes it, but for relations that are to be dropped as well.
+pub fn depend_on(relation: Oid, but_for: &[Oid]) -> Result<Vec<String>> {
+    sql::texts(
+        "SELECT DISTINCT CASE WHEN w.ev_class IS NULL THEN pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid)
+                     ELSE pg_catalog.pg_describe_object('pg_catalog.pg_class'::pg_catalog.regclass, w.ev_class, 0) END
+           FROM pg_catalog.pg_class c
+           LEFT JOIN pg_catalog.pg_type t ON t.oid = c.reltype
+           JOIN pg_catalog.pg_depend d
+             ON d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = c.oid
+             OR d.refclassid = 'pg_catalog.pg_type'::pg_catalog.regclass AND d.refobjid IN (t.oid, t.typarray)
+           LEFT JOIN pg_catalog.pg_rewrite w
+             ON d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND w.oid = d.objid
+          WHERE c.oid = $1 AND d.deptype = 'n' AND w.ev_class IS DISTINCT FROM c.oid
+            AND (w.ev_class IS NULL OR NOT w.ev_class = ANY ($2))
+          ORDER BY 1",
+        &[relation.into(), but_for.to_vec().into()],
+    )
+}
+
+/// Of these relations, those that have the privileges of who has none: they have none again, as before they were made
+/// again by a role with default privileges. What anybody may do stays the same.
+pub fn forget_default_acls(statements: &[String]) -> Result<()> {
+    let granted = |statement: &String| {
+        let (relation, _) = statement.strip_prefix("GRANT ALL ON ")?.rsplit_once(" TO ")?;
+        Some(relation.to_owned())
+    };
+    let relations: Vec<String> = statements.iter().filter_map(granted).collect();
+    if relations.is_empty() {
+        return Ok(());
+    }
+    let update = "UPDATE pg_catalog.pg_class c SET relacl = NULL
+                   WHERE c.oid IN (SELECT pg_catalog.to_regclass(r) FROM pg_catalog.unnest($1::text[]) r)
+                     AND c.relkind IN ('v', 'm') AND c.relacl = pg_catalog.acldefault('r', c.relowner)";
+    as_owner(|| sql::run(update, &[relations.into()]))
+}
+
 /// Who must create the view so that its ACL stays NULL: default privileges of the creating role would fill it.
 /// `None` where the current role will do, or where nobody else may.
 fn creator_without_default_privileges(view: Oid) -> Result<Option<String>> {
@@ -74,7 +112,9 @@ fn creator_without_default_privileges(view: Oid) -> Result<Option<String>> {
                          WHERE me.rolname = CURRENT_USER)
             AND a.oid NOT IN (SELECT defaclrole FROM defaults)
             AND pg_catalog.pg_has_role(a.oid, 'MEMBER')
-            AND pg_catalog.has_schema_privilege(a.oid, c.relnamespace, 'USAGE, CREATE')
+            -- a list of privileges would ask for any of them
+            AND pg_catalog.has_schema_privilege(a.oid, c.relnamespace, 'USAGE')
+            AND pg_catalog.has_schema_privilege(a.oid, c.relnamespace, 'CREATE')
           ORDER BY a.oid <> c.relowner, a.oid LIMIT 1",
         &[view.into()],
         |row| required::<String>(row, 1),

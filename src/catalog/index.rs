@@ -2,6 +2,7 @@
 
 use super::canonical::canonical_query;
 use crate::error::Result;
+use crate::owner;
 use crate::sql::{self, quote_identifier, required};
 use groundskeeper_core::plan::Qualified;
 use groundskeeper_core::plan::decide::IndexFact;
@@ -62,16 +63,17 @@ pub fn indexes(oid: Oid, wanted: &WantedIndex) -> Result<Vec<IndexFact>> {
                     AND NOT EXISTS (SELECT FROM pg_catalog.unnest(i.indclass) oc(oid)
                                       JOIN pg_catalog.pg_opclass o ON o.oid = oc.oid WHERE NOT o.opcdefault)
                     AND pg_catalog.pg_get_indexdef(i.indexrelid) NOT LIKE '%NULLS NOT DISTINCT%'
-                    AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
-                                     WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid
-                                       AND d.refclassid = 'pg_catalog.pg_type'::pg_catalog.regclass
-                                       AND d.refobjid >= 16384)
+                    AND (c.relowner = $2
+                         OR NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
+                                         WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid
+                                           AND d.refclassid = 'pg_catalog.pg_type'::pg_catalog.regclass
+                                           AND d.refobjid >= 16384))
            FROM pg_catalog.pg_index i
            JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
            JOIN pg_catalog.pg_am am ON am.oid = c.relam
           WHERE i.indrelid = $1
           ORDER BY c.relname",
-        &[oid.into()],
+        &[oid.into(), owner::author().into()],
         |row| {
             let found = Row {
                 unique: required(row, 3)?,

@@ -55,6 +55,12 @@ pub fn relation(name: &Qualified) -> Result<Option<Relation>> {
     sql::first(&query, &[name.schema.as_str().into(), name.name.as_str().into()], read)
 }
 
+/// The owner of a schema, unless that is one of PostgreSQL's own roles.
+pub fn owner_of_schema(schema: &str) -> Result<Option<Oid>> {
+    let owner = "SELECT nspowner FROM pg_catalog.pg_namespace WHERE nspname = $1 AND nspowner >= 16384";
+    sql::first(owner, &[schema.into()], |row| required::<Oid>(row, 1))
+}
+
 /// The columns of a table by its quoted name, in order; none where it is not there.
 pub fn columns_of(quoted: &str) -> Result<Vec<String>> {
     let columns = "SELECT attname::text FROM pg_catalog.pg_attribute
@@ -123,6 +129,13 @@ pub fn column_fact(relation: &Qualified, column: &str) -> Result<ColumnFact> {
     })
 }
 
+/// A column's number, if there is one of that name.
+pub fn column_number(relation: Oid, column: &str) -> Result<Option<i16>> {
+    let number = "SELECT attnum FROM pg_catalog.pg_attribute
+                   WHERE attrelid = $1 AND attname = $2 AND attnum > 0 AND NOT attisdropped";
+    sql::first(number, &[relation.into(), column.into()], |row| required::<i16>(row, 1))
+}
+
 /// A numeric column's number and declared digits; `None` where it is absent or of another type.
 pub fn numeric_column(oid: Oid, column: &str) -> Result<Option<(i16, Digits)>> {
     sql::first(
@@ -150,7 +163,7 @@ pub fn relation_bytes(oid: Oid) -> Result<u64> {
                          THEN c.relpages::bigint * pg_catalog.current_setting('block_size')::bigint
                          ELSE pg_catalog.pg_relation_size(c.oid) END), 0)::bigint
            FROM pg_catalog.pg_class c
-          WHERE c.oid = $1 OR c.oid IN (SELECT p.relid FROM pg_catalog.pg_partition_tree($1) p WHERE p.isleaf)",
+          WHERE c.oid = ANY (ARRAY(SELECT $1 UNION SELECT p.relid::pg_catalog.oid FROM pg_catalog.pg_partition_tree($1) p WHERE p.isleaf))",
         &[oid.into()],
         |row| required::<i64>(row, 1),
     )?;

@@ -31,6 +31,15 @@ acl AS (
            pg_catalog.unnest(a.attacl) WITH ORDINALITY u(item, place),
            LATERAL (SELECT u.place, x.* FROM pg_catalog.aclexplode(ARRAY[u.item]) x) e
 ),
+-- Who would have something of it by default privileges of its creator, which is taken from them again.
+defaults AS (
+    SELECT r.q, r.owner, r.relowner, r.relacl, x.grantee
+      FROM r
+      JOIN pg_catalog.pg_default_acl d ON d.defaclobjtype = 'r' AND d.defaclnamespace IN (0, r.relnamespace)
+      JOIN pg_catalog.pg_roles me ON me.oid = d.defaclrole AND me.rolname = CURRENT_USER
+      LEFT JOIN LATERAL pg_catalog.aclexplode(d.defaclacl) x ON true
+     WHERE $2::text IS NULL
+),
 grants AS (
     SELECT attnum, place, is_grantable, g.rolname AS grantor, acl.grantor = relowner AS by_owner,
            pg_catalog.format('GRANT %s ON %s TO %s%s',
@@ -132,6 +141,14 @@ steps(stage, place, stmt) AS (
       FROM triggers t WHERE pg_catalog.obj_description(t.oid, 'pg_trigger') IS NOT NULL
     UNION ALL
     SELECT 60, 0, pg_catalog.format('REVOKE ALL ON %s FROM %I, PUBLIC', q, owner) FROM r WHERE relacl IS NOT NULL
+    UNION ALL
+    SELECT DISTINCT 60, 1, pg_catalog.format('REVOKE ALL ON %s FROM %s', d.q,
+               CASE WHEN d.grantee = 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(a.rolname) END)
+      FROM defaults d LEFT JOIN pg_catalog.pg_roles a ON a.oid = d.grantee
+     WHERE d.grantee <> d.relowner
+    UNION ALL
+    -- as if there were none: catalog::forget_default_acls() makes that none
+    SELECT DISTINCT 60, 2, pg_catalog.format('GRANT ALL ON %s TO %I', q, owner) FROM defaults WHERE relacl IS NULL
     UNION ALL
     SELECT 61, g.attnum * 100000 + g.place * 10 + n, s
       FROM grants g

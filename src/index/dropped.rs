@@ -51,6 +51,7 @@ pub fn of(table: Qualified, name: String) -> Item {
         relation: table,
         action: Action::DroppedIndex { name },
         needs: Vec::new(),
+        author: None,
     }
 }
 

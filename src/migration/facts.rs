@@ -170,8 +170,9 @@ fn tables() -> Result<HashMap<String, Table>> {
                          WHERE g.tgrelid = c.oid AND g.tgtype & 3 = 3 AND g.tgtype & 20 <> 0 AND g.tgenabled <> 'D'),
                 a.attgenerated <> ''
            FROM pg_catalog.unnest($1::pg_catalog.text[]) t (name)
-           JOIN pg_catalog.pg_namespace n ON n.nspname = pg_catalog.split_part(t.name, '.', 1)
-           JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = pg_catalog.split_part(t.name, '.', 2)
+           -- by the catalogs' own type, so that their indexes serve: there may be thousands of tables
+           JOIN pg_catalog.pg_namespace n ON n.nspname = pg_catalog.split_part(t.name, '.', 1)::pg_catalog.name
+           JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = pg_catalog.split_part(t.name, '.', 2)::pg_catalog.name
                                      AND c.relkind IN ('r', 'p')
            JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
            JOIN pg_catalog.pg_type y ON y.oid = a.atttypid",
@@ -218,8 +219,8 @@ pub fn captured(deployment: &Deployment, relations: &[String]) -> Result<Vec<Str
                    JOIN pg_catalog.pg_proc p ON p.oid = g.tgfoid AND p.prosrc = t.body
                    JOIN pg_catalog.pg_class c ON c.oid = g.tgrelid AND c.relowner = p.proowner
                    JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-                  WHERE n.nspname = pg_catalog.split_part(t.name, '.', 1)
-                    AND c.relname = pg_catalog.split_part(t.name, '.', 2) AND g.tgname::pg_catalog.text = ANY ($2)
+                  WHERE n.nspname = pg_catalog.split_part(t.name, '.', 1)::pg_catalog.name
+                    AND c.relname = pg_catalog.split_part(t.name, '.', 2)::pg_catalog.name AND g.tgname = ANY ($2::pg_catalog.name[])
                     AND g.tgenabled IN ('O', 'A')) = pg_catalog.cardinality($2)",
         &[names.into(), triggers.into(), bodies.into()],
     )

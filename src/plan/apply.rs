@@ -2,10 +2,11 @@
 
 use super::check::rows_in_the_way;
 use super::rehearsal::statements;
-use super::{After, Assessment, Context, Work, assess, items, stage};
+use super::{
+    After, Assessment, Context, Work, assess, drift, items, partitioned, rights, stage, statistics, wanted,
+};
 use crate::catalog;
 use crate::error::{Failure, Result};
-use crate::journal;
 use crate::owner;
 use crate::settings;
 use crate::sql::script;
@@ -36,12 +37,26 @@ pub struct Outcome {
     pub sql: Option<String>,
 }
 
-/// Applies what is pending in those sections (all, where none are named).
-pub fn apply_plan(plan: &Plan, dry_run: bool, sections: Option<&[String]>) -> Result<Vec<Outcome>> {
-    let mut items: Vec<Rc<Item>> = items(plan)?
-        .into_iter()
-        .filter(|item| sections.is_none_or(|asked| asked.iter().any(|s| section_matches(s, &item.section))))
-        .collect();
+/// What is asked for of the plan; nothing stands for all of it.
+#[derive(Default)]
+pub struct Asked {
+    /// Sections.
+    pub sections: Option<Vec<String>>,
+    /// Single items, by their ids.
+    pub items: Option<Vec<String>>,
+}
+
+impl Asked {
+    fn is_for(&self, item: &Item) -> bool {
+        let sections = self.sections.as_ref();
+        sections.is_none_or(|asked| asked.iter().any(|s| section_matches(s, &item.section)))
+            && self.items.as_ref().is_none_or(|asked| asked.contains(&item.id()))
+    }
+}
+
+/// Applies what is pending of what is asked for.
+pub fn apply_plan(plan: &Plan, dry_run: bool, asked: &Asked) -> Result<Vec<Outcome>> {
+    let mut items: Vec<Rc<Item>> = items(plan)?.into_iter().filter(|item| asked.is_for(item)).collect();
     items.sort_by_key(|item| stage(plan, item));
     let mut context = Context::new()?;
     // All that can be looked up beforehand is, while no lock is held yet that a writer would wait for.
@@ -55,11 +70,26 @@ pub fn apply_plan(plan: &Plan, dry_run: bool, sections: Option<&[String]>) -> Re
     let mut budget = Allowance::new();
     let mut outcomes = Vec::with_capacity(assessed.len());
     for (item, assessment) in assessed {
-        let Assessment { verdict, work } = assessment.unwrap_or_else(|| assess(&item, &mut context));
-        outcomes.push(match work.filter(|_| !item.action.is_asked_for()) {
+        let assessment = assessment.unwrap_or_else(|| assess(&item, &mut context));
+        if !dry_run {
+            wanted::remember(&item, &assessment)?;
+        }
+        let Assessment { verdict, work } = assessment;
+        outcomes.push(match work {
             None => skip(&item, verdict.state, verdict.detail),
+            Some(work) if item.action.is_asked_for() => match &item.action {
+                // by its name it is asked for
+                Action::PartitionedTable { key, interval } if asked.items.is_some() => {
+                    queue_table(&item, key, interval, &work, dry_run)
+                }
+                _ => skip(&item, verdict.state, verdict.detail),
+            },
             Some(work) if dry_run => rehearse(&item, &work, verdict.detail, &mut budget),
-            Some(work) => carry_out(&item, &work, &mut context, &mut budget)?,
+            Some(work) => {
+                let carried_out =
+                    rights::acting(&item, || carry_out(&item, &work, &mut context, &mut budget));
+                carried_out.or_else(|failure| only_of_this(&item, failure))?
+            }
         });
     }
     if !dry_run {
@@ -69,13 +99,14 @@ pub fn apply_plan(plan: &Plan, dry_run: bool, sections: Option<&[String]>) -> Re
 }
 
 /// What this transaction may still do while it holds locks.
-struct Allowance {
+pub struct Allowance {
     budget: Budget,
     since: Instant,
 }
 
 impl Allowance {
-    fn new() -> Self {
+    /// What the settings allow.
+    pub fn new() -> Self {
         Self { budget: Budget::new(settings::inline_build_limit_bytes()), since: Instant::now() }
     }
 
@@ -102,8 +133,45 @@ fn depends_on_others(item: &Item) -> bool {
         | Action::MonitoringView
         | Action::RoleSetting { .. }
         | Action::PartitionedTable { .. }
+        | Action::Statistics
         | Action::DroppedIndex { .. } => false,
     }
+}
+
+/// What the rights of who has added an item do not allow is that item's alone.
+fn only_of_this(item: &Rc<Item>, failure: Failure) -> Result<Outcome> {
+    if item.author.is_some() {
+        Ok(skip(item, State::Blocked, Some(failure.one_line())))
+    } else {
+        Err(failure)
+    }
+}
+
+/// Queues the conversion of a table.
+fn queue_table(item: &Rc<Item>, key: &str, interval: &str, work: &Work, dry_run: bool) -> Outcome {
+    let sql = Some(script(&work.inline));
+    let outcome = |action, state, detail| Outcome { item: Rc::clone(item), action, state, detail, sql };
+    if dry_run {
+        return outcome("queue", State::Pending, None);
+    }
+    match isolated(|| rights::acting(item, || partitioned::ask_for(item, key, interval))) {
+        Ok(job) => outcome("queue", State::Queued, Some(format!("job {job} is queued"))),
+        Err(failure) => {
+            let hint = failure.hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default();
+            outcome("skip", State::Blocked, Some(format!("{}{hint}", failure.one_line())))
+        }
+    }
+}
+
+/// Runs the statements of an item.
+pub fn run(item: &Item, milliseconds: i32, statements: &[String]) -> Result<()> {
+    if let (Action::Statistics, [statement]) = (&item.action, statements)
+        && statistics::carry_out(statement, item)?
+    {
+        return Ok(());
+    }
+    run_before_deadline(milliseconds, statements)?;
+    catalog::forget_default_acls(statements)
 }
 
 /// Applies one item on its own: what a worker does once the locks are to be had.
@@ -114,13 +182,15 @@ pub fn apply_item(plan: &Plan, id: &str) -> Result<()> {
     context.jobs.remove(id);
     let Assessment { verdict, work } = assess(&item, &mut context);
     let Some(work) = work else {
-        let settled = matches!(verdict.state, State::Applied | State::NotApplicable);
+        let settled = matches!(verdict.state, State::Applied | State::NotApplicable | State::Declined);
         return if settled { Ok(()) } else { Err(no_more_possible(verdict)) };
     };
     let mut budget = Allowance::new();
-    run_before_deadline(settings::lock_timeout_ms(), &work.inline)?;
-    journal::record(&work.entry(&item, &work.inline))?;
-    work.after.iter().try_for_each(|after| follow(after, &mut budget).map(drop))
+    rights::acting(&item, || {
+        run(&item, settings::lock_timeout_ms(), &work.inline)?;
+        drift::record(&item, work.entry(&item, &work.inline))?;
+        work.after.iter().try_for_each(|after| follow(after, &mut budget).map(drop))
+    })
 }
 
 fn no_more_possible(verdict: Verdict) -> Failure {
@@ -173,7 +243,7 @@ fn carry_out(item: &Rc<Item>, work: &Work, context: &mut Context, budget: &mut A
         }
     }
     if work.inline.is_empty() && !progress.done.is_empty() {
-        journal::record(&work.entry(item, &progress.done))?;
+        drift::record(item, work.entry(item, &progress.done))?;
     }
     progress.outcome(item, work, context)
 }
@@ -187,9 +257,12 @@ struct Progress {
 }
 
 /// What became of work that follows a change.
-enum Followed {
+pub enum Followed {
+    /// It was done.
     Done,
+    /// A job of this number has it.
     Queued(i64),
+    /// It was not, for this reason.
     LeftOut(String),
 }
 
@@ -232,8 +305,8 @@ fn inline(item: &Item, work: &Work, budget: &mut Allowance) -> Result<bool> {
         return Ok(false);
     }
     let attempt = isolated(|| {
-        run_before_deadline(MOMENT_MS, &work.inline)?;
-        journal::record(&work.entry(item, &work.inline))
+        run(item, MOMENT_MS, &work.inline)?;
+        drift::record(item, work.entry(item, &work.inline))
     });
     match attempt {
         Err(failure) if failure.is_lock_not_available() && work.job.is_some() => Ok(false),
@@ -242,7 +315,7 @@ fn inline(item: &Item, work: &Work, budget: &mut Allowance) -> Result<bool> {
 }
 
 /// Runs what follows a change, or queues it. It is left out where rows are in the way.
-fn follow(after: &After, budget: &mut Allowance) -> Result<Followed> {
+pub fn follow(after: &After, budget: &mut Allowance) -> Result<Followed> {
     let queue = || match isolated(|| jobs::enqueue(&after.job)) {
         Ok(job) => Ok(Followed::Queued(job)),
         Err(failure) => Ok(Followed::LeftOut(failure.one_line())),

@@ -1,7 +1,8 @@
 //! `check_constraint`: enforced for new rows at once, for old ones after they have been looked at.
 
+use super::drift::Found;
 use super::rollback::Reversal;
-use super::{After, Context, EveryRow, Stage, Work, job};
+use super::{After, EveryRow, Stage, Work, job};
 use crate::catalog::{self, Relation};
 use crate::error::Result;
 use crate::journal::Change;
@@ -19,7 +20,7 @@ pub fn look_at(
     item: &Item,
     name: &str,
     expression: &str,
-    context: &Context,
+    rows_unread: bool,
 ) -> Result<(Verdict, Option<Work>)> {
     let Some(table) = catalog::relation(&item.relation)? else {
         let reason = format!("relation {} does not exist", item.relation);
@@ -31,7 +32,7 @@ pub fn look_at(
             let work = absent(item, &table, name, expression)?;
             Ok((Verdict::plain(State::Pending), Some(work)))
         }
-        CheckProgress::NotValid(found) => not_valid(item, &table, &found, expression, context),
+        CheckProgress::NotValid(found) => not_valid(item, &table, &found, expression, rows_unread),
     }
 }
 
@@ -55,13 +56,13 @@ fn not_valid(
     table: &Relation,
     name: &str,
     expression: &str,
-    context: &Context,
+    rows_unread: bool,
 ) -> Result<(Verdict, Option<Work>)> {
     let mut validation = validation(item, table, name, expression)?;
     let mut verdict =
         Verdict::because(State::Pending, "enforced for new rows, not yet validated for the old ones");
     // A big table is looked at by a job; only a small one here and now.
-    if !context.jobs.contains_key(&item.id()) && validation.bytes <= settings::inline_build_limit_bytes() {
+    if !rows_unread && validation.bytes <= settings::inline_build_limit_bytes() {
         let violating = catalog::rows_violating(&table.quoted, expression)?;
         if violating > 0 {
             return Ok((
@@ -89,16 +90,18 @@ fn not_valid(
 }
 
 /// A constraint gone; one that was there before, and NOT VALID, is that again.
-pub fn reversal(table: &Relation, name: &str, expression: &str, change: &Change) -> Result<Reversal> {
-    let name = change.undo.was_not_valid.as_deref().unwrap_or(name);
-    let checks = catalog::checks(table.oid, &table.quoted, expression)?;
-    let Some(found) = checks.into_iter().find(|check| check.name == name) else {
-        return Ok(Reversal::Gone(format!("constraint {name} is gone")));
-    };
-    if !found.same_definition {
-        return Ok(Reversal::Refused(format!(
-            "constraint {name} has been redefined since and is left as it is"
-        )));
+pub fn reversal(stands: &Found, name: &str, expression: &str, change: &Change) -> Result<Reversal> {
+    let table = &stands.relation;
+    let name = stands.object.as_deref().or(change.undo.was_not_valid.as_deref()).unwrap_or(name);
+    if !stands.by_oid {
+        let checks = catalog::checks(table.oid, &table.quoted, expression)?;
+        let Some(found) = checks.into_iter().find(|check| check.name == name) else {
+            return Ok(Reversal::Gone(format!("constraint {name} is gone")));
+        };
+        if !found.same_definition {
+            let reason = format!("constraint {name} has been redefined since and is left as it is");
+            return Ok(Reversal::Refused(reason));
+        }
     }
     let (mut statements, again) = catalog::check_named(table.oid, name)?
         .map(|check| check.off_and_on(&table.quoted))

@@ -1,7 +1,8 @@
 //! `index` and `expression_index`: built at once where the relation is small, else concurrently by a job.
 
+use super::drift::{Found, needed_by};
 use super::rollback::{Reversal, Steps};
-use super::{Context, Stage, Work, job};
+use super::{Scene, Stage, Work, job};
 use crate::catalog::{self, Build};
 use crate::error::Result;
 use crate::sql::{qualified, quote_identifier};
@@ -16,8 +17,8 @@ pub fn stage(plan: &Plan, item: &Item) -> Stage {
 }
 
 /// How an index stands.
-pub fn look_at(item: &Item, index: &Index, context: &Context) -> Result<(Verdict, Option<Work>)> {
-    if context.taken.contains(&item.relation) {
+pub fn look_at(item: &Item, index: &Index, scene: &Scene) -> Result<(Verdict, Option<Work>)> {
+    if scene.taken.contains(&item.relation) {
         let reason = format!("{} is not the plan's", item.relation);
         return Ok((Verdict::because(State::Blocked, reason), None));
     }
@@ -35,7 +36,7 @@ pub fn look_at(item: &Item, index: &Index, context: &Context) -> Result<(Verdict
             columns.iter().map(quote_identifier).collect()
         }
     };
-    let place = context.locate(&item.relation);
+    let place = scene.locate(&item.relation);
     let quoted = qualified(&place.schema, &place.name);
     let wanted = catalog::WantedIndex {
         name: &index.name,
@@ -55,7 +56,7 @@ pub fn look_at(item: &Item, index: &Index, context: &Context) -> Result<(Verdict
         return Ok((verdict, None));
     }
     if index.prefix_will_do()
-        && let Some(other) = context.to_be_built.iter().find_map(|other| begins_with(other, item, &keys))
+        && let Some(other) = scene.to_be_built.iter().find_map(|other| begins_with(other, item, &keys))
     {
         let reason = format!("index {other}, which is to be built, begins with the same keys and will serve");
         return Ok((Verdict::because(State::NotApplicable, reason), None));
@@ -103,12 +104,17 @@ fn work(item: &Item, place: &Qualified, wanted: &catalog::WantedIndex, leftover:
 }
 
 /// An index gone: at once if the lock is to be had, else concurrently by a job.
-pub fn reversal(item: &Item, place: &Qualified, name: &str) -> Result<Reversal> {
+pub fn reversal(item: &Item, stands: &Found, name: &str) -> Result<Reversal> {
+    let place = &stands.relation.name;
     let schema = &place.schema;
-    if catalog::index_named(schema, name)?.is_none() {
-        return Ok(Reversal::Gone(format!("index {name} is gone")));
-    }
+    let name = stands.object.as_deref().unwrap_or(name);
     let index = Qualified { schema: schema.clone(), name: name.to_owned() };
+    let Some(found) = catalog::relation(&index)?.filter(|found| matches!(found.kind, 'i' | 'I')) else {
+        return Ok(Reversal::Gone(format!("index {name} is gone")));
+    };
+    if let Some(reason) = needed_by(found.oid, &format!("index {}", found.quoted), &[])? {
+        return Ok(Reversal::Refused(reason));
+    }
     Ok(Reversal::Steps(Box::new(Steps {
         statements: vec![format!("DROP INDEX {}", qualified(schema, name))],
         job: Some(job(item, place, Task::DropIndex { index, unused: None })),

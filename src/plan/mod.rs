@@ -4,22 +4,31 @@
 
 mod apply;
 mod check;
+mod drift;
 pub mod dropped_index;
 mod index;
 mod materialized_view;
 mod migration;
 mod monitoring_view;
+pub mod own;
 pub mod partitioned;
 mod rehearsal;
+mod retype;
+mod rights;
 pub mod role_setting;
 mod rollback;
+mod statistics;
 mod view;
+mod wanted;
 mod widen;
 
-pub use apply::{Outcome, apply_item, apply_plan};
+pub use apply::{Asked, Outcome, apply_item, apply_plan};
 pub use check::rows_in_the_way;
-pub use rehearsal::{analyze, apply_sql, validate};
+pub use drift::note;
+pub use rehearsal::{analyze, apply_sql, effort, validate};
+pub use retype::{alter_column_type, retype};
 pub use rollback::{revert_sql, rollback_plan};
+pub use wanted::take_up;
 
 use crate::catalog;
 use crate::error::Result;
@@ -27,7 +36,8 @@ use crate::jobs;
 use crate::journal::{self, Change};
 use groundskeeper_core::job::{JobRequest, Task};
 use groundskeeper_core::plan::decide::{self, ColumnFact, State, Verdict};
-use groundskeeper_core::plan::{Action, Entry, Item, Plan, Qualified, Undo};
+use groundskeeper_core::plan::{Action, Author, Entry, Item, Plan, Qualified, Undo};
+use pgrx::pg_sys::Oid;
 use rollback::{Reversal, of_relation};
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
@@ -107,6 +117,17 @@ pub struct EveryRow {
 pub struct Context {
     /// Items that a job has, with what the job says of itself.
     pub jobs: HashMap<String, String>,
+    /// Items that are not wanted, with the reason.
+    declined: HashMap<String, String>,
+    /// The changes that stand, newest first.
+    standing: Vec<Change>,
+    /// What the built-in items tell each other, and those of each role: nobody's item says anything to another's.
+    scenes: HashMap<Option<Author>, Scene>,
+}
+
+/// What items tell those that come after them.
+#[derive(Default)]
+pub struct Scene {
     /// Relations that do not exist yet but that a pending item makes.
     pub to_be_made: HashSet<Qualified>,
     /// Relations of that name that are not the plan's.
@@ -122,15 +143,21 @@ impl Context {
     pub fn new() -> Result<Self> {
         let jobs = jobs::active_by_item()?;
         jobs::look_after_open()?;
-        Ok(Self {
-            jobs,
-            to_be_made: HashSet::new(),
-            taken: HashSet::new(),
-            aliases: HashMap::new(),
-            to_be_built: Vec::new(),
-        })
+        Ok(Self { jobs, declined: own::declined()?, standing: journal::standing()?, scenes: HashMap::new() })
     }
 
+    /// The last change of an item, if one stands.
+    pub fn change(&self, id: &str) -> Option<&Change> {
+        self.standing.iter().find(|change| change.item == id)
+    }
+
+    /// What an item is told.
+    fn scene(&mut self, item: &Item) -> &mut Scene {
+        self.scenes.entry(item.author.clone()).or_default()
+    }
+}
+
+impl Scene {
     /// The relation that an item is about, where it really is.
     pub fn locate<'a>(&'a self, relation: &'a Qualified) -> &'a Qualified {
         self.aliases.get(relation).unwrap_or(relation)
@@ -170,27 +197,60 @@ pub fn item(plan: &Plan, id: &str) -> Result<Option<Rc<Item>>> {
 
 /// How an item stands. A lookup that fails makes the item `blocked`, never the caller fail.
 pub fn assess(item: &Rc<Item>, context: &mut Context) -> Assessment {
-    let assessed = crate::subtransaction::isolated(|| look_at(item, context));
+    let id = item.id();
+    // who may not act as who has added an item does not have its words read rows
+    let rows_unread = context.jobs.contains_key(&id) || !rights::may_look_closely(item);
+    let scene = context.scene(item);
+    let assessed =
+        crate::subtransaction::isolated(|| rights::looking(item, || look_at(item, scene, rows_unread)));
     let (mut verdict, mut work) = assessed.unwrap_or_else(|failure| {
         (Verdict::because(State::Blocked, format!("could not be looked at: {}", failure.one_line())), None)
     });
     if verdict.state == State::Pending {
-        if let Some(job) = context.jobs.get(&item.id()) {
+        if let Some(job) = context.jobs.get(&id) {
             verdict = Verdict::because(State::Queued, job.clone());
             work = None;
         } else if item.action.makes_relation() {
-            context.to_be_made.insert(item.relation.clone());
+            context.scene(item).to_be_made.insert(item.relation.clone());
         }
     }
+    if verdict.state != State::Queued
+        && let Some(drifted) = context.change(&id).and_then(|change| drifted(item, change))
+    {
+        (verdict, work) = (drifted, None);
+    }
+    let settled = matches!(verdict.state, State::Applied | State::Queued | State::Drifted);
+    if let Some(reason) = context.declined.get(&id).filter(|_| !settled) {
+        (verdict, work) = (Verdict::because(State::Declined, reason.clone()), None);
+    }
+    tell(context.scene(item), item, &verdict);
+    // what was applied is in nobody's way but of who has put another in its place
+    if verdict.state == State::Conflict
+        && !matches!(item.action, Action::RoleSetting { .. })
+        && context.change(&id).is_some()
+    {
+        verdict.state = State::Drifted;
+    }
+    Assessment { verdict, work }
+}
+
+/// What has changed of an applied item since, whatever else stands there now.
+fn drifted(item: &Item, change: &Change) -> Option<Verdict> {
+    let difference = crate::subtransaction::isolated(|| drift::difference(item, change)).ok()??;
+    Some(Verdict::because(State::Drifted, difference))
+}
+
+/// What an item has to tell those after it.
+fn tell(scene: &mut Scene, item: &Rc<Item>, verdict: &Verdict) {
     if let Some(alias) = &verdict.found_as {
-        context.aliases.insert(item.relation.clone(), alias.clone());
+        scene.aliases.insert(item.relation.clone(), alias.clone());
     }
     match item.action {
         Action::Index(_) if matches!(verdict.state, State::Pending | State::Queued) => {
-            context.to_be_built.push(Rc::clone(item));
+            scene.to_be_built.push(Rc::clone(item));
         }
         Action::View { .. } | Action::MaterializedView { .. } if verdict.state == State::Conflict => {
-            context.taken.insert(item.relation.clone());
+            scene.taken.insert(item.relation.clone());
         }
         Action::Index(_)
         | Action::View { .. }
@@ -202,50 +262,51 @@ pub fn assess(item: &Rc<Item>, context: &mut Context) -> Assessment {
         | Action::RoleSetting { .. }
         | Action::PartitionedTable { .. }
         | Action::Migration
+        | Action::Statistics
         | Action::DroppedIndex { .. } => {}
     }
-    Assessment { verdict, work }
 }
 
-fn look_at(item: &Item, context: &Context) -> Result<(Verdict, Option<Work>)> {
-    if let Some(reason) = unmet(item, context)? {
+fn look_at(item: &Item, scene: &Scene, rows_unread: bool) -> Result<(Verdict, Option<Work>)> {
+    if let Some(reason) = unmet(item, scene)? {
         return Ok((Verdict::because(State::Blocked, reason), None));
     }
     match &item.action {
         Action::WidenNumeric { column, precision, scale } => widen::look_at(item, column, *precision, *scale),
-        Action::CheckConstraint { name, expression } => check::look_at(item, name, expression, context),
-        Action::Index(index) | Action::ExpressionIndex(index) => index::look_at(item, index, context),
+        Action::CheckConstraint { name, expression } => check::look_at(item, name, expression, rows_unread),
+        Action::Index(index) | Action::ExpressionIndex(index) => index::look_at(item, index, scene),
         Action::View { query, options, accepts } => view::look_at(item, query, options.as_deref(), accepts),
         Action::MaterializedView { query, accepts } => materialized_view::look_at(item, query, accepts),
         Action::MonitoringView => monitoring_view::look_at(item),
         Action::RoleSetting { role } => role_setting::look_at(item, role.as_deref()),
-        Action::PartitionedTable { key, .. } => partitioned::look_at(item, key),
+        Action::PartitionedTable { key, interval } => partitioned::look_at(item, key, interval),
         Action::Migration => migration::look_at(item),
+        Action::Statistics => statistics::look_at(item),
         Action::DroppedIndex { .. } => Ok(dropped_index::look_at()),
     }
 }
 
-/// What taking a change back takes now.
-fn reversal(item: &Item, change: &Change) -> Result<Reversal> {
-    let place = change.undo.relation.as_ref().unwrap_or(&item.relation);
+/// What taking a change back takes now. `with_it` are relations that are taken back before it.
+fn reversal(item: &Item, change: &Change, with_it: &[Oid]) -> Result<Reversal> {
     match &item.action {
         Action::WidenNumeric { column, .. } => {
-            of_relation(item, change, |table| widen::reversal(item, table, column, change))
+            of_relation(item, change, |found| widen::reversal(found, column, change))
         }
         Action::CheckConstraint { name, expression } => {
-            of_relation(item, change, |table| check::reversal(table, name, expression, change))
+            of_relation(item, change, |found| check::reversal(found, name, expression, change))
         }
         Action::Index(index) | Action::ExpressionIndex(index) => {
-            of_relation(item, change, |_| index::reversal(item, place, &index.name))
+            of_relation(item, change, |found| index::reversal(item, found, &index.name))
         }
-        Action::View { .. } => of_relation(item, change, |view| Ok(view::reversal(view))),
+        Action::View { .. } => of_relation(item, change, |found| view::reversal(&found.relation, with_it)),
         Action::MaterializedView { .. } => {
-            of_relation(item, change, |view| Ok(materialized_view::reversal(view)))
+            of_relation(item, change, |found| materialized_view::reversal(&found.relation, with_it))
         }
-        Action::Migration => of_relation(item, change, |table| migration::reversal(item, table)),
+        Action::Migration => of_relation(item, change, |found| migration::reversal(item, &found.relation)),
         Action::MonitoringView => Ok(monitoring_view::reversal()),
         Action::RoleSetting { .. } => role_setting::reversal(change),
         Action::PartitionedTable { .. } => partitioned::reversal(item),
+        Action::Statistics => statistics::reversal(item),
         Action::DroppedIndex { name } => dropped_index::reversal(item, name, change),
     }
 }
@@ -279,17 +340,18 @@ fn stage(plan: &Plan, item: &Item) -> Stage {
         Action::RoleSetting { .. } => role_setting::STAGE,
         Action::PartitionedTable { .. } => partitioned::STAGE,
         Action::Migration => migration::STAGE,
+        Action::Statistics => statistics::STAGE,
         Action::DroppedIndex { .. } => dropped_index::STAGE,
     }
 }
 
 /// Why what an item needs is not there, if so.
-fn unmet(item: &Item, context: &Context) -> Result<Option<String>> {
+fn unmet(item: &Item, scene: &Scene) -> Result<Option<String>> {
     let mut reasons = Vec::new();
     for need in &item.needs {
-        let relation = context.locate(need.relation.as_ref().unwrap_or(&item.relation));
+        let relation = scene.locate(need.relation.as_ref().unwrap_or(&item.relation));
         let fact = catalog::column_fact(relation, &need.column)?;
-        if fact == ColumnFact::NoRelation && context.to_be_made.contains(relation) {
+        if fact == ColumnFact::NoRelation && scene.to_be_made.contains(relation) {
             continue;
         }
         if let Some(reason) = decide::unmet_need(need, &item.relation, &fact)
@@ -298,11 +360,17 @@ fn unmet(item: &Item, context: &Context) -> Result<Option<String>> {
             reasons.push(reason);
         }
     }
-    if reasons.is_empty() && !item.action.makes_relation() && item.needs.is_empty() {
-        let absent = catalog::relation(&item.relation)?.is_none();
-        let own = !matches!(item.action, Action::RoleSetting { .. });
-        if absent && own {
-            reasons.push(format!("relation {} does not exist", item.relation));
+    if reasons.is_empty()
+        && !item.action.makes_relation()
+        && !matches!(item.action, Action::RoleSetting { .. })
+    {
+        let place = scene.locate(&item.relation);
+        match catalog::relation(place)? {
+            Some(found) => reasons.extend(decide::unfit_relation(&item.action, place, found.kind)),
+            None if item.needs.is_empty() && !scene.to_be_made.contains(&item.relation) => {
+                reasons.push(format!("relation {} does not exist", item.relation))
+            }
+            None => {}
         }
     }
     Ok((!reasons.is_empty()).then(|| reasons.join("; ")))

@@ -2,31 +2,60 @@
 
 use super::apply::Outcome;
 use super::rollback::Reversal;
-use super::{Stage, Work};
+use super::{Stage, Work, rights};
 use crate::catalog;
-use crate::error::Result;
-use crate::partition::convert;
+use crate::error::{Failure, Result};
+use crate::owner;
 use crate::partition::convert::plan_item::{asking, taking_back};
+use crate::partition::convert::{self, Asked, Request};
 use crate::subtransaction::isolated;
 use groundskeeper_core::partition::convert::{Goal, Stage as Reached};
 use groundskeeper_core::plan::decide::{State, Verdict};
 use groundskeeper_core::plan::{Action, Item, Plan, Qualified};
+use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys::Oid;
 use std::rc::Rc;
 
 /// When its turn is.
 pub const STAGE: Stage = Stage::Rest;
 
-/// The id of the item that a table is about, if the plan has one.
+/// The id of the item that a table is about, if the plan has one. One that somebody has added to the plan is about that
+/// role's tables.
 pub fn item_of(plan: &Plan, table: Oid) -> Result<Option<String>> {
-    let Some(table) = catalog::relation_by_oid(table)? else { return Ok(None) };
-    let is_it =
-        |item: &&Item| item.relation == table.name && matches!(item.action, Action::PartitionedTable { .. });
+    let Some(found) = catalog::relation_by_oid(table)? else { return Ok(None) };
+    let owns = |item: &Item| match (&item.author, owner::owner_of(table)) {
+        (None, _) => true,
+        (Some(author), Some(of)) => author.oid.is_some_and(|oid| owner::roles_rights(Oid::from(oid), of)),
+        (Some(_), None) => false,
+    };
+    let is_it = |item: &&Item| {
+        item.relation == found.name && matches!(item.action, Action::PartitionedTable { .. }) && owns(item)
+    };
     Ok(plan.items.iter().find(is_it).map(Item::id))
 }
 
+/// Asks for the conversion of an item's table, as `partition_table()` does with its defaults; the job's number.
+pub fn ask_for(item: &Item, key: &str, interval: &str) -> Result<i64> {
+    let table = catalog::relation(&item.relation)?.ok_or_else(|| {
+        let message = format!("relation {} does not exist", item.relation);
+        Failure::new(PgSqlErrorCode::ERRCODE_UNDEFINED_TABLE, message)
+    })?;
+    let asked = Asked::read(interval, None, PREMAKE, None, true)?;
+    let request = Request {
+        relation: table.oid,
+        item: Some(item.id()),
+        key: key.to_owned(),
+        asked,
+        accept: Vec::new(),
+    };
+    convert::partition_table(&request)
+}
+
+/// How many partitions are kept ready where nobody says otherwise.
+const PREMAKE: i32 = 3;
+
 /// How a table stands.
-pub fn look_at(item: &Item, key: &str) -> Result<(Verdict, Option<Work>)> {
+pub fn look_at(item: &Item, key: &str, interval: &str) -> Result<(Verdict, Option<Work>)> {
     let conversion = convert::record::find(&item.relation)?;
     let partitioned = catalog::partition_key(&item.relation)?;
     let verdict = match (partitioned, conversion) {
@@ -52,11 +81,13 @@ pub fn look_at(item: &Item, key: &str) -> Result<(Verdict, Option<Work>)> {
         ),
         (None, None) => Verdict::because(State::Pending, "partitioning waits until the operator asks for it"),
     };
-    Ok((verdict, Some(work(&item.relation, key))))
+    Ok((verdict, Some(work(&item.relation, key, interval)?)))
 }
 
-fn work(relation: &Qualified, key: &str) -> Work {
-    Work { inline: vec![asking(relation, key)], inverse: vec![taking_back(relation)], ..Work::default() }
+fn work(relation: &Qualified, key: &str, interval: &str) -> Result<Work> {
+    let bytes = catalog::relation(relation)?.map_or(Ok(0), |table| catalog::relation_bytes(table.oid))?;
+    let inline = vec![asking(relation, key, interval)];
+    Ok(Work { inline, bytes, inverse: vec![taking_back(relation)], ..Work::default() })
 }
 
 /// What takes the partitioning of a table back; not what was finalized.
@@ -83,7 +114,7 @@ pub fn take_back(item: &Rc<Item>, dry_run: bool) -> Result<Option<Outcome>> {
                 let found = catalog::relation(&item.relation)?;
                 found.map_or(Ok(None), |table| convert::ask(table.oid, Goal::Undo).map(Some))
             };
-            match if dry_run { Ok(None) } else { isolated(queued) } {
+            match if dry_run { Ok(None) } else { isolated(|| rights::acting(item, queued)) } {
                 Ok(job) => {
                     let detail = job.map(|job| format!("job {job} makes the table what it was"));
                     outcome("queue", State::Queued, detail, sql)

@@ -6,7 +6,8 @@ use crate::index::build::{drop_statement, statement};
 use crate::settings;
 use crate::sql::{qualified, quote_identifier, quote_literal, script};
 use groundskeeper_core::job::{JobRequest, Task};
-use groundskeeper_core::plan::Qualified;
+use groundskeeper_core::plan::cost::Effort;
+use groundskeeper_core::plan::{Action, Item, Qualified};
 
 /// What would apply an item now: as a job's statements where it is too big for one transaction.
 pub fn apply_sql(work: &Work) -> String {
@@ -16,6 +17,18 @@ pub fn apply_sql(work: &Work) -> String {
     };
     statements.extend(work.after.iter().map(|after| after.statement.clone()));
     script(&statements)
+}
+
+/// What applying an item takes, by itself.
+pub fn effort(item: &Item, work: &Work) -> Effort {
+    let limit = settings::inline_build_limit_bytes();
+    let beside = work.after.iter().map(|after| after.bytes).fold(0, u64::saturating_add);
+    let as_job = match work.job {
+        _ if item.action.is_asked_for() => matches!(item.action, Action::PartitionedTable { .. }),
+        Some(_) => work.bytes > limit,
+        None => work.inline.is_empty() && beside > limit,
+    };
+    Effort { under_lock: work.bytes, beside, as_job }
 }
 
 /// The statements that a job would run, to be rehearsed elsewhere.
@@ -64,6 +77,12 @@ pub fn statements(request: &JobRequest, work: &Work) -> Vec<String> {
             let table = quote_literal(qualified(&table.schema, &table.name));
             vec![format!("SELECT groundskeeper.rescore({table})")]
         }
+        Task::AlterColumnType { table, column, type_name } => vec![format!(
+            "SELECT groundskeeper.alter_column_type({}, {}, {})",
+            quote_literal(qualified(&table.schema, &table.name)),
+            quote_literal(column),
+            quote_literal(type_name)
+        )],
         Task::AlterTable { .. }
         | Task::PartitionTable { .. }
         | Task::UndoPartitioning { .. }

@@ -1,19 +1,20 @@
 //! `rollback_plan()`: what the change log records is taken back, newest first, after looking at what stands
 //! there by now.
 
-use super::apply::Outcome;
-use super::{After, Context, look_at, partitioned, reversal};
-use crate::catalog::{self, Relation};
-use crate::error::Result;
+use super::apply::{Outcome, run};
+use super::drift::{self, Found};
+use super::{After, Scene, look_at, partitioned, reversal, rights};
+use crate::error::{Failure, Result};
 use crate::jobs;
 use crate::journal::{self, Change};
+use crate::owner;
 use crate::settings;
 use crate::sql::script;
 use crate::subtransaction::isolated;
-use crate::waiting::run_before_deadline;
 use groundskeeper_core::job::JobRequest;
 use groundskeeper_core::plan::decide::State;
 use groundskeeper_core::plan::{Action, Item, Plan};
+use pgrx::pg_sys::Oid;
 use std::rc::Rc;
 
 /// How a change can be taken back.
@@ -64,9 +65,12 @@ pub fn rollback_plan(plan: &Plan, dry_run: bool, items: Option<&[String]>) -> Re
         let Some(item) = plan.item(&id).filter(|item| !is_table(item)) else { continue };
         outcomes.push(call_off(item, &job, dry_run)?);
     }
+    // what stands on a view and is taken back before it does not hold it up, in a rehearsal neither
+    let mut with_it = Vec::new();
     for change in journal::standing()?.into_iter().filter(|change| asked(&change.item)) {
         let Some(item) = super::item(plan, &change.item)?.filter(|item| !is_table(item)) else { continue };
-        outcomes.push(take_back(item, &change, dry_run)?);
+        let outcome = take_back(item, &change, dry_run, &mut with_it)?;
+        outcomes.push(outcome);
     }
     Ok(outcomes)
 }
@@ -83,69 +87,110 @@ fn call_off(item: &Item, job: &str, dry_run: bool) -> Result<Outcome> {
     Ok(Outcome { item, action, state: State::Queued, detail: Some(detail), sql: None })
 }
 
-fn take_back(item: Rc<Item>, change: &Change, dry_run: bool) -> Result<Outcome> {
-    let reversal =
-        isolated(|| reversal(&item, change)).unwrap_or_else(|failure| Reversal::Refused(failure.one_line()));
-    let outcome = |action, state, detail: Option<String>, sql| Outcome { item, action, state, detail, sql };
+fn take_back(item: Rc<Item>, change: &Change, dry_run: bool, with_it: &mut Vec<Oid>) -> Result<Outcome> {
+    let taken_back = rights::acting(&item, || {
+        let mut reversal = isolated(|| reversal(&item, change, with_it))
+            .unwrap_or_else(|failure| Reversal::Refused(failure.one_line()));
+        if matches!(reversal, Reversal::Steps(_))
+            && let Ok(found) = drift::find(&item, change)?
+        {
+            let relation = &found.relation;
+            if !owner::owner_of(relation.oid).is_some_and(owner::has_rights_of) {
+                // a rehearsal knows that, too
+                reversal = Reversal::Refused(Failure::not_owner(&relation.quoted).one_line());
+            } else if matches!(item.action, Action::View { .. } | Action::MaterializedView { .. }) {
+                with_it.push(relation.oid);
+            }
+        }
+        by(&item, reversal, change, dry_run)
+    });
+    let blocked = |failure: Failure| (("skip", State::Blocked, Some(failure.one_line())), None);
+    let ((action, state, detail), sql) = taken_back.unwrap_or_else(blocked);
+    Ok(Outcome { item, action, state, detail, sql })
+}
+
+/// What is done, how the item stands then, and why; and by which statements.
+type Done = ((&'static str, State, Option<String>), Option<String>);
+
+fn by(item: &Item, reversal: Reversal, change: &Change, dry_run: bool) -> Result<Done> {
     let steps = match reversal {
-        Reversal::Refused(reason) => return Ok(outcome("skip", State::Blocked, Some(reason), None)),
+        Reversal::Refused(reason) => return Ok((("skip", State::Blocked, Some(reason)), None)),
         Reversal::Gone(reason) => {
             if !dry_run {
                 journal::mark_reverted(change.id)?;
             }
-            return Ok(outcome("revert", State::Pending, Some(reason), None));
+            return Ok((("revert", State::Pending, Some(reason)), None));
         }
         Reversal::Steps(steps) => steps,
     };
     let script = Some(script(&steps.statements));
     if dry_run {
-        return Ok(outcome("revert", State::Applied, steps.note, script));
+        return Ok((("revert", State::Applied, steps.note), script));
     }
     if let Some(job) = steps.job.as_ref().filter(|_| steps.long) {
         return Ok(match isolated(|| jobs::enqueue(job)) {
-            Ok(number) => outcome("queue", State::Queued, Some(format!("job {number}")), script),
-            Err(failure) => outcome("skip", State::Blocked, Some(failure.one_line()), script),
+            Ok(number) => (("queue", State::Queued, Some(format!("job {number}"))), script),
+            Err(failure) => (("skip", State::Blocked, Some(failure.one_line())), script),
         });
     }
     let attempt = isolated(|| {
         let after = steps.after.iter().map(|a| &a.statement);
         let all: Vec<String> = steps.statements.iter().chain(after).cloned().collect();
-        run_before_deadline(settings::lock_timeout_ms(), &all)?;
+        run(item, settings::lock_timeout_ms(), &all)?;
         journal::mark_reverted(change.id)
     });
-    match (attempt, steps.job) {
-        (Ok(()), _) => Ok(outcome("revert", State::Pending, steps.note, script)),
+    Ok(match (attempt, steps.job) {
+        (Ok(()), _) => (("revert", State::Pending, steps.note), script),
         (Err(failure), Some(job)) if failure.is_lock_not_available() => {
-            isolated(|| jobs::enqueue(&job))?;
-            Ok(outcome("queue", State::Queued, Some("a lock was not to be had at once".to_owned()), script))
+            match isolated(|| jobs::enqueue(&job)) {
+                Ok(_) => {
+                    let detail = "a lock was not to be had at once".to_owned();
+                    (("queue", State::Queued, Some(detail)), script)
+                }
+                Err(failure) => (("skip", State::Blocked, Some(failure.one_line())), script),
+            }
         }
-        (Err(failure), _) => Ok(outcome("skip", State::Blocked, Some(failure.one_line()), script)),
-    }
+        (Err(failure), _) => (("skip", State::Blocked, Some(failure.one_line())), script),
+    })
 }
 
 /// What takes back a change of a relation, where that is there and what stands on it is still ours.
 pub fn of_relation(
     item: &Item,
     change: &Change,
-    reversal: impl FnOnce(&Relation) -> Result<Reversal>,
+    reversal: impl FnOnce(&Found) -> Result<Reversal>,
 ) -> Result<Reversal> {
-    let place = change.undo.relation.as_ref().unwrap_or(&item.relation);
-    let Some(relation) = catalog::relation(place)? else {
-        return Ok(Reversal::Gone(format!("relation {place} is gone")));
+    let found = match drift::find(item, change)? {
+        Ok(found) => found,
+        Err(reason) => return Ok(Reversal::Gone(reason)),
     };
-    // What has taken the place of ours meanwhile is not ours to drop.
-    let mut context = Context::new()?;
-    context.aliases.extend(change.undo.relation.clone().map(|place| (item.relation.clone(), place)));
-    let (verdict, _) = look_at(item, &context)?;
-    if verdict.state == State::Conflict {
-        return Ok(Reversal::Refused(verdict.detail.unwrap_or_default()));
+    if !found.by_oid {
+        // What has taken the place of ours meanwhile is not ours to drop.
+        let mut scene = Scene::default();
+        scene.aliases.extend(change.undo.relation.clone().map(|place| (item.relation.clone(), place)));
+        let (verdict, _) = look_at(item, &scene, false)?;
+        if verdict.state == State::Conflict {
+            return Ok(Reversal::Refused(verdict.detail.unwrap_or_default()));
+        }
+    } else if found.edited && !matches!(item.action, Action::WidenNumeric { .. }) {
+        let difference = found.difference.unwrap_or_default();
+        return Ok(Reversal::Refused(format!("{difference} since, and it is left as it is")));
     }
-    reversal(&relation)
+    Ok(match reversal(&found)? {
+        Reversal::Steps(mut steps) => {
+            steps.note = found.difference.clone().or(steps.note);
+            Reversal::Steps(steps)
+        }
+        other => other,
+    })
 }
 
 /// What would take a change back now; the statements of its own time where that cannot be told.
 pub fn revert_sql(item: &Item, change: &Change) -> Option<String> {
-    match isolated(|| reversal(item, change)) {
+    if !rights::may_look_closely(item) {
+        return Some(change.inverse_sql.clone());
+    }
+    match isolated(|| rights::looking(item, || reversal(item, change, &[]))) {
         Ok(Reversal::Steps(steps)) => Some(script(&steps.statements)),
         Ok(Reversal::Gone(_)) => None,
         Ok(Reversal::Refused(_)) | Err(_) => Some(change.inverse_sql.clone()),

@@ -1,13 +1,16 @@
 //! `view`, and what it has in common with a materialized one: they belong to the owner of what they read, and are readable by those who
 //! may read that.
 
+use super::drift::needed_by;
 use super::rollback::Reversal;
 use super::{Stage, Work};
 use crate::catalog::{self, Relation};
 use crate::error::Result;
+use crate::owner::{has_rights_of, owner_of};
 use crate::sql::{qualified, quote_identifier};
 use groundskeeper_core::plan::Item;
 use groundskeeper_core::plan::decide::{self, State, Verdict};
+use pgrx::pg_sys::Oid;
 
 /// When its turn is.
 pub const STAGE: Stage = Stage::Views;
@@ -19,7 +22,7 @@ pub fn look_at(
     options: Option<&str>,
     accepts: &[String],
 ) -> Result<(Verdict, Option<Work>)> {
-    let sources = sources(item)?;
+    let sources = sources(item, query)?;
     let verdict = judge(item, 'v', query, accepts, &sources)?;
     if verdict.state != State::Pending {
         return Ok((verdict, None));
@@ -27,13 +30,21 @@ pub fn look_at(
     let view = qualified(&item.relation.schema, &item.relation.name);
     let options = options.map(|o| format!(" WITH ({o})")).unwrap_or_default();
     let mut inline = vec![format!("CREATE VIEW {view}{options} AS\n{}", query.trim())];
-    inline.extend(ownership("VIEW", &view, &sources)?);
+    inline.extend(ownership(item, "VIEW", &view, &sources)?);
     Ok((verdict, Some(Work { inline, inverse: vec![format!("DROP VIEW {view}")], ..Work::default() })))
 }
 
-/// The view dropped.
-pub fn reversal(view: &Relation) -> Reversal {
-    Reversal::by(vec![format!("DROP VIEW {}", view.quoted)])
+/// The view dropped, unless something stands on it.
+pub fn reversal(view: &Relation, with_it: &[Oid]) -> Result<Reversal> {
+    dropped("VIEW", view, with_it)
+}
+
+/// What drops a view or materialized view, unless something stands on it.
+pub(super) fn dropped(what: &str, view: &Relation, with_it: &[Oid]) -> Result<Reversal> {
+    Ok(match needed_by(view.oid, &format!("{} {}", what.to_lowercase(), view.quoted), with_it)? {
+        Some(reason) => Reversal::Refused(reason),
+        None => Reversal::by(vec![format!("DROP {what} {}", view.quoted)]),
+    })
 }
 
 /// How relations compare with the wanted view.
@@ -50,24 +61,38 @@ pub(super) fn judge(
     Ok(decide::view(&item.relation, &catalog::views(&wanted, &oids)?))
 }
 
-/// The relations that a view reads, as its needs name them.
-pub(super) fn sources(item: &Item) -> Result<Vec<Relation>> {
+/// The relations that a view reads, as its needs name them. What somebody has added may read more than it needs.
+pub(super) fn sources(item: &Item, query: &str) -> Result<Vec<Relation>> {
     let mut out: Vec<Relation> = Vec::new();
     for name in item.needs.iter().filter_map(|need| need.relation.as_ref()) {
-        if let Some(relation) = catalog::relation(name)?
-            && !out.iter().any(|seen| seen.oid == relation.oid)
-        {
-            out.push(relation);
+        out.extend(
+            catalog::relation(name)?.filter(|relation| !out.iter().any(|seen| seen.oid == relation.oid)),
+        );
+    }
+    if item.author.is_some() {
+        for oid in catalog::relations_in(query)? {
+            if !out.iter().any(|seen| seen.oid == oid) {
+                out.extend(catalog::relation_by_oid(oid)?);
+            }
         }
     }
     Ok(out)
 }
 
+/// Whether the current role can give a view to the owner of what it reads.
+pub(super) fn may_give(source: &Relation) -> bool {
+    owner_of(source.oid).is_some_and(has_rights_of)
+}
+
 /// The view goes to the owner of the relation that it reads first; whoever may read all of its sources may
-/// read it.
-pub(super) fn ownership(what: &str, view: &str, sources: &[Relation]) -> Result<Vec<String>> {
-    let owner =
-        sources.first().map(|s| format!("ALTER {what} {view} OWNER TO {}", quote_identifier(&s.owner)));
+/// read it. One that somebody has added stays with that role where it has no greater rights than that owner, and is for
+/// nobody else to read until that role grants it.
+pub(super) fn ownership(item: &Item, what: &str, view: &str, sources: &[Relation]) -> Result<Vec<String>> {
+    let first = sources.first().filter(|source| item.author.is_none() || may_give(source));
+    let owner = first.map(|s| format!("ALTER {what} {view} OWNER TO {}", quote_identifier(&s.owner)));
+    if item.author.is_some() {
+        return Ok(owner.into_iter().collect());
+    }
     let oids: Vec<_> = sources.iter().map(|s| s.oid).collect();
     Ok(owner.into_iter().chain(catalog::default_grants(view, &oids)?).collect())
 }

@@ -1,6 +1,6 @@
 //! Names of relations, and such that PostgreSQL will not cut short.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use std::fmt;
 
 /// A relation's name: schema and name, unquoted. In the plan it is written `schema.name` and holds no other dots;
@@ -42,6 +42,31 @@ impl TryFrom<String> for Qualified {
                 Ok(Self { schema: schema.to_owned(), name: name.to_owned() })
             }
             _ => Err(format!("\"{text}\" is not of the form schema.relation")),
+        }
+    }
+}
+
+impl Qualified {
+    /// Writes it as the plan does: as `schema.name`, unless that could be read otherwise.
+    ///
+    /// # Errors
+    /// Those of the writer.
+    pub fn written<S: Serializer>(name: &Self, serializer: S) -> Result<S::Ok, S::Error> {
+        if Self::try_from(name.to_string()).as_ref() == Ok(name) {
+            serializer.collect_str(name)
+        } else {
+            name.serialize(serializer)
+        }
+    }
+
+    /// The same, where there is one.
+    ///
+    /// # Errors
+    /// Those of the writer.
+    pub fn written_if_any<S: Serializer>(name: &Option<Self>, serializer: S) -> Result<S::Ok, S::Error> {
+        match name {
+            Some(name) => Self::written(name, serializer),
+            None => serializer.serialize_none(),
         }
     }
 }

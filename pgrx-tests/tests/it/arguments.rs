@@ -20,8 +20,28 @@ const MUTATORS: &str = "
 /// Each argument of each of these that must not be NULL; a new function must find its way in here.
 const WITH_NULL: &[(&str, &[&str])] = &[
     (
-        "SELECT groundskeeper.apply_plan dry_run sections",
-        &["groundskeeper.apply_plan(NULL)", "groundskeeper.apply_plan(sections => ARRAY[NULL])"],
+        "SELECT groundskeeper.apply_plan dry_run sections items",
+        &[
+            "groundskeeper.apply_plan(NULL)",
+            "groundskeeper.apply_plan(sections => ARRAY[NULL])",
+            "groundskeeper.apply_plan(items => ARRAY[NULL])",
+        ],
+    ),
+    ("SELECT groundskeeper.add_plan_item item", &["groundskeeper.add_plan_item(NULL)"]),
+    ("SELECT groundskeeper.drop_plan_item item", &["groundskeeper.drop_plan_item(NULL)"]),
+    (
+        "SELECT groundskeeper.import_plan plan dry_run",
+        &["groundskeeper.import_plan(NULL)", "groundskeeper.import_plan('', NULL)"],
+    ),
+    // without a reason it is declined no more
+    ("SELECT groundskeeper.decline item reason", &["groundskeeper.decline(NULL, 'x')"]),
+    (
+        "SELECT groundskeeper.alter_column_type relation column_name type",
+        &[
+            "groundskeeper.alter_column_type(NULL, 'id', 'bigint')",
+            "groundskeeper.alter_column_type('staging.games', NULL, 'bigint')",
+            "groundskeeper.alter_column_type('staging.games', 'id', NULL)",
+        ],
     ),
     (
         "SELECT groundskeeper.adopt_partitioned_table relation interval timezone premake",
@@ -317,6 +337,7 @@ fn settings_are_checked() {
         ("lock_timeout = 0", "22023"),
         ("lock_timeout = '2min'", "22023"),
         ("inline_build_limit = -1", "22023"),
+        ("apply_at_install = perhaps", "22023"),
         ("index_observation = -1", "22023"),
         ("max_gap_partitions = -1", "22023"),
         ("max_workers = 3", "55P02"),

@@ -49,6 +49,8 @@ mod odds;
 #[cfg(test)]
 mod partitions;
 #[cfg(test)]
+mod plan;
+#[cfg(test)]
 mod precision;
 #[cfg(test)]
 mod quality;

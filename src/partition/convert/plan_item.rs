@@ -7,9 +7,10 @@ use crate::sql::{qualified, quote_literal};
 use groundskeeper_core::plan::{Entry, Qualified};
 
 /// The statement that asks for a conversion.
-pub fn asking(relation: &Qualified, key: &str) -> String {
+pub fn asking(relation: &Qualified, key: &str, interval: &str) -> String {
     let table = quote_literal(qualified(&relation.schema, &relation.name));
-    format!("SELECT groundskeeper.partition_table({table}, {})", quote_literal(key))
+    let interval = if interval == "month" { String::new() } else { format!(", {}", quote_literal(interval)) };
+    format!("SELECT groundskeeper.partition_table({table}, {}{interval})", quote_literal(key))
 }
 
 /// The statement that asks for the way back.
@@ -23,7 +24,7 @@ pub fn record(conversion: &Conversion) -> Result<()> {
     let Some(item) = &conversion.item else { return Ok(()) };
     journal::record(&Entry {
         item: item.clone(),
-        forward: vec![asking(&conversion.table, &conversion.key)],
+        forward: vec![asking(&conversion.table, &conversion.key, conversion.interval.as_str())],
         inverse: vec![taking_back(&conversion.table)],
         ..Entry::default()
     })

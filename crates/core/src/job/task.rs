@@ -112,6 +112,15 @@ pub enum Task {
         /// The item's id.
         item: String,
     },
+    /// A column of another type, and what stands on it as it was.
+    AlterColumnType {
+        /// The table.
+        table: Qualified,
+        /// The column.
+        column: String,
+        /// The type, in SQL.
+        type_name: String,
+    },
     /// A table partitioned while writers go on.
     PartitionTable {
         /// Which.
@@ -157,6 +166,7 @@ impl Task {
             Self::Analyze { .. } => "analyze",
             Self::Rescore { .. } => "rescore",
             Self::AlterTable { .. } => "alter_table",
+            Self::AlterColumnType { .. } => "alter_column_type",
             Self::PartitionTable { .. } => "partition_table",
             Self::UndoPartitioning { .. } => "undo_partitioning",
             Self::FinalizePartitioning { .. } => "finalize_partitioning",
@@ -175,6 +185,7 @@ impl Task {
             | Self::ValidateConstraint { .. }
             | Self::RefreshView { .. }
             | Self::AttachPartition { .. }
+            | Self::AlterColumnType { .. }
             | Self::PartitionTable { .. }
             | Self::UndoPartitioning { .. }
             | Self::FinalizePartitioning { .. }

@@ -1,8 +1,9 @@
 //! What the catalogs' facts mean for an item: the states of `plan_status()`.
 
-use super::item::{ColumnNeed, Family};
+use super::item::{Action, ColumnNeed, Family};
 use crate::names::Qualified;
-use std::time::Duration;
+
+pub use super::budget::Budget;
 
 /// The state of an item, as `plan_status()` shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +20,10 @@ pub enum State {
     Conflict,
     /// Not needed here; the detail says why.
     NotApplicable,
+    /// What was made has been changed since; the detail says how.
+    Drifted,
+    /// Not wanted, says an operator.
+    Declined,
 }
 
 impl State {
@@ -32,6 +37,8 @@ impl State {
             Self::Blocked => "blocked",
             Self::Conflict => "conflict",
             Self::NotApplicable => "not_applicable",
+            Self::Drifted => "drifted",
+            Self::Declined => "declined",
         }
     }
 }
@@ -85,6 +92,41 @@ pub fn unmet_need(need: &ColumnNeed, own: &Qualified, fact: &ColumnFact) -> Opti
                 format!("column {relation}.{} is {type_name}, {} is needed", need.column, family.noun())
             })
         }
+    }
+}
+
+/// Why what stands in the place of an item's relation cannot be what the item is about, if so. `kind` is
+/// `pg_class.relkind`.
+#[must_use]
+pub fn unfit_relation(action: &Action, relation: &Qualified, kind: char) -> Option<String> {
+    let fits = match action {
+        Action::WidenNumeric { .. }
+        | Action::CheckConstraint { .. }
+        | Action::PartitionedTable { .. }
+        | Action::Migration => matches!(kind, 'r' | 'p'),
+        Action::Index(_) | Action::ExpressionIndex(_) | Action::Statistics => matches!(kind, 'r' | 'p' | 'm'),
+        // what has the name of a view is judged by its definition; the rest is about no relation
+        Action::View { .. }
+        | Action::MaterializedView { .. }
+        | Action::MonitoringView
+        | Action::RoleSetting { .. }
+        | Action::DroppedIndex { .. } => true,
+    };
+    let article = if matches!(kind, 'i' | 'I') { "an" } else { "a" };
+    (!fits).then(|| format!("{relation} is {article} {}, a table is needed", noun(kind)))
+}
+
+/// What a message calls a relation of that `pg_class.relkind`.
+#[must_use]
+pub fn noun(kind: char) -> &'static str {
+    match kind {
+        'v' => "view",
+        'm' => "materialized view",
+        'r' | 'p' => "table",
+        'i' | 'I' => "index",
+        'S' => "sequence",
+        'f' => "foreign table",
+        _ => "relation",
     }
 }
 
@@ -248,45 +290,6 @@ fn applied_as(wanted: &str, found: &str) -> Verdict {
     }
 }
 
-/// How much work an installation or one `apply_plan()` may do while it holds locks: bytes of relations read, and time.
-///
-/// How long so many bytes take depends on the machine. Once locks have been held for [`Budget::A_MOMENT`], only work
-/// that is soon done on any machine is begun, so that a writer waits for little more than that and one build. Who gave
-/// more than [`Budget::ORDINARY`] wants it done now, however long that takes.
-#[derive(Debug, Clone, Copy)]
-pub struct Budget {
-    left: u64,
-    in_a_hurry: bool,
-}
-
-impl Budget {
-    /// How long locks are held before larger work is left to jobs.
-    pub const A_MOMENT: Duration = Duration::from_millis(100);
-    /// Bytes of work that is soon done on any machine.
-    pub const LITTLE: u64 = 1024 * 1024;
-    /// The bytes that one has who says nothing.
-    pub const ORDINARY: u64 = 64 * 1024 * 1024;
-
-    /// A budget of that many bytes.
-    #[must_use]
-    pub fn new(bytes: u64) -> Self {
-        Self { left: bytes, in_a_hurry: bytes <= Self::ORDINARY }
-    }
-
-    /// Takes the bytes of one piece of work, if they are left and locks have not been `held` too long for it; a piece
-    /// that does not fit takes nothing.
-    pub fn take(&mut self, bytes: u64, held: Duration) -> bool {
-        let in_time = !self.in_a_hurry || held < Self::A_MOMENT || bytes <= Self::LITTLE;
-        match self.left.checked_sub(bytes).filter(|_| in_time) {
-            Some(left) => {
-                self.left = left;
-                true
-            }
-            None => false,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -315,23 +318,6 @@ mod tests {
             if widening("c", Some((p, s)), 5, 2).state == State::Pending {
                 prop_assert!(s == 2 && p < 5);
             }
-        }
-
-        #[test]
-        fn a_budget_is_never_overspent(total in 0..1000u64, pieces in prop::collection::vec(0..400u64, 0..20)) {
-            let mut budget = Budget::new(total);
-            let spent: u64 = pieces.iter().filter(|bytes| budget.take(**bytes, Duration::ZERO)).sum();
-            prop_assert!(spent <= total);
-        }
-
-        #[test]
-        fn when_a_moment_is_over_only_little_work_is_begun(bytes in 0..4 * Budget::LITTLE, held in 0..200u64) {
-            let mut budget = Budget::new(Budget::ORDINARY);
-            let begun = budget.take(bytes, Duration::from_millis(held));
-            prop_assert_eq!(begun, held < 100 || bytes <= Budget::LITTLE);
-            prop_assert_eq!(budget.left, Budget::ORDINARY - if begun { bytes } else { 0 });
-            let mut raised = Budget::new(Budget::ORDINARY + 1);
-            prop_assert!(raised.take(bytes, Duration::from_millis(held)));
         }
 
         #[test]
@@ -381,6 +367,17 @@ mod tests {
         };
         assert_eq!(settled(&[fact("d", true, false), fact("e", true, true)]), State::Applied);
         assert_eq!(settled(&[fact("c", false, true)]), State::Conflict);
+    }
+
+    #[test]
+    fn what_is_no_table_has_no_columns_to_be_changed() {
+        let name = Qualified::try_from("staging.games".to_owned()).unwrap();
+        let widen = Action::WidenNumeric { column: "c".into(), precision: 5, scale: 2 };
+        assert_eq!(unfit_relation(&widen, &name, 'p'), None);
+        let unfit = unfit_relation(&widen, &name, 'f').unwrap();
+        assert_eq!(unfit, "staging.games is a foreign table, a table is needed");
+        assert!(unfit_relation(&Action::Statistics, &name, 'v').is_some());
+        assert_eq!(unfit_relation(&Action::Statistics, &name, 'm'), None);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! One thing that the plan wants.
 
 use crate::names::Qualified;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// A family of types, as PostgreSQL groups them (`pg_type.typcategory`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +25,15 @@ impl Family {
         }
     }
 
+    /// How the plan names it.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Number => "number",
+            Self::String => "string",
+            Self::Datetime => "datetime",
+        }
+    }
+
     /// How a message names the family.
     #[must_use]
     pub fn noun(self) -> &'static str {
@@ -37,8 +46,8 @@ impl Family {
 }
 
 /// A column that an item depends on: `column`, `column: family`, or with `schema.relation.` before it.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct ColumnNeed {
     /// The relation, where it is not the item's own.
     pub relation: Option<Qualified>,
@@ -46,6 +55,14 @@ pub struct ColumnNeed {
     pub column: String,
     /// The type family, where it matters.
     pub family: Option<Family>,
+}
+
+impl From<ColumnNeed> for String {
+    fn from(need: ColumnNeed) -> Self {
+        let relation = need.relation.map(|relation| format!("{relation}.")).unwrap_or_default();
+        let family = need.family.map(|family| format!(": {}", family.word())).unwrap_or_default();
+        format!("{relation}{}{family}", need.column)
+    }
 }
 
 impl TryFrom<String> for ColumnNeed {
@@ -77,27 +94,34 @@ pub enum IndexKeys<'a> {
 }
 
 /// An index as the plan states it.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Index {
     /// Its name, within the schema of its relation.
     pub name: String,
     /// Key columns or parenthesised expressions, in SQL.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keys: Vec<String>,
     /// Instead of `keys`: the relation that the indexed foreign key refers to.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "Qualified::written_if_any")]
     pub references: Option<Qualified>,
     /// Where there is no such foreign key: the first of these columns that there is.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub or_first_of: Vec<String>,
     /// The predicate of a partial index, in SQL.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub predicate: Option<String>,
     /// Whether it is unique.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_no")]
     pub unique: bool,
     /// Not needed where another index begins with the same keys.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_no")]
     pub unless_served: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_no(flag: &bool) -> bool {
+    !flag
 }
 
 impl Index {
@@ -118,7 +142,7 @@ impl Index {
 }
 
 /// What an item does. Each kind has its own way to be detected, applied and reverted.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Action {
     /// Give a numeric column more digits before the point, without rewriting the table.
@@ -146,9 +170,10 @@ pub enum Action {
         /// Its query.
         query: String,
         /// Its storage options, in SQL.
+        #[serde(skip_serializing_if = "Option::is_none")]
         options: Option<String>,
         /// Other definitions that count as the same.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
         accepts: Vec<String>,
     },
     /// A materialized view of the user's; its unique index is an item of its own.
@@ -156,7 +181,7 @@ pub enum Action {
         /// Its query.
         query: String,
         /// Other definitions that count as the same.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
         accepts: Vec<String>,
     },
     /// A view that is a member of the extension.
@@ -164,6 +189,7 @@ pub enum Action {
     /// Settings of a role in this database; applied to a named role only.
     RoleSetting {
         /// The role; none in the plan itself, which knows no roles.
+        #[serde(skip_serializing_if = "Option::is_none")]
         role: Option<String>,
     },
     /// A table to be partitioned by range; applied only when the operator asks.
@@ -175,6 +201,8 @@ pub enum Action {
     },
     /// What the migration needs of a table: triggers that note its changes, and columns that fit.
     Migration,
+    /// A table or materialized view that `update_table_statistics()` looks after.
+    Statistics,
     /// An unused index that was dropped; of the change log only.
     DroppedIndex {
         /// Its name.
@@ -197,6 +225,7 @@ impl Action {
             Self::RoleSetting { .. } => "role_setting",
             Self::PartitionedTable { .. } => "partitioned_table",
             Self::Migration => "migration",
+            Self::Statistics => "statistics",
             Self::DroppedIndex { .. } => "dropped_index",
         }
     }
@@ -213,6 +242,7 @@ impl Action {
             | Self::DroppedIndex { name: object } => Some(object),
             Self::RoleSetting { role } => role.as_deref(),
             Self::Migration => Some("migration"),
+            Self::Statistics => Some("statistics"),
             Self::View { .. } | Self::MaterializedView { .. } | Self::MonitoringView => None,
         }
     }
@@ -230,6 +260,7 @@ impl Action {
             | Self::RoleSetting { .. }
             | Self::PartitionedTable { .. }
             | Self::Migration
+            | Self::Statistics
             | Self::DroppedIndex { .. } => None,
         }
     }
@@ -253,19 +284,32 @@ impl Action {
     }
 }
 
+/// The role that has added an item: it is applied and taken back with that role's rights.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Author {
+    /// Its name.
+    pub role: String,
+    /// Its OID; none where it is gone.
+    pub oid: Option<u32>,
+}
+
 /// One thing that the plan wants.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Item {
     /// The plan's section, or `beyond`.
     pub section: String,
     /// The relation it is about, or makes.
+    #[serde(serialize_with = "Qualified::written")]
     pub relation: Qualified,
     /// What it does.
     #[serde(flatten)]
     pub action: Action,
     /// What must exist for it to fit.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub needs: Vec<ColumnNeed>,
+    /// Who has added it; nobody where it is built in.
+    #[serde(skip)]
+    pub author: Option<Author>,
 }
 
 impl Item {

@@ -4,17 +4,21 @@
 //! item's facts up in the catalogs and hands them to [`decide`]; nothing about the betting schema is known
 //! anywhere else.
 
+mod budget;
 mod built_in;
+pub mod cost;
 pub mod decide;
 mod defaults;
+pub mod drift;
 mod item;
+pub mod own;
 pub mod role;
 mod undo;
 
 pub use crate::names::Qualified;
 pub use built_in::{Malformed, built_in};
 pub use defaults::{AlertRule, KpiTarget, Routine};
-pub use item::{Action, ColumnNeed, Family, Index, IndexKeys, Item};
+pub use item::{Action, Author, ColumnNeed, Family, Index, IndexKeys, Item};
 pub use undo::{Entry, Given, Undo};
 
 use crate::connections::PoolSettings;

@@ -1,5 +1,6 @@
 //! What is written down of a change, so that it can be taken back.
 
+use super::drift::Made;
 use super::role::Changed;
 use crate::job::Definition;
 use crate::names::Qualified;
@@ -34,6 +35,9 @@ pub struct Undo {
     pub role: Option<Given>,
     /// The unused index that was dropped.
     pub dropped_index: Option<Definition>,
+    /// What was made, by which it is known again whatever its name is by now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub made: Option<Made>,
     /// Nothing to take back: only data was computed.
     pub data_only: bool,
 }

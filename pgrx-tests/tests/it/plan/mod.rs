@@ -1,0 +1,9 @@
+//! The plan: looked at before it is applied, extended by its users, followed when what it made is changed.
+
+mod columns;
+mod drift;
+mod fast;
+mod first_look;
+mod own;
+mod own_rights;
+mod unfit;
