@@ -8,6 +8,7 @@ mod hooks;
 mod session;
 mod shared;
 mod statements;
+pub mod waits;
 
 pub use history::{sample, since, statements_since};
 

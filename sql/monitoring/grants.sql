@@ -9,6 +9,7 @@ GRANT EXECUTE ON FUNCTION
   groundskeeper_internal.definitions_without_waiting(oid[]),
   groundskeeper_internal.sizes_without_waiting(oid[]),
   groundskeeper_internal.measured_bloat(oid[], bigint[]),
+  groundskeeper_internal.unwatched_tables(),
   groundskeeper_internal.estimated_bloat(oid[], bigint[]),
   groundskeeper_internal.estimated_index_bloat(oid[], bigint[])
 TO pg_monitor;

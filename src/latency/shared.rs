@@ -4,6 +4,7 @@
 //! nothing is lost or counted twice.
 
 use super::statements::Statements;
+use super::waits::Waits;
 use groundskeeper_core::histogram::{BUCKETS, Histogram, index};
 use groundskeeper_core::stopwatch::Class;
 use pgrx::pg_sys;
@@ -24,6 +25,8 @@ pub struct Shared {
     databases: [Database; DATABASES],
     /// The most expensive statements.
     pub statements: Statements,
+    /// What sessions wait for.
+    pub waits: Waits,
 }
 
 /// The counters of one database.
