@@ -172,7 +172,7 @@ counting AS (
     c.since > l.last_look + interval '15 minutes' OR l.last_look IS NULL AS gap
   FROM (SELECT groundskeeper_internal.counting_since() AS since) c,
     (SELECT max(m.sampled_at) AS last_look FROM groundskeeper.metrics m
-      WHERE m.sampled_at > now() - interval '2 days') l,
+      WHERE m.sampled_at BETWEEN now() - interval '2 days' AND clock_timestamp()) l,
     -- A bare number is minutes, as for any setting with this unit.
     (SELECT coalesce(
        regexp_replace(nullif(current_setting('groundskeeper.index_observation', true), ''), '^\d+$', '\& min'),

@@ -15,7 +15,7 @@ use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 use std::sync::atomic::{AtomicI64, AtomicPtr, AtomicU32, AtomicU64};
 
 /// How many databases have counters; those of dropped ones are given to others.
-const DATABASES: usize = 64;
+pub const DATABASES: usize = 64;
 
 /// All of it. Zeros are its beginning.
 #[repr(C)]
@@ -43,16 +43,20 @@ pub enum Scope {
     Statements(Class),
     /// Transactions.
     Transactions,
+    /// Waits of statements for their client.
+    Client,
 }
 
 impl Scope {
-    /// In the order in which they are kept.
-    pub const ALL: [Self; 5] = [
+    /// In the order in which they are kept, also in samples: new ones come last.
+    pub const ALL: [Self; 7] = [
         Self::Statements(Class::Select),
         Self::Statements(Class::Write),
         Self::Statements(Class::Utility),
         Self::Statements(Class::Unknown),
         Self::Transactions,
+        Self::Statements(Class::Maintenance),
+        Self::Client,
     ];
 
     const fn index(self) -> usize {
@@ -62,6 +66,8 @@ impl Scope {
             Self::Statements(Class::Utility) => 2,
             Self::Statements(Class::Unknown) => 3,
             Self::Transactions => 4,
+            Self::Statements(Class::Maintenance) => 5,
+            Self::Client => 6,
         }
     }
 }
