@@ -6,6 +6,7 @@ GRANT EXECUTE ON FUNCTION
   groundskeeper_internal.counting_since(),
   groundskeeper_internal.index_usage(),
   groundskeeper_internal.index_findings(),
+  groundskeeper_internal.not_null_columns(text),
   groundskeeper_internal.definitions_without_waiting(oid[]),
   groundskeeper_internal.sizes_without_waiting(oid[]),
   groundskeeper_internal.measured_bloat(oid[], bigint[]),
