@@ -26,7 +26,7 @@ BEGIN
     RETURN busy;
   END IF;
   RETURN greatest(busy, (SELECT max(m.database_busy_connections) FROM groundskeeper.metrics m
-                          WHERE m.sampled_at >= now() - peak_busy.since));
+                          WHERE m.sampled_at BETWEEN now() - peak_busy.since AND clock_timestamp()));
 END
 $$;
 
@@ -71,7 +71,7 @@ BEGIN
     peak_used := used;
     IF used IS NOT NULL AND NOT pg_is_in_recovery() AND has_table_privilege('groundskeeper.metrics', 'SELECT') THEN
       peak_used := greatest(used, (SELECT max(m.connections) FROM groundskeeper.metrics m
-                                    WHERE m.sampled_at >= now() - pool_utilization.since));
+                                    WHERE m.sampled_at BETWEEN now() - pool_utilization.since AND clock_timestamp()));
     END IF;
   END IF;
   utilization_percent := round(100.0 * used / nullif(capacity, 0), 1);

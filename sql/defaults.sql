@@ -48,8 +48,9 @@ BEGIN
     EXECUTE format('DELETE FROM %s', relation);
     PERFORM pg_extension_config_dump(relation, '');
 END $$;
--- These only compute.
+-- The first only computes, the second tells what the catalogs tell everybody.
 GRANT EXECUTE ON FUNCTION groundskeeper_internal.defaults(text), groundskeeper_internal.watched_schemas() TO PUBLIC;
 
 COMMENT ON FUNCTION groundskeeper_internal.defaults(text) IS 'What a table of configuration holds until it is edited, as rows';
-COMMENT ON FUNCTION groundskeeper_internal.watched_schemas() IS 'The schemas that the plan is about';
+COMMENT ON FUNCTION groundskeeper_internal.watched_schemas() IS
+    'The schemas whose relations are watched: those of groundskeeper.watched_schemas, else the plan''s and those with a managed or maintained relation';

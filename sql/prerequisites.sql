@@ -28,7 +28,7 @@ WITH server AS (
 ),
 wanted (ordinal, name, preload, package, needed_for) AS (VALUES
   (1, 'pg_groundskeeper', true, NULL,
-   'query latency; restart of jobs after a crash; scheduled maintenance without pg_cron'),
+   'query latency and wait events; restart of jobs after a crash; scheduled maintenance without pg_cron'),
   (2, 'pg_stat_statements', true, 'postgresql-%s', 'monitoring.slow_queries; latency by statement'),
   (3, 'pg_cron', true, 'postgresql-%s-cron',
    'scheduled maintenance; not needed where pg_groundskeeper is preloaded'),
@@ -119,7 +119,7 @@ owner AS (
     FROM pg_class c
     JOIN pg_namespace n ON n.oid = c.relnamespace
     JOIN pg_roles r ON r.oid = c.relowner
-   WHERE n.nspname = ANY (groundskeeper_internal.watched_schemas()) AND c.relkind IN ('r', 'p', 'm')
+   WHERE n.nspname = ANY ((SELECT groundskeeper_internal.watched_schemas())::text[]) AND c.relkind IN ('r', 'p', 'm')
    GROUP BY r.oid, r.rolname, r.rolcanlogin
 )
 SELECT * FROM (

@@ -1,4 +1,5 @@
--- The texts of statements, from pg_stat_statements and nowhere else: we keep none.
+-- The texts of statements, from pg_stat_statements: we keep none on disk, and in memory only of what it has none of,
+-- without constants.
 CREATE FUNCTION groundskeeper_internal.statement_texts() RETURNS TABLE (queryid bigint, query text)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -32,8 +33,10 @@ COMMENT ON FUNCTION groundskeeper_internal.statement_texts() IS
   'The texts of this database''s statements, as far as pg_stat_statements shows them to the caller; no rows where it '
   'is not to be had (see groundskeeper.prerequisites())';
 
-GRANT EXECUTE ON FUNCTION groundskeeper_internal.statement_texts(), groundskeeper.query_latency(interval),
-    groundskeeper.statement_latency(interval) TO pg_monitor;
+GRANT EXECUTE ON FUNCTION groundskeeper_internal.statement_texts(), groundskeeper_internal.latency_uncounted(),
+    groundskeeper.query_latency(interval), groundskeeper.statement_latency(interval) TO pg_monitor;
+
+COMMENT ON FUNCTION groundskeeper_internal.latency_uncounted() IS 'Why latency is not counted in this database; NULL where it is';
 
 COMMENT ON FUNCTION groundskeeper.query_latency(interval) IS 'How long clients of this database waited for statements and transactions: counted where the library is preloaded, no rows where it is not';
-COMMENT ON FUNCTION groundskeeper.statement_latency(interval) IS 'The same for each of the 500 most expensive statements, and for all others together in a last row without queryid; query is NULL for whom pg_stat_statements does not show it to';
+COMMENT ON FUNCTION groundskeeper.statement_latency(interval) IS 'The same for each of the 500 most expensive statements, and for all others together in a last row without queryid; query is NULL for whom pg_stat_statements does not show it to. One that always fails is there, too';

@@ -159,3 +159,36 @@ pub fn query_id(statement: &pg_sys::PlannedStmt) -> i64 {
 
 /// Analyzes a partitioned table. Its partitions, which autovacuum looks after, can be left alone since 18.
 pub const ANALYZE_WHOLE: &str = if cfg!(feature = "since_18") { "ANALYZE ONLY" } else { "ANALYZE" };
+
+/// What each client's session that is not idle waits for at this moment, by database: the number of the event, 0 where
+/// it waits for nothing.
+pub fn waits_of_clients() -> Vec<(u32, u32)> {
+    // SAFETY: the local copy of all backends' states is made by the first call and given back by the last one; the
+    // entries are counted from 1 up to what that call says. A backend that has ended meanwhile has no process any more;
+    // what it waits for is one word, which PostgreSQL itself reads without a lock.
+    unsafe {
+        let count = pg_sys::pgstat_fetch_stat_numbackends();
+        let waits = (1..=count)
+            .filter_map(|number| {
+                #[cfg(not(feature = "since_16"))]
+                let entry = pg_sys::pgstat_fetch_stat_local_beentry(number);
+                #[cfg(feature = "since_16")]
+                let entry = pg_sys::pgstat_get_local_beentry_by_index(number);
+                let status = &entry.as_ref()?.backendStatus;
+                let is_idle = [pg_sys::BackendState::STATE_UNDEFINED, pg_sys::BackendState::STATE_IDLE]
+                    .contains(&status.st_state);
+                if status.st_backendType != pg_sys::BackendType::B_BACKEND || is_idle {
+                    return None;
+                }
+                let process = pg_sys::BackendPidGetProc(status.st_procpid).as_ref()?;
+                let event = (&raw const process.wait_event_info).read_volatile();
+                // Where activities are not tracked nobody knows who is idle; they wait for their client.
+                let is_tracked = status.st_state != pg_sys::BackendState::STATE_DISABLED;
+                (is_tracked || event & 0xff00_0000 != pg_sys::PG_WAIT_CLIENT)
+                    .then(|| (status.st_databaseid.to_u32(), event))
+            })
+            .collect();
+        pg_sys::pgstat_clear_backend_activity_snapshot();
+        waits
+    }
+}

@@ -1,9 +1,10 @@
 //! The launcher: where the library is preloaded, it looks into each database when the server has started, so that
 //! jobs which a crash or a restart interrupted go on by themselves, and returns to those that have a schedule when
-//! something is due there. It holds no connection to any of them meanwhile.
+//! something is due there. It holds no connection to any of them meanwhile. Each second it looks at what sessions wait for.
 
 use crate::backend;
 use crate::jobs;
+use crate::latency::waits;
 use crate::schedule::worker::{ANSWER, start_scheduler};
 use crate::worker::{self, Mailbox};
 use chrono::{DateTime, Utc};
@@ -17,6 +18,8 @@ use std::time::{Duration, Instant};
 
 /// The longest sleep where there is a schedule: a clock that is put back must not have us oversleep.
 const NAP: Duration = Duration::from_secs(60);
+/// How often sessions are asked what they wait for.
+const LOOK_AT_WAITS: Duration = Duration::from_secs(1);
 /// How soon a database is looked at again whose scheduler was lost or could not be started.
 const RETRY: Duration = Duration::from_secs(10);
 
@@ -53,10 +56,16 @@ pub extern "C-unwind" fn groundskeeper_launcher(_argument: pg_sys::Datum) {
     }
     let mut visits = Visits::default();
     visits.look_everywhere();
+    let mut looked = None;
     loop {
+        if looked.is_none_or(|at: Instant| at.elapsed() >= LOOK_AT_WAITS) {
+            waits::look();
+            looked = Some(Instant::now());
+        }
         visits.collect();
         visits.start_due();
-        if !BackgroundWorker::wait_latch(visits.pause()) {
+        let pause = visits.pause().map_or(LOOK_AT_WAITS, |pause| pause.min(LOOK_AT_WAITS));
+        if !BackgroundWorker::wait_latch(Some(pause)) {
             return;
         }
         if worker::reread_configuration(&mut between) {

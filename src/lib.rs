@@ -51,6 +51,15 @@ extension_sql_file!(
 );
 extension_sql_file!("../sql/monitoring/slow_queries.sql", name = "slow_queries", requires = ["bootstrap"]);
 extension_sql_file!("../sql/monitoring/sizes.sql", name = "sizes", requires = ["bootstrap"]);
+extension_sql_file!("../sql/monitoring/lock_tree.sql", name = "lock_tree", requires = ["bootstrap"]);
+extension_sql_file!("../sql/monitoring/sequences.sql", name = "sequences", requires = ["sizes"]);
+extension_sql_file!("../sql/monitoring/vacuum_health.sql", name = "vacuum_health", requires = ["bootstrap"]);
+extension_sql_file!("../sql/monitoring/growth.sql", name = "growth", requires = ["sizes"]);
+extension_sql_file!(
+    "../sql/monitoring/server_health.sql",
+    name = "server_health",
+    requires = ["metrics_reports", "journal"]
+);
 extension_sql_file!(
     "../sql/monitoring/unused_indexes.sql",
     name = "unused_indexes",

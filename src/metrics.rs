@@ -33,6 +33,8 @@ pub fn record() -> Result<Option<TimestampWithTimeZone>> {
             Some(sample) => (Some(sample.began), Some(sample.scopes), Some(sample.statements)),
             None => (None, None, None),
         };
+        keep_sizes()?;
+        latency::waits::write_down(settings::metrics_retention_minutes())?;
         sql::returned(
             include_str!("metrics/sample.sql"),
             &[since.into(), scopes.into(), statements.into(), began.into()],
@@ -56,6 +58,14 @@ fn keep_partitions() -> Result<()> {
     let keep = settings::metrics_retention_minutes();
     for name in sql::texts(include_str!("metrics/expired.sql"), &[keep.into()])? {
         put_off(isolated(|| drop_partition(&name)))?;
+    }
+    Ok(())
+}
+
+/// Samples the sizes of tables where it is time, and forgets old ones.
+fn keep_sizes() -> Result<()> {
+    if sql::affected(include_str!("metrics/sizes.sql"), &[])? > 0 {
+        sql::run(include_str!("metrics/old_sizes.sql"), &[settings::metrics_retention_minutes().into()])?;
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use crate::encoding::to_rust;
 use groundskeeper_core::plan::decide::Budget;
 use pgrx::prelude::*;
 use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting, pg_sys};
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 
 static APPLY_AT_INSTALL: GucSetting<bool> = GucSetting::<bool>::new(true);
 static LOCK_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(300);
@@ -21,6 +21,7 @@ static POOL_SIZE: GucSetting<i32> = GucSetting::<i32>::new(0);
 static SCALE_TO_MACHINE: GucSetting<bool> = GucSetting::<bool>::new(false);
 static INDEX_OBSERVATION: GucSetting<i32> = GucSetting::<i32>::new(7 * 24 * 60);
 static METRICS_RETENTION: GucSetting<i32> = GucSetting::<i32>::new(30 * 24 * 60);
+static WATCHED_SCHEMAS: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
 
 /// How long writers may queue behind one of our locks, in milliseconds.
 pub fn lock_timeout_ms() -> i32 {
@@ -75,6 +76,12 @@ pub fn scale_to_machine() -> bool {
 /// How long samples of metrics are kept, in minutes.
 pub fn metrics_retention_minutes() -> i32 {
     METRICS_RETENTION.get()
+}
+
+/// The schemas whose relations are watched; none where nobody has said.
+pub fn watched_schemas() -> Option<Vec<String>> {
+    let list = WATCHED_SCHEMAS.get()?;
+    identifiers(&list).filter(|schemas| !schemas.is_empty())
 }
 
 /// Defines the settings and reserves their prefix, so that a misspelt one is an error.
@@ -166,6 +173,7 @@ pub fn define() {
         GucContext::Sighup,
         GucFlags::UNIT_MIN,
     );
+    define_watched_schemas();
     // SAFETY: called once, from _PG_init, after our own variables are defined; the name is a static C string.
     unsafe { pg_sys::MarkGUCPrefixReserved(c"groundskeeper".as_ptr()) };
 }
@@ -250,4 +258,53 @@ extern "C-unwind" fn check_timezone(
     let name = unsafe { *new_value };
     // SAFETY: `name` is a NUL-terminated string when not NULL; pg_tzset copies nothing out of it that we keep.
     !name.is_null() && !unsafe { pg_sys::pg_tzset(name) }.is_null()
+}
+
+fn define_watched_schemas() {
+    // A list as search_path is one, each element by itself or all of them in one literal.
+    let list = GucFlags::from_bits_retain(pg_sys::GUC_LIST_INPUT as i32);
+    // SAFETY: the hook has the signature that PostgreSQL calls, and lives as long as the library.
+    unsafe {
+        GucRegistry::define_string_guc_with_hooks(
+            c"groundskeeper.watched_schemas",
+            c"The schemas whose tables and indexes monitoring judges.",
+            c"A list of names as in search_path; where it is empty the plan's, and those with a managed or maintained relation.",
+            &WATCHED_SCHEMAS,
+            GucContext::Userset,
+            list,
+            Some(check_watched_schemas),
+            None,
+            None,
+        );
+    }
+}
+
+/// Refuses what is no list of identifiers.
+#[pg_guard]
+extern "C-unwind" fn check_watched_schemas(
+    new_value: *mut *mut core::ffi::c_char,
+    _extra: *mut *mut core::ffi::c_void,
+    _source: pg_sys::GucSource::Type,
+) -> bool {
+    // SAFETY: PostgreSQL passes a valid pointer to the new value, a NUL-terminated string or NULL.
+    let list = unsafe { new_value.read().as_ref().map(|list| CStr::from_ptr(list)) };
+    list.is_some_and(|list| identifiers(list).is_some())
+}
+
+/// A list of identifiers, read as PostgreSQL reads one; `None` for what is none.
+fn identifiers(list: &CStr) -> Option<Vec<String>> {
+    let mut names: *mut pg_sys::List = std::ptr::null_mut();
+    // SAFETY: the list is split in a copy of its own, in memory that goes with the statement; the names are
+    // NUL-terminated parts of that copy.
+    unsafe {
+        let copy = pg_sys::pstrdup(list.as_ptr());
+        if !pg_sys::SplitIdentifierString(copy, b',' as core::ffi::c_char, &raw mut names) {
+            return None;
+        }
+        // An empty list is none to PostgreSQL.
+        let Some(names) = names.as_ref() else { return Some(Vec::new()) };
+        let name = |at| CStr::from_ptr((*names.elements.add(at)).ptr_value.cast());
+        let count = usize::try_from(names.length).unwrap_or(0);
+        Some((0..count).map(|at| to_rust(name(at).to_bytes())).collect())
+    }
 }

@@ -22,16 +22,21 @@ LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     WITH sample AS (
-        SELECT m.*, now() - sampled_at <= metrics_over.since AS inside
+        SELECT m.*, now() - sampled_at <= metrics_over.since AS inside,
+               -- The reset of one table's counters moves the time of the database's, which go on: only where one of
+               -- these is less than it was have all begun anew.
+               m.stats_reset IS DISTINCT FROM lag(m.stats_reset) OVER w
+                 AND (m.xact_commit < lag(m.xact_commit) OVER w OR m.xact_rollback < lag(m.xact_rollback) OVER w
+                      OR m.deadlocks < lag(m.deadlocks) OVER w OR m.temp_bytes < lag(m.temp_bytes) OVER w) AS reset
           FROM groundskeeper.metrics m
-         -- The one before the first may be missing, or long before it.
-         WHERE sampled_at >= now() - metrics_over.since - interval '10 minutes'
+         -- The one before the first may be missing, or long before it. One of a clock that was ahead is of no time.
+         WHERE sampled_at >= now() - metrics_over.since - interval '10 minutes' AND sampled_at <= clock_timestamp()
+        WINDOW w AS (ORDER BY m.sampled_at)
     ),
     counter AS (
-        SELECT s.sampled_at, s.inside, c.name, c.value,
+        SELECT s.sampled_at, s.inside, s.reset, c.name, c.value,
                lag(c.value) OVER w AS before,
-               lag(s.sampled_at) OVER w AS sampled_before,
-               s.stats_reset IS DISTINCT FROM lag(s.stats_reset) OVER w AS reset
+               lag(s.sampled_at) OVER w AS sampled_before
           FROM sample s
          CROSS JOIN LATERAL (VALUES
                ('heap_blks_hit', s.heap_blks_hit), ('heap_blks_read', s.heap_blks_read),
@@ -42,8 +47,8 @@ BEGIN ATOMIC
     ),
     increase AS (
         SELECT name, min(sampled_before) AS began,
-               -- After a reset all of it is new. Without one a sum is less where a relation was dropped, and what
-               -- was added meanwhile is not known.
+               -- After a reset all of it is new. Without one a sum is less where a relation was dropped, or its
+               -- counters alone were reset, and what was added meanwhile is not known.
                sum(CASE WHEN reset THEN value ELSE greatest(value - before, 0) END) AS value
           FROM counter
          WHERE inside AND before IS NOT NULL

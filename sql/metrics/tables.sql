@@ -21,7 +21,11 @@ CREATE TABLE groundskeeper.metrics (
     deadlocks bigint NOT NULL,
     temp_bytes bigint NOT NULL,
     stats_reset timestamptz,
-    cost_ms double precision NOT NULL
+    cost_ms double precision NOT NULL,
+    wal_bytes bigint,
+    checkpoints_timed bigint,
+    checkpoints_requested bigint,
+    archive_failures bigint
 ) PARTITION BY RANGE (sampled_at);
 COMMENT ON TABLE groundskeeper.metrics IS 'Samples of what this database and its server do, taken by record_metrics(); pruned after groundskeeper.metrics_retention';
 COMMENT ON COLUMN groundskeeper.metrics.sampled_at IS 'When';
@@ -43,6 +47,43 @@ COMMENT ON COLUMN groundskeeper.metrics.deadlocks IS 'Deadlocks';
 COMMENT ON COLUMN groundskeeper.metrics.temp_bytes IS 'Bytes written to temporary files';
 COMMENT ON COLUMN groundskeeper.metrics.stats_reset IS 'When PostgreSQL''s counters were last reset';
 COMMENT ON COLUMN groundskeeper.metrics.cost_ms IS 'How long taking this sample took';
+COMMENT ON COLUMN groundskeeper.metrics.wal_bytes IS 'How far the server had come in its WAL';
+COMMENT ON COLUMN groundskeeper.metrics.checkpoints_timed IS 'Checkpoints of the server that their time had come for; PostgreSQL''s counter as it stood';
+COMMENT ON COLUMN groundskeeper.metrics.checkpoints_requested IS 'Checkpoints that came before their time, for the WAL that was written or by request';
+COMMENT ON COLUMN groundskeeper.metrics.archive_failures IS 'WAL files that could not be archived, each try counted';
+
+-- What of the server is counted where depends on its release.
+CREATE FUNCTION groundskeeper_internal.server_counters()
+RETURNS TABLE (wal_bytes bigint, checkpoints_timed bigint, checkpoints_requested bigint, checkpoints_since timestamptz,
+               archive_failures bigint, backend_fsyncs bigint, fsyncs_since timestamptz)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  release CONSTANT integer := current_setting('server_version_num')::integer;
+BEGIN
+  wal_bytes := CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END - '0/0'::pg_lsn;
+  SELECT a.failed_count INTO archive_failures FROM pg_stat_archiver a;
+  IF release >= 170000 THEN
+    EXECUTE CASE WHEN pg_is_in_recovery() THEN 'SELECT restartpoints_timed, restartpoints_req, stats_reset FROM pg_catalog.pg_stat_checkpointer'
+                 ELSE 'SELECT num_timed, num_requested, stats_reset FROM pg_catalog.pg_stat_checkpointer' END
+       INTO checkpoints_timed, checkpoints_requested, checkpoints_since;
+  ELSE
+    EXECUTE 'SELECT checkpoints_timed, checkpoints_req, stats_reset FROM pg_catalog.pg_stat_bgwriter'
+       INTO checkpoints_timed, checkpoints_requested, checkpoints_since;
+  END IF;
+  IF release >= 160000 THEN
+    EXECUTE 'SELECT sum(fsyncs)::bigint, max(stats_reset) FROM pg_catalog.pg_stat_io WHERE backend_type = $1'
+       INTO backend_fsyncs, fsyncs_since USING 'client backend';
+  ELSE
+    EXECUTE 'SELECT buffers_backend_fsync, stats_reset FROM pg_catalog.pg_stat_bgwriter' INTO backend_fsyncs, fsyncs_since;
+  END IF;
+  RETURN NEXT;
+END
+$$;
+COMMENT ON FUNCTION groundskeeper_internal.server_counters() IS
+  'One row of PostgreSQL''s counters of the whole server, as its release has them';
+GRANT EXECUTE ON FUNCTION groundskeeper_internal.server_counters() TO pg_monitor;
 
 -- Unlogged, as it describes shared memory, which a crash empties as well.
 CREATE UNLOGGED TABLE groundskeeper.latency_mark (

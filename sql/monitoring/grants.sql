@@ -6,9 +6,11 @@ GRANT EXECUTE ON FUNCTION
   groundskeeper_internal.counting_since(),
   groundskeeper_internal.index_usage(),
   groundskeeper_internal.index_findings(),
+  groundskeeper_internal.not_null_columns(text),
   groundskeeper_internal.definitions_without_waiting(oid[]),
   groundskeeper_internal.sizes_without_waiting(oid[]),
   groundskeeper_internal.measured_bloat(oid[], bigint[]),
+  groundskeeper_internal.unwatched_tables(),
   groundskeeper_internal.estimated_bloat(oid[], bigint[]),
   groundskeeper_internal.estimated_index_bloat(oid[], bigint[])
 TO pg_monitor;

@@ -80,6 +80,22 @@ COMMENT ON FUNCTION groundskeeper_internal.estimated_bloat(oid[], bigint[]) IS
   'cannot be trusted is NULL with the reason';
 
 
+-- What the schemas that are not watched have, so that nobody takes silence for health.
+CREATE FUNCTION groundskeeper_internal.unwatched_tables() RETURNS bigint
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT count(*)
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+   WHERE c.relkind IN ('r', 'p', 'm') AND NOT c.relispartition AND c.relpersistence <> 't'
+     AND n.nspname <> ALL ((SELECT groundskeeper_internal.watched_schemas())::text[])
+     AND n.nspname NOT IN ('pg_catalog', 'pg_toast', 'information_schema', 'groundskeeper', 'groundskeeper_internal')
+$$;
+
+COMMENT ON FUNCTION groundskeeper_internal.unwatched_tables() IS
+  'How many tables and materialized views are in schemas that groundskeeper.watched_schemas leaves out, partitions not counted';
+
+
 CREATE VIEW monitoring.table_bloat WITH (security_invoker) AS
 WITH RECURSIVE listed AS (
   SELECT c.oid, c.relkind, n.nspname, c.relname,
@@ -89,7 +105,7 @@ WITH RECURSIVE listed AS (
        JOIN pg_catalog.pg_namespace pn ON pn.oid = p.relnamespace
       WHERE i.inhrelid = c.oid AND c.relispartition) AS partition_of
   FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-  WHERE n.nspname = ANY (groundskeeper_internal.watched_schemas()) AND c.relkind IN ('r', 'p')
+  WHERE n.nspname = ANY ((SELECT groundskeeper_internal.watched_schemas())::text[]) AND c.relkind IN ('r', 'p', 'm')
 ),
 -- pg_partition_tree() would lock every partition.
 tree (root, relation, relkind) AS (
@@ -101,11 +117,22 @@ tree (root, relation, relkind) AS (
   JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid
   WHERE t.relkind = 'p'
 ),
-heap AS (SELECT root, relation FROM tree WHERE relkind = 'r'),
-part (root, relation, is_index) AS (
-  SELECT root, relation, false FROM heap
+heap AS (
+  SELECT t.root, t.relation, c.reltoastrelid AS toast
+  FROM tree t JOIN pg_catalog.pg_class c ON c.oid = t.relation
+  WHERE t.relkind IN ('r', 'm')
+),
+part (root, relation, kind) AS (
+  SELECT root, relation, 'rows' FROM heap
   UNION ALL
-  SELECT h.root, x.indexrelid, true FROM heap h JOIN pg_catalog.pg_index x ON x.indrelid = h.relation
+  SELECT h.root, x.indexrelid, 'index' FROM heap h JOIN pg_catalog.pg_index x ON x.indrelid = h.relation
+  UNION ALL
+  -- with its index: a part of what PostgreSQL calls the table's size
+  SELECT h.root, r.oid, 'toast'
+  FROM heap h
+  LEFT JOIN pg_catalog.pg_index x ON x.indrelid = h.toast
+  CROSS JOIN LATERAL (VALUES (h.toast), (x.indexrelid)) r (oid)
+  WHERE h.toast <> 0 AND r.oid IS NOT NULL
 ),
 measure AS MATERIALIZED (
   SELECT s.* FROM groundskeeper_internal.sizes_without_waiting(ARRAY(SELECT DISTINCT relation FROM part)) s
@@ -113,11 +140,13 @@ measure AS MATERIALIZED (
 size AS (
   SELECT p.root,
     -- One unknown part makes the sum unknown.
-    CASE WHEN bool_and(p.is_index OR s.bytes IS NOT NULL)
-      THEN coalesce(sum(s.bytes) FILTER (WHERE NOT p.is_index), 0)::bigint END AS table_bytes,
-    CASE WHEN bool_and(NOT p.is_index OR s.bytes IS NOT NULL)
-      THEN coalesce(sum(s.bytes) FILTER (WHERE p.is_index), 0)::bigint END AS index_bytes,
-    max(s.reason) AS reason  -- of the two, 'unknown' sorts last
+    CASE WHEN bool_and(p.kind <> 'rows' OR s.bytes IS NOT NULL)
+      THEN coalesce(sum(s.bytes) FILTER (WHERE p.kind = 'rows'), 0)::bigint END AS table_bytes,
+    CASE WHEN bool_and(p.kind <> 'index' OR s.bytes IS NOT NULL)
+      THEN coalesce(sum(s.bytes) FILTER (WHERE p.kind = 'index'), 0)::bigint END AS index_bytes,
+    CASE WHEN bool_and(p.kind <> 'toast' OR s.bytes IS NOT NULL)
+      THEN coalesce(sum(s.bytes) FILTER (WHERE p.kind = 'toast'), 0)::bigint END AS toast_bytes,
+    max(s.reason) FILTER (WHERE p.kind <> 'toast') AS reason  -- of the two, 'unknown' sorts last
   FROM part p JOIN measure s USING (relation)
   GROUP BY p.root
 ),
@@ -125,45 +154,47 @@ size AS (
 judgeable AS MATERIALIZED (
   SELECT array_agg(s.relation) AS relations, array_agg(s.main_bytes) AS bytes
   FROM measure s
-  WHERE s.relation IN (SELECT relation FROM heap)
+  WHERE s.relation IN (SELECT relation FROM heap UNION SELECT toast FROM heap)
     AND s.main_bytes >= 20 * current_setting('block_size')::integer
 ),
 measured AS MATERIALIZED (
   SELECT m.* FROM judgeable j, groundskeeper_internal.measured_bloat(j.relations, j.bytes) m
   WHERE j.relations IS NOT NULL
 ),
+-- Of TOAST there are no statistics.
 unmeasured AS MATERIALIZED (
   SELECT array_agg(s.relation) AS relations, array_agg(s.main_bytes) AS bytes
   FROM measured m JOIN measure s USING (relation)
-  WHERE m.reason IS NOT NULL
+  WHERE m.reason IS NOT NULL AND s.relation IN (SELECT relation FROM heap)
 ),
 estimated AS MATERIALIZED (
   SELECT e.* FROM unmeasured u, groundskeeper_internal.estimated_bloat(u.relations, u.bytes) e
   WHERE u.relations IS NOT NULL
 ),
-judged AS (
-  SELECT h.root, count(*) AS parts,
-    count(*) FILTER (WHERE s.main_bytes IS NULL OR f.reason IS NOT NULL) AS unknown,
-    count(f.percent) AS known,
-    sum(f.percent * s.main_bytes) / nullif(sum(s.main_bytes) FILTER (WHERE f.percent IS NOT NULL), 0) AS percent,
-    string_agg(DISTINCT f.method, ', ') AS method,
-    CASE WHEN bool_or(s.main_bytes IS NULL) THEN 'not judged: locked by another session' ELSE min(f.reason) END
-      AS reason
-  FROM heap h
-  JOIN measure s USING (relation)
+figure AS (
+  SELECT s.relation, s.main_bytes,
+    coalesce(m.bloat_percent, e.bloat_percent) AS percent,
+    CASE WHEN m.bloat_percent IS NOT NULL THEN 'pgstattuple_approx'
+         WHEN e.bloat_percent IS NOT NULL THEN 'estimate' END AS method,
+    CASE WHEN s.main_bytes IS NULL THEN 'not judged: locked by another session'
+         WHEN m.bloat_percent IS NULL AND e.bloat_percent IS NULL
+           THEN nullif(concat_ws('; ', e.reason, m.reason), '') END AS reason
+  FROM measure s
   LEFT JOIN measured m USING (relation)
   LEFT JOIN estimated e USING (relation)
-  CROSS JOIN LATERAL (
-    SELECT coalesce(m.bloat_percent, e.bloat_percent) AS percent,
-      CASE WHEN m.bloat_percent IS NOT NULL THEN 'pgstattuple_approx'
-           WHEN e.bloat_percent IS NOT NULL THEN 'estimate' END AS method,
-      CASE WHEN m.bloat_percent IS NULL AND e.bloat_percent IS NULL
-        THEN nullif(concat_ws('; ', e.reason, m.reason), '') END AS reason
-  ) f
-  GROUP BY h.root
+),
+judged AS (
+  SELECT p.root, p.kind, count(*) AS parts, count(f.reason) AS unknown, count(f.percent) AS known,
+    sum(f.percent * f.main_bytes) / nullif(sum(f.main_bytes) FILTER (WHERE f.percent IS NOT NULL), 0) AS percent,
+    string_agg(DISTINCT f.method, ', ') AS method,
+    coalesce(min(f.reason) FILTER (WHERE f.main_bytes IS NULL), min(f.reason)) AS reason
+  FROM (SELECT root, relation, 'rows' AS kind FROM heap
+        UNION ALL SELECT root, toast, 'toast' FROM heap WHERE toast <> 0) p
+  JOIN figure f USING (relation)
+  GROUP BY p.root, p.kind
 ),
 verdict AS (
-  SELECT j.root, j.percent, j.method,
+  SELECT j.root, j.kind, j.percent, j.method,
     CASE
       WHEN j.unknown > 0 AND j.parts > 1
         THEN format('%s of %s partitions are not known, such as: %s', j.unknown, j.parts, j.reason)
@@ -185,20 +216,25 @@ SELECT
   CASE WHEN j.reason IS NULL THEN j.method END AS bloat_method,
   CASE WHEN j.root IS NULL THEN 'holds no rows: partitioned without partitions' ELSE j.reason END AS bloat_reason,
   s.reason AS size_reason,
-  l.partition_of
+  l.partition_of,
+  f.toast_bytes,
+  CASE WHEN t.reason IS NULL THEN round(t.percent::numeric, 1) END AS toast_bloat_percent,
+  CASE WHEN t.root IS NULL THEN 'there is no TOAST' ELSE t.reason END AS toast_bloat_reason
 FROM listed l
 LEFT JOIN size s ON s.root = l.oid
-LEFT JOIN verdict j ON j.root = l.oid
+LEFT JOIN verdict j ON j.root = l.oid AND j.kind = 'rows'
+LEFT JOIN verdict t ON t.root = l.oid AND t.kind = 'toast'
 -- A partitioned table without partitions has nothing on disk.
 CROSS JOIN LATERAL (
   SELECT CASE WHEN s.root IS NULL THEN 0 ELSE s.table_bytes END AS table_bytes,
-         CASE WHEN s.root IS NULL THEN 0 ELSE s.index_bytes END AS index_bytes
+         CASE WHEN s.root IS NULL THEN 0 ELSE s.index_bytes END AS index_bytes,
+         CASE WHEN s.root IS NULL THEN 0 ELSE s.toast_bytes END AS toast_bytes
 ) f
 ORDER BY size_bytes DESC NULLS LAST, schemaname, tablename;
 
 COMMENT ON VIEW monitoring.table_bloat IS
-  'Size and bloat of the tables of the three schemas; a partitioned table has the sum of its partitions, which '
-  'have rows of their own too. Where pgstattuple is installed, reading it scans up to 128 MB';
+  'Size and bloat of the tables and materialized views of the watched schemas; a partitioned table has the sum of its '
+  'partitions, which have rows of their own too. Where pgstattuple is installed, reading it scans up to 128 MB';
 COMMENT ON COLUMN monitoring.table_bloat.size IS 'Table and indexes';
 COMMENT ON COLUMN monitoring.table_bloat.table_size IS 'Rows, TOAST and the maps of free space and visibility';
 COMMENT ON COLUMN monitoring.table_bloat.index_size IS 'All indexes of the table';
@@ -216,3 +252,9 @@ COMMENT ON COLUMN monitoring.table_bloat.size_reason IS
   'Why a size is not exact, or NULL; NULL when all are exact';
 COMMENT ON COLUMN monitoring.table_bloat.partition_of IS
   'The partitioned table that this one is a partition of: leave such rows out of totals';
+COMMENT ON COLUMN monitoring.table_bloat.toast_bytes IS
+  'The part of table_bytes that is TOAST, its index included; NULL where it is not known';
+COMMENT ON COLUMN monitoring.table_bloat.toast_bloat_percent IS
+  'Share of TOAST, its index not included, that is dead or free space; measured by pgstattuple only, as there are no '
+  'statistics of TOAST';
+COMMENT ON COLUMN monitoring.table_bloat.toast_bloat_reason IS 'Why toast_bloat_percent is NULL';

@@ -130,6 +130,18 @@ part AS (
         WHERE c.contype = 'f' AND c.conrelid = i.indrelid
           AND cardinality(c.conkey) <= i.indnkeyatts
           AND c.conkey <@ (i.indkey::smallint[])[0:cardinality(c.conkey) - 1]),
+      -- Since 18 a B-tree can be skipped through where its first columns have few values, for want of a better one.
+      (SELECT 'has the columns of foreign key ' || string_agg(quote_ident(c.conname), ', ' ORDER BY c.conname)
+              || ' behind others, and no index leads with them'
+         FROM pg_catalog.pg_constraint c
+        WHERE current_setting('server_version_num')::integer >= 180000
+          AND c.contype = 'f' AND c.conrelid = i.indrelid
+          AND c.conkey <@ (i.indkey::smallint[])[0:i.indnkeyatts - 1]
+          AND EXISTS (SELECT FROM pg_catalog.pg_class x JOIN pg_catalog.pg_am a ON a.oid = x.relam
+                       WHERE x.oid = t.relation AND a.amname = 'btree')
+          AND NOT EXISTS (SELECT FROM pg_catalog.pg_index o
+                           WHERE o.indrelid = i.indrelid AND o.indisvalid AND cardinality(c.conkey) <= o.indnkeyatts
+                             AND c.conkey <@ (o.indkey::smallint[])[0:cardinality(c.conkey) - 1])),
       (SELECT 'belongs to extension ' || min(quote_ident(e.extname))
          FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid
         WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid IN (t.relation, i.indrelid)
@@ -172,7 +184,7 @@ counting AS (
     c.since > l.last_look + interval '15 minutes' OR l.last_look IS NULL AS gap
   FROM (SELECT groundskeeper_internal.counting_since() AS since) c,
     (SELECT max(m.sampled_at) AS last_look FROM groundskeeper.metrics m
-      WHERE m.sampled_at > now() - interval '2 days') l,
+      WHERE m.sampled_at BETWEEN now() - interval '2 days' AND clock_timestamp()) l,
     -- A bare number is minutes, as for any setting with this unit.
     (SELECT coalesce(
        regexp_replace(nullif(current_setting('groundskeeper.index_observation', true), ''), '^\d+$', '\& min'),

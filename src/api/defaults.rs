@@ -3,6 +3,9 @@
 use super::{built_in_plan, given};
 use crate::encoding::Utf8;
 use crate::error::Failure;
+use crate::extension::as_owner;
+use crate::settings;
+use crate::sql;
 use groundskeeper_core::quality;
 use pgrx::JsonB;
 use pgrx::iter::SetOfIterator;
@@ -31,8 +34,22 @@ fn defaults(relation: Option<Utf8>) -> Result<SetOfIterator<'static, JsonB>, Err
     Ok(SetOfIterator::new(rows.into_iter().map(JsonB)))
 }
 
-/// The schemas of the database that the plan is about.
-#[pg_extern(schema = "groundskeeper_internal", immutable, parallel_safe)]
-fn watched_schemas() -> Result<Vec<String>, ErrorReport> {
-    Ok(built_in_plan()?.schemas.clone())
+/// The schemas whose relations are watched: as the setting lists them, else the plan's and those with a relation that is
+/// managed or maintained.
+#[pg_extern(schema = "groundskeeper_internal", stable, parallel_restricted)]
+#[search_path(pg_catalog, pg_temp)]
+fn watched_schemas() -> Result<Vec<Utf8>, ErrorReport> {
+    let schemas = match settings::watched_schemas() {
+        Some(listed) => listed,
+        None => {
+            let mut schemas = built_in_plan()?.schemas.clone();
+            for schema in as_owner(|| sql::texts(include_str!("defaults/kept_schemas.sql"), &[]))? {
+                if !schemas.contains(&schema) {
+                    schemas.push(schema);
+                }
+            }
+            schemas
+        }
+    };
+    Ok(schemas.into_iter().map(Utf8::from).collect())
 }

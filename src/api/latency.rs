@@ -1,9 +1,9 @@
 //! `query_latency`, `statement_latency`.
 
 use super::given;
-use crate::encoding::Utf8;
+use crate::encoding::{Utf8, to_rust};
 use crate::error::{Failure, Result as Fallible};
-use crate::latency;
+use crate::latency::{self, STATEMENTS};
 use crate::sql::{self, required};
 use groundskeeper_core::histogram::Histogram;
 use pgrx::datum::{Interval, TimestampWithTimeZone};
@@ -15,16 +15,18 @@ use std::collections::HashMap;
 extension_sql_file!(
     "../../sql/statement_texts.sql",
     name = "statement_texts",
-    requires = ["bootstrap", query_latency, statement_latency]
+    requires = ["bootstrap", query_latency, statement_latency, latency_uncounted]
 );
 
 /// The scopes in the order of the result, each with the counters that it sums up.
-const SCOPES: [(&str, &[usize]); 5] = [
+const SCOPES: [(&str, &[usize]); 7] = [
     ("statements", &[0, 1, 2, 3]),
     ("transactions", &[4]),
     ("select", &[0]),
     ("write", &[1]),
     ("utility", &[2]),
+    ("maintenance", &[5]),
+    ("client_wait", &[6]),
 ];
 
 /// How long clients of this database waited, by scope.
@@ -51,6 +53,9 @@ fn query_latency(
     ErrorReport,
 > {
     let mut rows = Vec::new();
+    if is_uncounted() {
+        return Ok(TableIterator::new(rows));
+    }
     if let Some(window) = latency::since(start_of(since)?)? {
         for (scope, parts) in SCOPES {
             let mut sum = Histogram::default();
@@ -93,10 +98,14 @@ fn statement_latency(
             name!(over_slo, i64),
             name!(failed, i64),
             name!(measured_over, Interval),
+            name!(total_ms, f64),
         ),
     >,
     ErrorReport,
 > {
+    if is_uncounted() {
+        return Ok(TableIterator::new(Vec::new()));
+    }
     let Some(window) = latency::statements_since(start_of(since)?)? else {
         return Ok(TableIterator::new(Vec::new()));
     };
@@ -106,7 +115,12 @@ fn statement_latency(
     let rows = statements.into_iter().map(move |(queryid, histogram)| {
         (
             queryid,
-            queryid.and_then(|queryid| texts.remove(&queryid)).map(Utf8::from),
+            match queryid {
+                Some(queryid) => texts.remove(&queryid).map(Utf8::from),
+                None => Some(
+                    format!("all others: {STATEMENTS} statements of all databases are told apart").into(),
+                ),
+            },
             count(histogram.calls()),
             quantile(&histogram, 0.5),
             quantile(&histogram, 0.95),
@@ -115,6 +129,7 @@ fn statement_latency(
             count(histogram.over_objective()),
             count(histogram.failed),
             Interval::from_micros(window.length),
+            histogram.total() / 1000.0,
         )
     });
     Ok(TableIterator::new(rows))
@@ -136,13 +151,37 @@ fn start_of(since: Option<Interval>) -> Fallible<TimestampWithTimeZone> {
     Ok(start)
 }
 
-/// Texts from pg_stat_statements, as far as the caller may see them.
+/// Whether nothing is counted in this database though the library is preloaded, which is said.
+fn is_uncounted() -> bool {
+    let reason = latency::uncounted().filter(|_| latency::is_preloaded());
+    if let Some(reason) = &reason {
+        notice!("{reason}");
+    }
+    reason.is_some()
+}
+
+/// Texts from pg_stat_statements, as far as the caller may see them; of statements that it has none of, because they
+/// always fail, our own for who may see everybody's.
 fn texts() -> Fallible<HashMap<i64, String>> {
     let rows =
         sql::rows("SELECT queryid, query FROM groundskeeper_internal.statement_texts()", &[], |row| {
             Ok((required::<i64>(row, 1)?, required::<String>(row, 2)?))
         })?;
-    Ok(rows.into_iter().collect())
+    let mut texts: HashMap<i64, String> = rows.into_iter().collect();
+    let sees_all = "SELECT pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE')";
+    if sql::first(sees_all, &[], |row| required::<bool>(row, 1))? == Some(true) {
+        for (queryid, text) in latency::texts() {
+            texts.entry(queryid).or_insert_with(|| to_rust(&text));
+        }
+    }
+    Ok(texts)
+}
+
+/// Why latency is not counted in this database; NULL where it is.
+#[pg_extern(schema = "groundskeeper_internal", stable, parallel_restricted)]
+#[search_path(pg_catalog, pg_temp)]
+fn latency_uncounted() -> Option<Utf8> {
+    latency::uncounted().map(Utf8::from)
 }
 
 fn quantile(histogram: &Histogram, q: f64) -> Option<f64> {

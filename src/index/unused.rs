@@ -1,14 +1,19 @@
 //! `drop_unused_indexes()`: what `monitoring.unused_indexes` says can go, dropped by jobs.
 
 use super::dropped;
-use crate::error::Result;
+use crate::error::{Failure, Result};
 use crate::jobs;
 use crate::journal::{self, Change};
 use crate::sql::{self, required};
 use crate::subtransaction::isolated;
-use groundskeeper_core::job::{Definition, JobRequest, Task};
+use groundskeeper_core::job::{Definition, JobRequest, Part, Task};
 use groundskeeper_core::plan::{Item, Plan, Qualified};
 use pgrx::pg_sys::Oid;
+use serde::de::DeserializeOwned;
+
+fn json<T: DeserializeOwned>(text: &str) -> Result<T> {
+    serde_json::from_str(text).map_err(|error| Failure::internal(error.to_string()))
+}
 
 /// What became of an index, or would.
 pub struct Candidate {
@@ -38,7 +43,8 @@ pub fn drop_all(plan: &Plan, dry_run: bool) -> Result<Vec<Candidate>> {
         let schema: String = required(row, 1)?;
         let table = Qualified { schema: schema.clone(), name: required(row, 3)? };
         let (oid, kind): (Oid, String) = (required(row, 6)?, required(row, 7)?);
-        let comment: Option<String> = row.get(9)?;
+        let after: Vec<String> = json(&required::<String>(row, 9)?)?;
+        let parts: Vec<Part> = json(&required::<String>(row, 10)?)?;
         Ok(Unused {
             index: Qualified { schema, name: required(row, 2)? },
             evidence: required(row, 4)?,
@@ -47,8 +53,9 @@ pub fn drop_all(plan: &Plan, dry_run: bool) -> Result<Vec<Candidate>> {
                 oid: u32::from(oid),
                 table: table.clone(),
                 statement,
-                after: comment.into_iter().collect(),
+                after: after.clone(),
                 partitioned: kind == "I",
+                parts: parts.clone(),
             }),
         })
     })?;

@@ -11,4 +11,4 @@ SELECT p.peak_utilization_percent::text,
             WHEN p.peak_used IS NULL THEN 'sessions of others are hidden without the rights of pg_monitor'
             WHEN s.samples = 0 THEN 'no samples: groundskeeper.record_metrics() has not run in this time' END
   FROM groundskeeper.pool_utilization($1) p
- CROSS JOIN (SELECT count(*) AS samples FROM groundskeeper.metrics m WHERE m.sampled_at >= now() - $1) s
+ CROSS JOIN (SELECT count(*) AS samples FROM groundskeeper.metrics m WHERE m.sampled_at BETWEEN now() - $1 AND clock_timestamp()) s

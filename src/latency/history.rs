@@ -31,7 +31,7 @@ pub fn since(start: TimestampWithTimeZone) -> Result<Option<Window<usize>>> {
         histograms.entry(scope).or_default().merge(&marks.rest(scope, &now));
     }
     let histograms = histograms.into_iter().filter_map(|(key, h)| Some((usize::try_from(key).ok()?, h)));
-    Ok(Some(Window { histograms: histograms.collect(), length: now()? - began }))
+    Ok(Some(Window { histograms: histograms.collect(), length: (now()? - began).max(0) }))
 }
 
 /// Latency of the most expensive statements, and of all others under the key `None`.
@@ -43,7 +43,7 @@ pub fn statements_since(start: TimestampWithTimeZone) -> Result<Option<Window<Op
     }
     let mut all = Histogram::default();
     for (scope, histogram) in since(start)?.map(|window| window.histograms).unwrap_or_default() {
-        if scope != TRANSACTIONS {
+        if OF_STATEMENTS.contains(&scope) {
             all.merge(&histogram);
         }
     }
@@ -53,11 +53,11 @@ pub fn statements_since(start: TimestampWithTimeZone) -> Result<Option<Window<Op
         histograms.insert(Some(queryid), histogram);
     }
     histograms.insert(None, all);
-    Ok(Some(Window { histograms, length: now()? - began }))
+    Ok(Some(Window { histograms, length: (now()? - began).max(0) }))
 }
 
-/// The key of transactions among the scopes.
-const TRANSACTIONS: usize = Scope::ALL.len() - 1;
+/// The keys of clients' statements among the scopes; upkeep is not told apart by statement.
+const OF_STATEMENTS: std::ops::Range<usize> = 0..4;
 
 /// What one sample adds to the history.
 pub struct Sample {
@@ -179,10 +179,10 @@ fn read_rows(
     Ok((Marks(marks), samples, began.map_or(counted, |began: i64| began.min(counted))))
 }
 
-/// Whether it is a mark, since when in Unix microseconds, and histograms.
+/// Whether it is a mark, since when in Unix microseconds, and histograms. A sample of a clock that was ahead is of no time.
 const SCOPES: &str = "
     SELECT false, (extract(epoch FROM since) * 1000000)::bigint, latency
-      FROM groundskeeper.metrics WHERE sampled_at > $1 AND latency IS NOT NULL
+      FROM groundskeeper.metrics WHERE sampled_at > $1 AND sampled_at <= pg_catalog.clock_timestamp() AND latency IS NOT NULL
     UNION ALL
     SELECT true, (extract(epoch FROM marked_at) * 1000000)::bigint, counts
       FROM groundskeeper.latency_mark WHERE began = $2 AND queryid IS NULL";
@@ -190,7 +190,7 @@ const SCOPES: &str = "
 /// The mark of the scopes says when those of the statements that have not changed since were still true.
 const STATEMENT_ROWS: &str = "
     SELECT false, (extract(epoch FROM since) * 1000000)::bigint, statement_latency
-      FROM groundskeeper.metrics WHERE sampled_at > $1 AND latency IS NOT NULL
+      FROM groundskeeper.metrics WHERE sampled_at > $1 AND sampled_at <= pg_catalog.clock_timestamp() AND latency IS NOT NULL
     UNION ALL
     SELECT true, (extract(epoch FROM max(marked_at) OVER ()) * 1000000)::bigint,
            CASE WHEN queryid IS NOT NULL THEN counts END

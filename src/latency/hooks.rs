@@ -4,7 +4,7 @@
 //! it must stay so: catching the error here instead would lose what pgrx does not carry over, as the name of a
 //! violated constraint or the position in the query. The abort of the (sub)transaction tells us of it.
 
-use super::session;
+use super::{client, session};
 use crate::backend;
 use crate::compat::{self, Executor};
 use groundskeeper_core::stopwatch::Class;
@@ -134,6 +134,10 @@ unsafe fn run(what: compat::Run) {
         if is_for_client(class, dest) && session::is_top_level() {
             reads = class == Class::Select;
             session::begin(class, compat::query_id(statement), token);
+            // SAFETY: the text that the query was planned from, in which its place was found.
+            unsafe {
+                session::remember((*what.query).sourceText, statement.stmt_location, statement.stmt_len);
+            }
         }
     }
     // SAFETY: as the caller says; for whom we stand in front of.
@@ -164,9 +168,14 @@ enum Kind {
     Wrapper,
 }
 
+/// What kind of statement a utility statement is, as the parser says; none for another.
+pub fn tag_of(statement: &pg_sys::PlannedStmt) -> Option<pg_sys::NodeTag> {
+    // SAFETY: null, or the node that the parser made.
+    unsafe { statement.utilityStmt.as_ref() }.map(|node| node.type_)
+}
+
 fn kind_of(statement: &pg_sys::PlannedStmt) -> Kind {
-    // SAFETY: null, or the node that the parser made, of the type that its tag says.
-    match unsafe { statement.utilityStmt.as_ref() }.map(|node| node.type_) {
+    match tag_of(statement) {
         Some(pg_sys::NodeTag::T_TransactionStmt) => Kind::Control,
         Some(pg_sys::NodeTag::T_ExecuteStmt | pg_sys::NodeTag::T_FetchStmt) => Kind::Wrapper,
         _ => Kind::Work,
@@ -188,16 +197,28 @@ unsafe extern "C-unwind" fn utility(
     // The statement may be gone after its run, as with ROLLBACK.
     // SAFETY: PostgreSQL passes a statement.
     let (kind, queryid) = unsafe { (kind_of(&*statement), compat::query_id(&*statement)) };
+    // SAFETY: the same.
+    let reads_client = top && kind == Kind::Work && client::is_read_by(unsafe { &*statement });
     let token = statement.addr();
     let before = session::state();
     match kind {
-        Kind::Work if top => session::begin(Class::Utility, queryid, token),
+        Kind::Work if top => {
+            session::begin(Class::Utility, queryid, token);
+            // SAFETY: the text that the statement was parsed from, in which its place was found.
+            unsafe { session::remember(text, (*statement).stmt_location, (*statement).stmt_len) };
+        }
         Kind::Wrapper if top => session::wrap(true),
         _ => {}
+    }
+    if reads_client {
+        client::begin_reading();
     }
     // SAFETY: the arguments are those that PostgreSQL gave us, for whom we stand in front of.
     unsafe {
         (next().utility)(statement, text, read_only_tree, context, params, environment, dest, completion);
+    }
+    if reads_client {
+        client::end_reading();
     }
     if !top {
         return;

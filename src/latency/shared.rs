@@ -4,6 +4,7 @@
 //! nothing is lost or counted twice.
 
 use super::statements::Statements;
+use super::waits::Waits;
 use groundskeeper_core::histogram::{BUCKETS, Histogram, index};
 use groundskeeper_core::stopwatch::Class;
 use pgrx::pg_sys;
@@ -14,7 +15,7 @@ use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 use std::sync::atomic::{AtomicI64, AtomicPtr, AtomicU32, AtomicU64};
 
 /// How many databases have counters; those of dropped ones are given to others.
-const DATABASES: usize = 64;
+pub const DATABASES: usize = 64;
 
 /// All of it. Zeros are its beginning.
 #[repr(C)]
@@ -24,6 +25,8 @@ pub struct Shared {
     databases: [Database; DATABASES],
     /// The most expensive statements.
     pub statements: Statements,
+    /// What sessions wait for.
+    pub waits: Waits,
 }
 
 /// The counters of one database.
@@ -40,16 +43,20 @@ pub enum Scope {
     Statements(Class),
     /// Transactions.
     Transactions,
+    /// Waits of statements for their client.
+    Client,
 }
 
 impl Scope {
-    /// In the order in which they are kept.
-    pub const ALL: [Self; 5] = [
+    /// In the order in which they are kept, also in samples: new ones come last.
+    pub const ALL: [Self; 7] = [
         Self::Statements(Class::Select),
         Self::Statements(Class::Write),
         Self::Statements(Class::Utility),
         Self::Statements(Class::Unknown),
         Self::Transactions,
+        Self::Statements(Class::Maintenance),
+        Self::Client,
     ];
 
     const fn index(self) -> usize {
@@ -59,6 +66,8 @@ impl Scope {
             Self::Statements(Class::Utility) => 2,
             Self::Statements(Class::Unknown) => 3,
             Self::Transactions => 4,
+            Self::Statements(Class::Maintenance) => 5,
+            Self::Client => 6,
         }
     }
 }

@@ -6,6 +6,7 @@
 
 use super::shared::Counters;
 use groundskeeper_core::histogram::Histogram;
+use groundskeeper_core::statement_text::LONGEST;
 use std::collections::HashMap;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicU32, AtomicU64};
@@ -13,7 +14,8 @@ use std::sync::atomic::{AtomicU32, AtomicU64};
 /// Twice what is reported and in sets large enough, so that hardly any of the most expensive lacks a place.
 const SETS: usize = 64;
 const SLOTS_OF_SET: usize = 16;
-const SLOTS: usize = SETS * SLOTS_OF_SET;
+/// How many there is room for, of all databases together.
+pub const SLOTS: usize = SETS * SLOTS_OF_SET;
 /// Sums of time beside the table.
 const CHALLENGERS: usize = 4096;
 
@@ -29,13 +31,22 @@ pub struct Statements {
     challengers: [AtomicU64; CHALLENGERS],
 }
 
+/// The counters of one statement.
 #[repr(C)]
-struct Slot {
+pub struct Slot {
     database: AtomicU32,
+    /// How much of `text` there is, in bytes, once it is there; else one of the two below.
+    length: AtomicU32,
     /// All of its time, which decides on its place.
     cost: AtomicU64,
     counters: Counters,
+    /// What it says, without constants: written once, when it has failed.
+    text: [AtomicU64; LONGEST / 8],
 }
+
+/// What `length` says where there is no text.
+const UNWRITTEN: u32 = 0;
+const BEING_WRITTEN: u32 = u32::MAX;
 
 /// Odd, so that multiplying by it loses nothing; its bits are those of the golden ratio.
 const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -46,19 +57,19 @@ fn key(database: u32, queryid: u64) -> u64 {
 }
 
 impl Statements {
-    /// Counts one call.
-    pub fn record(&self, database: u32, queryid: i64, microseconds: u64, failed: bool) {
+    /// Counts one call; where, if it is told apart.
+    pub fn record(&self, database: u32, queryid: i64, microseconds: u64, failed: bool) -> Option<&Slot> {
         let key = key(database, queryid.cast_unsigned());
         if key == EMPTY || key == CHANGING {
-            return;
+            return None;
         }
         let spread = key.wrapping_mul(SPREAD);
         let first = (spread >> 58) as usize % SETS * SLOTS_OF_SET;
-        let slot = self.find(first, key).or_else(|| self.admit(first, key, database, spread, microseconds));
-        if let Some(slot) = slot {
-            slot.cost.fetch_add(microseconds, Relaxed);
-            slot.counters.record(microseconds, failed);
-        }
+        let slot =
+            self.find(first, key).or_else(|| self.admit(first, key, database, spread, microseconds))?;
+        slot.cost.fetch_add(microseconds, Relaxed);
+        slot.counters.record(microseconds, failed);
+        Some(slot)
     }
 
     fn set(&self, first: usize) -> impl Iterator<Item = (&AtomicU64, &Slot)> {
@@ -110,10 +121,49 @@ impl Statements {
     }
 }
 
+impl Statements {
+    /// What statements of a database say, where that is known.
+    pub fn texts(&self, database: u32) -> HashMap<i64, Vec<u8>> {
+        let of = |(own, slot): (&AtomicU64, &Slot)| {
+            let before = own.load(Acquire);
+            if before == EMPTY || before == CHANGING || slot.database.load(Relaxed) != database {
+                return None;
+            }
+            let text = slot.text()?;
+            // It may have changed hands meanwhile.
+            (own.load(Acquire) == before).then(|| (key(database, before).cast_signed(), text))
+        };
+        self.keys.iter().zip(&self.slots).filter_map(of).collect()
+    }
+}
+
 impl Slot {
+    /// Has what it says written down, unless that is there.
+    pub fn describe(&self, write: impl FnOnce(&mut [u8]) -> usize) {
+        if self.length.compare_exchange(UNWRITTEN, BEING_WRITTEN, AcqRel, Relaxed).is_err() {
+            return;
+        }
+        let mut bytes = [0; LONGEST];
+        let length = write(&mut bytes).min(LONGEST);
+        for (word, piece) in self.text.iter().zip(bytes.as_chunks::<8>().0) {
+            word.store(u64::from_ne_bytes(*piece), Relaxed);
+        }
+        self.length.store(u32::try_from(length).unwrap_or(0), Release);
+    }
+
+    fn text(&self) -> Option<Vec<u8>> {
+        let length = self.length.load(Acquire);
+        if length == UNWRITTEN || length == BEING_WRITTEN {
+            return None;
+        }
+        let words = self.text.iter().flat_map(|word| word.load(Relaxed).to_ne_bytes());
+        Some(words.take(usize::try_from(length).ok()?).collect())
+    }
+
     /// A backend that found the slot's last owner just before may still count its call here.
     fn hand_over(&self, own: &AtomicU64, key: u64, database: u32, cost: u64) -> &Self {
         self.counters.clear();
+        self.length.store(UNWRITTEN, Relaxed);
         self.cost.store(cost, Relaxed);
         self.database.store(database, Relaxed);
         own.store(key, Release);

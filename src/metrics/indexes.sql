@@ -3,7 +3,7 @@
 -- short while, observation begins anew.
 WITH look AS (
   SELECT groundskeeper_internal.counting_since() AS since,
-         (SELECT max(sampled_at) FROM groundskeeper.metrics WHERE sampled_at > now() - interval '2 days') AS last
+         (SELECT max(sampled_at) FROM groundskeeper.metrics WHERE sampled_at BETWEEN now() - interval '2 days' AND clock_timestamp()) AS last
 ),
 current AS (
   SELECT i.indexrelid, coalesce(pg_stat_get_numscans(i.indexrelid), 0) AS scans

@@ -48,6 +48,15 @@ pub fn reversal(item: &Item, name: &str, change: &Change) -> Result<Reversal> {
                 .to_owned(),
         ));
     }
+    // A partition that is gone needs no index.
+    let mut definition = definition.clone();
+    let mut parts = Vec::new();
+    for part in definition.parts {
+        if catalog::relation(&part.table)?.is_some() {
+            parts.push(part);
+        }
+    }
+    definition.parts = parts;
     let task = Task::RestoreIndex { index, definition: definition.clone(), change: change.id };
     let job = job(item, &definition.table, task);
     Ok(Reversal::Steps(Box::new(Steps {

@@ -5,6 +5,7 @@ use super::worker;
 use crate::backend;
 use crate::error::{Failure, Result};
 use crate::extension::as_owner;
+use crate::latency;
 use crate::parse::is_call;
 use crate::sql::{self, required};
 use crate::subtransaction::caught;
@@ -18,6 +19,7 @@ const GRACE: Duration = Duration::seconds(90);
 
 /// Carries out one step.
 pub fn step(step: &str, job_name: &str, argument: Option<&str>) -> Result<Option<String>> {
+    latency::is_upkeep();
     match step {
         "begin" => {
             take_requests_to_stop_again();
@@ -40,6 +42,7 @@ pub fn step(step: &str, job_name: &str, argument: Option<&str>) -> Result<Option
 
 /// The entries that have waited for longer than their scheduler takes, and that run as the caller.
 pub fn overdue() -> Result<Vec<String>> {
+    latency::is_upkeep();
     let me = me()?;
     let now = super::now();
     let overdue = |active: &Active| {

@@ -103,9 +103,10 @@ pub fn below(roots: Vec<Oid>) -> Result<HashMap<Oid, Below>> {
             if required::<String>(row, 4)? == "f" {
                 below.opaque = Some(format!("foreign table {name}"));
             }
-            below.rows += required::<f64>(row, 7)?.max(0.0);
+            let rows = required::<f64>(row, 7)?.max(0.0);
+            below.rows += rows;
             let file = u32::from(required::<Oid>(row, 5)?);
-            below.sources.push((oid, Source { name, file, changes: required(row, 6)? }));
+            below.sources.push((oid, Source { name, file, changes: required(row, 6)?, rows: rows as i64 }));
             Ok(())
         })
     })?;

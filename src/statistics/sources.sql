@@ -20,7 +20,7 @@ SELECT b.root, b.oid, pg_catalog.format('%I.%I', n.nspname, c.relname), c.relkin
        c.relfilenode,
        COALESCE(pg_catalog.pg_stat_get_tuples_inserted(c.oid) + pg_catalog.pg_stat_get_tuples_updated(c.oid)
               + pg_catalog.pg_stat_get_tuples_deleted(c.oid), 0) AS changes,
-       c.reltuples::double precision,
+       greatest(c.reltuples, pg_catalog.pg_stat_get_live_tuples(c.oid))::double precision,
        -- Read off the stored tree: pg_get_viewdef() locks what the view reads, and waits for those locks.
        CASE WHEN b.relkind = 'v' OR b.oid = b.root AND c.relkind = 'm' THEN (
            SELECT COALESCE(pg_catalog.string_agg(x.word, ' '), '')

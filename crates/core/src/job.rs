@@ -16,4 +16,4 @@ pub use retry::{MAX_ATTEMPTS, backoff, is_passing};
 pub use steps::{
     DetachState, DetachStep, IndexState, IndexStep, towards_detached, towards_index, towards_no_index,
 };
-pub use task::{Definition, Task};
+pub use task::{Definition, Part, Task};

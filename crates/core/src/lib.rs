@@ -21,6 +21,7 @@ pub mod plan;
 pub mod quality;
 pub mod schedule;
 pub mod sportsbooks;
+pub mod statement_text;
 pub mod statistics;
 pub mod stopwatch;
 pub mod teams;

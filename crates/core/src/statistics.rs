@@ -71,6 +71,9 @@ pub struct Source {
     pub file: u32,
     /// Rows ever inserted, updated and deleted; of a view that is refreshed in the same run, its refreshes.
     pub changes: i64,
+    /// Rows, as far as that is known: so many come or go with a partition as a whole.
+    #[serde(default)]
+    pub rows: i64,
 }
 
 /// All that a relation was made from, as it was found just before.
@@ -85,15 +88,17 @@ pub struct Seen {
 }
 
 impl Seen {
-    /// Rows of the sources that have changed since `before`; all that were ever changed in a source that is new or
-    /// whose counters began again.
+    /// Rows of the sources that have changed since `before`: those of a source that is new or gone have come or gone
+    /// with it, whatever was done to them elsewhere; all that were changed since its counters began again.
     #[must_use]
     pub fn changes_since(&self, before: &Self) -> i64 {
         let of = |(oid, now): (&u32, &Source)| match before.sources.get(oid) {
             Some(then) if then.changes <= now.changes => now.changes - then.changes,
+            None if now.rows > 0 => now.rows,
             _ => now.changes,
         };
-        self.sources.iter().map(of).sum()
+        let gone = before.sources.iter().filter(|(oid, _)| !self.sources.contains_key(oid));
+        self.sources.iter().map(of).chain(gone.map(|(_, then)| then.rows)).fold(0, i64::saturating_add)
     }
 
     /// What is different now.

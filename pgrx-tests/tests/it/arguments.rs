@@ -340,6 +340,7 @@ fn settings_are_checked() {
         ("apply_at_install = perhaps", "22023"),
         ("index_observation = -1", "22023"),
         ("max_gap_partitions = -1", "22023"),
+        ("watched_schemas = 'a b'", "22023"),
         ("max_workers = 3", "55P02"),
         ("job_history = '1d'", "55P02"),
         ("metrics_retention = '1d'", "55P02"),
@@ -352,6 +353,8 @@ fn settings_are_checked() {
         "lock_timeout = '1s'",
         "inline_build_limit = '1GB'",
         "index_observation = '30d'",
+        "watched_schemas = app, staging",
+        "watched_schemas = 'app, \"Another one\"'",
     ] {
         client.batch_execute(&format!("SET groundskeeper.{setting}")).unwrap();
     }

@@ -1,5 +1,6 @@
 //! Latency, as counted by a server that preloads the library, against what the client sees.
 
+mod apart;
 mod chain;
 mod failures;
 mod history;

@@ -154,3 +154,49 @@ fn a_role_that_may_record_needs_no_right_on_the_tables() {
     record(&mut recorder);
     assert!(recorder.batch_execute("TABLE groundskeeper.metrics").is_err());
 }
+
+#[test]
+fn the_reset_of_one_tables_counters_counts_nothing_again() {
+    let db = TestDb::installed(Template::Empty).unwrap();
+    let mut client = db.client().unwrap();
+    run_sql(
+        &mut client,
+        "CREATE TABLE big AS SELECT n, md5(n::text) AS t FROM generate_series(1, 50000) n; CREATE TABLE other (n integer);
+         SET work_mem = '64kB'; SELECT count(*) FROM (SELECT * FROM big ORDER BY t OFFSET 0) s; RESET work_mem",
+    );
+    record(&mut client);
+    record(&mut client);
+    let over = "SELECT format('%s %s', temp_bytes, xact_commit < 20) FROM groundskeeper.metrics_over()";
+    assert_eq!(text(&mut client, over).unwrap(), "0 t");
+    let blocks = "SELECT heap_blks_hit::bigint FROM groundskeeper.metrics_over()";
+    let before: i64 = client.query_one(blocks, &[]).unwrap().get(0);
+    for table in ["other", "big"] {
+        run_sql(&mut client, &format!("SELECT pg_stat_reset_single_table_counters('{table}'::regclass)"));
+        record(&mut client);
+        assert_eq!(text(&mut client, over).unwrap(), "0 t", "{table}");
+    }
+    let after: i64 = client.query_one(blocks, &[]).unwrap().get(0);
+    assert!(after < before + 500, "{before}, then {after}");
+}
+
+#[test]
+fn samples_of_a_clock_that_was_ahead_are_of_no_time() {
+    let db = TestDb::installed(Template::Empty).unwrap();
+    let mut client = db.client().unwrap();
+    record(&mut client);
+    record(&mut client);
+    // At the end of tomorrow, for which there is a partition.
+    run_sql(
+        &mut client,
+        "UPDATE groundskeeper.metrics SET database_busy_connections = 77, connections = 78,
+                sampled_at = date_trunc('day', now(), 'UTC') + interval '47 hours'
+          WHERE sampled_at = (SELECT max(sampled_at) FROM groundskeeper.metrics)",
+    );
+    let over = "SELECT format('%s %s %s', samples, peak_connections < 78, measured_over) FROM groundskeeper.metrics_over('3 days')";
+    assert_eq!(text(&mut client, over).unwrap(), "1 t ");
+    for size in ["0", "5"] {
+        run_sql(&mut client, &format!("SET groundskeeper.pool_size = {size}"));
+        let peak = "SELECT peak_used < 77 FROM groundskeeper.pool_utilization('3 days')";
+        assert_eq!(text(&mut client, peak).unwrap(), "true");
+    }
+}

@@ -4,9 +4,14 @@ mod bloat;
 mod drop_unused;
 mod index_health;
 mod indexes;
+mod locks;
 mod prerequisites;
+mod server;
 mod slow_queries;
 mod standby;
+mod vacuum;
+mod waits;
+mod watched;
 
 use std::process::{Command, Stdio};
 use std::thread::sleep;
@@ -21,13 +26,20 @@ const REPORTS: &[&str] = &[
     "groundskeeper.alerts",
     "groundskeeper.kpi_report()",
     "monitoring.connection_stats",
+    "monitoring.connections_by_role",
+    "monitoring.growth",
     "monitoring.idle_transactions",
     "monitoring.index_bloat",
     "monitoring.index_health",
+    "monitoring.lock_tree",
     "monitoring.maintenance_status",
+    "monitoring.sequences",
+    "monitoring.server_health",
     "monitoring.slow_queries",
     "monitoring.table_bloat",
     "monitoring.unused_indexes",
+    "monitoring.vacuum_health",
+    "monitoring.wait_events",
     "groundskeeper.prerequisites()",
 ];
 

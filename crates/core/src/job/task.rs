@@ -216,6 +216,20 @@ pub struct Definition {
     pub after: Vec<String>,
     /// Whether it is partitioned.
     pub partitioned: bool,
+    /// What those of its partitions were, each after those that are parts of it.
+    #[serde(default)]
+    pub parts: Vec<Part>,
+}
+
+/// What the index of a partition was: the partitioned one takes it over as it finds it, by whatever name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// The partition.
+    pub table: Qualified,
+    /// `CREATE INDEX`, in PostgreSQL's words.
+    pub statement: String,
+    /// What else belongs to it.
+    pub after: Vec<String>,
 }
 
 impl Definition {
@@ -234,7 +248,11 @@ impl Definition {
     /// All statements that bring it back.
     #[must_use]
     pub fn script(&self) -> Vec<String> {
-        std::iter::once(self.statement.clone()).chain(self.after.iter().cloned()).collect()
+        let parts = self.parts.iter().map(|part| (&part.statement, &part.after));
+        parts
+            .chain([(&self.statement, &self.after)])
+            .flat_map(|(statement, after)| std::iter::once(statement).chain(after).cloned())
+            .collect()
     }
 }
 
@@ -262,6 +280,7 @@ mod tests {
             statement: statement.into(),
             after: vec!["COMMENT ON INDEX s.i IS 'x'".into()],
             partitioned,
+            parts: Vec::new(),
         };
         let plain = definition("CREATE INDEX i ON s.t USING btree (a)", false);
         assert_eq!(plain.concurrently().unwrap(), "CREATE INDEX CONCURRENTLY i ON s.t USING btree (a)");

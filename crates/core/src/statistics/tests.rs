@@ -15,7 +15,7 @@ fn the_threshold_is_autovacuums() {
 }
 
 fn source(file: u32, changes: i64) -> Source {
-    Source { name: format!("s.t{file}"), file, changes }
+    Source { name: format!("s.t{file}"), file, changes, rows: 0 }
 }
 
 fn seen(sources: &[(u32, u32, i64)]) -> Seen {
@@ -61,6 +61,21 @@ fn changes_are_summed_over_partitions_whatever_happens_to_them() {
     let before = seen(&[(1, 10, 5), (2, 20, 7), (4, 40, 9)]);
     // one more row; counters that began again; a new partition; one that is gone
     assert_eq!(seen(&[(1, 10, 6), (2, 20, 3), (3, 30, 11)]).changes_since(&before), 1 + 3 + 11);
+}
+
+#[test]
+fn a_partition_that_comes_or_goes_counts_by_its_rows() {
+    let of = |rows: i64, changes: i64| Source { rows, ..source(1, changes) };
+    let seen =
+        |sources: &[(u32, Source)]| Seen { sources: sources.iter().cloned().collect(), ..Seen::default() };
+    let whole = seen(&[(1, of(1_000, 1_000)), (2, of(300, 5_000_000))]);
+    let left = seen(&[(1, of(1_000, 1_000))]);
+    assert_eq!(left.changes_since(&whole), 300, "detached");
+    assert_eq!(whole.changes_since(&left), 300, "attached, with a past of its own");
+    // What was written down before rows were known says nothing of them.
+    let text = r#"{"reset":null,"window":null,"sources":{"2":{"name":"s.t","file":1,"changes":7}}}"#;
+    let before: Seen = serde_json::from_str(text).unwrap();
+    assert_eq!(left.changes_since(&before), 1_000);
 }
 
 #[test]

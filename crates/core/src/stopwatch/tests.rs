@@ -9,6 +9,7 @@ struct Session {
     transaction_start: i64,
     message_start: i64,
     idle: i64,
+    client: i64,
     not_counted: bool,
 }
 
@@ -23,6 +24,7 @@ impl Session {
             transaction_start: self.transaction_start,
             message_start: self.message_start,
             idle: (!self.not_counted).then_some(self.idle),
+            client: self.client,
         }
     }
 
@@ -47,6 +49,13 @@ impl Session {
         self
     }
 
+    /// In the middle of a statement.
+    fn waits(&mut self, time: i64) -> &mut Self {
+        self.now += time;
+        self.client += time;
+        self
+    }
+
     /// Idle between transactions is not counted by PostgreSQL, and counters are flushed then.
     fn rests(&mut self, time: i64) -> &mut Self {
         self.now += time;
@@ -55,7 +64,7 @@ impl Session {
     }
 
     fn begin(&mut self) -> &mut Self {
-        self.watch.begin(Class::Select, 1, 1, self.message_start);
+        self.watch.begin(Class::Select, 1, 1, self.message_start, self.client);
         self
     }
 
@@ -176,6 +185,43 @@ fn a_statement_whose_end_was_not_seen_does_not_hide_the_next() {
     assert!(s.watch.is_running(s.message_start));
     s.message();
     assert!(!s.watch.is_running(s.message_start));
+}
+
+#[test]
+fn what_the_client_is_waited_for_is_no_time_of_the_server() {
+    let mut s = Session::new();
+    s.message().transaction().begin().works(40).waits(600_000).works(60);
+    let moment = s.moment();
+    let (statement, elapsed) = s.watch.end(&moment).unwrap();
+    assert_eq!((statement.waited, elapsed), (600_000, 100));
+    assert_eq!(s.commit(), Some(100));
+    // Sending the last of it after its end is not taken from the next.
+    s.waits(70_000).rests(5).message().transaction().works(30).begin().works(9);
+    assert_eq!(s.end(), 39);
+    // What is short cannot be told from work.
+    s.idles(7).message().begin().waits(900).works(1);
+    assert_eq!(s.end(), 901);
+    // One that fails has waited as well.
+    s.idles(7).message().begin().waits(50_000).works(2);
+    assert_eq!(s.fail(), Some((Class::Select, 2)));
+}
+
+#[test]
+fn upkeep_is_kept_apart_with_its_transactions() {
+    let mut s = Session::new();
+    s.message().transaction().begin().works(10);
+    s.watch.is_upkeep();
+    assert_eq!(s.commit(), None);
+    s.works(20);
+    let moment = s.moment();
+    assert_eq!(
+        s.watch.end(&moment).map(|(statement, elapsed)| (statement.class, elapsed)),
+        Some((Class::Maintenance, 30))
+    );
+    assert_eq!(s.commit(), None);
+    s.rests(5).message().transaction().begin().works(4);
+    assert_eq!(s.end(), 4);
+    assert_eq!(s.commit(), Some(4));
 }
 
 #[test]

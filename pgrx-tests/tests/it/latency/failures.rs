@@ -126,3 +126,71 @@ fn a_session_that_is_killed_leaves_its_statement() {
     assert_eq!(seen.failed, 1, "{seen:?}");
     assert_eq!(latency(&mut observer, "transactions").failed, 2);
 }
+
+#[test]
+fn a_statement_that_always_fails_is_known_by_what_it_says() {
+    if groundskeeper_tests::lacks("pg_stat_statements") {
+        return;
+    }
+    let (_server, mut db) = preloaded(&["pg_stat_statements", "pg_groundskeeper"]);
+    let [monitor, granted] = ["monitor", "granted"].map(|stem| db.role(stem).unwrap());
+    let mut client = db.client().unwrap();
+    run_sql(
+        &mut client,
+        &format!(
+            "CREATE EXTENSION pg_stat_statements; CREATE TABLE big AS SELECT n, md5(n::text) AS t FROM generate_series(1, 20000) n;
+             GRANT pg_monitor TO {monitor}; GRANT EXECUTE ON FUNCTION groundskeeper.statement_latency, groundskeeper_internal.statement_texts TO {granted}"
+        ),
+    );
+    run_sql(&mut client, "SET statement_timeout = '600ms'");
+    for secret in ["'4711'", "E'08\\'15'", "$q$4711$q$"] {
+        let hidden = format!("SELECT count(*) /* card 4711 */ FROM big a, big b WHERE a.t < b.t || {secret}");
+        assert_eq!(refused(&mut client, &hidden), "57014");
+    }
+    // Of several statements in one message it is the one that failed.
+    assert_eq!(refused(&mut client, "SELECT 1; SELECT pg_sleep(5) AS late; SELECT 2"), "57014");
+    run_sql(&mut client, "RESET statement_timeout");
+    let seen = "SELECT concat_ws('|', query, calls, failed, mean_time > 500, toplevel)
+                  FROM monitoring.slow_queries WHERE failed = calls ORDER BY 1";
+    let both = [
+        "SELECT count(*) FROM big a, big b WHERE a.t < b.t || $1|3|3|t|t".to_owned(),
+        "SELECT pg_sleep($1) AS late|1|1|t|t".to_owned(),
+    ];
+    let mut reader = db.client_as(&monitor).unwrap();
+    assert_eq!(sql::texts(&mut reader, seen).unwrap(), both);
+    let ranked = "SELECT query FROM groundskeeper.slow_queries('p95') WHERE failed = calls ORDER BY 1";
+    assert_eq!(sql::texts(&mut reader, ranked).unwrap().len(), 2);
+    let latency = "SELECT concat_ws('|', query, calls, failed, over_slo, total_ms > 1500) FROM groundskeeper.statement_latency() WHERE query ~ 'big a'";
+    assert_eq!(
+        sql::text(&mut reader, latency).unwrap(),
+        "SELECT count(*) FROM big a, big b WHERE a.t < b.t || $1|3|3|3|t"
+    );
+    // For who may see everybody's statements, and nobody else.
+    let mut granted = db.client_as(&granted).unwrap();
+    let hidden = "SELECT count(query) FROM groundskeeper.statement_latency() WHERE queryid IS NOT NULL";
+    assert_eq!(sql::text(&mut granted, hidden).unwrap(), "0");
+    // Once it has ended well, pg_stat_statements has it, and it is there once.
+    run_sql(&mut client, "SELECT pg_sleep(0) AS late");
+    let once =
+        "SELECT count(*) FROM groundskeeper.slow_queries('total', top => 1000) WHERE query LIKE '%AS late'";
+    assert_eq!(sql::text(&mut reader, once).unwrap(), "1");
+    // Nothing of it is written down.
+    run_sql(&mut client, "SELECT groundskeeper.record_metrics()");
+    let stored = "SELECT count(*) FROM groundskeeper.metrics m, groundskeeper.latency_mark k
+                   WHERE position('big a'::bytea IN coalesce(m.statement_latency, '')) > 0 OR position('big a'::bytea IN k.counts) > 0";
+    assert_eq!(sql::text(&mut client, stored).unwrap(), "0");
+}
+
+#[test]
+fn without_pg_stat_statements_too() {
+    let (_server, db) =
+        started(&Options::default().preload("pg_groundskeeper").set("compute_query_id", "on"));
+    let mut client = db.client().unwrap();
+    run_sql(&mut client, "SET statement_timeout = '600ms'");
+    assert_eq!(refused(&mut client, "SELECT pg_sleep(5) AS late"), "57014");
+    run_sql(&mut client, "RESET statement_timeout");
+    assert_eq!(
+        sql::texts(&mut client, "SELECT query FROM monitoring.slow_queries WHERE failed = calls").unwrap(),
+        ["SELECT pg_sleep($1) AS late"]
+    );
+}

@@ -130,3 +130,41 @@ fn an_index_that_took_the_name_meanwhile_is_not_dropped() {
     assert!(error.contains("is another than the one"), "{error}");
     assert_eq!(value(&mut client, "SELECT to_regclass('game_n') IS NOT NULL"), "true");
 }
+
+#[test]
+fn a_partitioned_index_comes_back_with_all_its_parts() {
+    let db = TestDb::new(Template::Empty).unwrap();
+    let mut client = db.client().unwrap();
+    run_sql(
+        &mut client,
+        r#"CREATE SCHEMA league; SET search_path = league;
+           CREATE TABLE quote (id integer, day date, book text) PARTITION BY RANGE (day);
+           CREATE TABLE quote_1 PARTITION OF quote FOR VALUES FROM ('2025-01-01') TO ('2025-02-01');
+           CREATE TABLE quote_2 PARTITION OF quote FOR VALUES FROM ('2025-02-01') TO ('2025-03-01') PARTITION BY LIST (book);
+           CREATE TABLE quote_2_a PARTITION OF quote_2 FOR VALUES IN ('a');
+           CREATE TABLE quote_gone PARTITION OF quote FOR VALUES FROM ('2025-03-01') TO ('2025-04-01');
+           CREATE INDEX quote_id ON quote (id);
+           ALTER INDEX quote_1_id_idx RENAME TO "mine ON ONLY league.quote_1 ";
+           ALTER INDEX quote_2_a_id_idx SET (fillfactor = 60); ALTER INDEX quote_2_id_idx RENAME TO deep;
+           COMMENT ON INDEX "mine ON ONLY league.quote_1 " IS 'of a ''part''';
+           COMMENT ON INDEX quote_id IS 'of the whole'"#,
+    );
+    run_sql(&mut client, "CREATE EXTENSION pg_groundskeeper; SET groundskeeper.index_observation = '0'");
+    run_sql(&mut client, "DROP TABLE league.quote_gone");
+    let before = db.dump_schema().unwrap();
+    run_sql(
+        &mut client,
+        "CREATE TABLE league.quote_gone PARTITION OF league.quote FOR VALUES FROM ('2025-03-01') TO ('2025-04-01')",
+    );
+    let queued = carry_out(&mut client, "drop_unused_indexes(false)").unwrap();
+    assert_eq!(queued.len(), 1, "{queued:?}");
+    until_ended(&mut client);
+    let left =
+        "SELECT count(*) FROM pg_class WHERE relkind IN ('i', 'I') AND relnamespace = 'league'::regnamespace";
+    assert_eq!(value(&mut client, left), "0");
+    run_sql(&mut client, "DROP TABLE league.quote_gone");
+    let back = carry_out(&mut client, "rollback_plan()").unwrap();
+    assert!(back.iter().all(|o| o.action == "revert"), "{back:?}");
+    let changed = difference(&before, &db.dump_schema().unwrap());
+    assert!(changed.is_empty(), "{changed}");
+}
