@@ -20,6 +20,7 @@ BEGIN
         ('event trigger', 'groundskeeper_guard_dropped_partitions'),
         ('event trigger', 'groundskeeper_guard_partitions'),
         ('event trigger', 'groundskeeper_keep_triggers'),
+        ('event trigger', 'groundskeeper_unschedule'),
         ('view', 'connection_stats'),
         ('view', 'idle_transactions'),
         ('view', 'index_bloat'),

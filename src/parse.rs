@@ -21,6 +21,17 @@ pub unsafe fn one_statement(text: &CStr) -> Result<*mut pg_sys::RawStmt> {
     }
 }
 
+/// How many statements a text has; PostgreSQL's own error for what it cannot parse.
+pub fn statements(text: &str) -> Result<usize> {
+    let text = to_server_cstring(text).ok_or_else(|| Failure::internal("a statement contains a NUL byte"))?;
+    isolated(|| {
+        // SAFETY: in a subtransaction, which catches errors; an empty list is NULL.
+        let parsed =
+            unsafe { pg_sys::raw_parser(text.as_ptr(), pg_sys::RawParseMode::RAW_PARSE_DEFAULT).as_ref() };
+        Ok(parsed.map_or(0, |list| usize::try_from(list.length).unwrap_or(0)))
+    })
+}
+
 /// Whether a text is one `CALL`; what cannot be parsed is none.
 pub fn is_call(text: &str) -> bool {
     let Some(text) = to_server_cstring(text) else { return false };

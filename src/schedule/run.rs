@@ -4,7 +4,7 @@ use super::entry::{Active, active};
 use super::worker;
 use crate::backend;
 use crate::error::{Failure, Result};
-use crate::extension::as_owner;
+use crate::extension::{as_owner, can_write};
 use crate::parse::is_call;
 use crate::sql::{self, required};
 use crate::subtransaction::caught;
@@ -18,6 +18,7 @@ const GRACE: Duration = Duration::seconds(90);
 
 /// Carries out one step.
 pub fn step(step: &str, job_name: &str, argument: Option<&str>) -> Result<Option<String>> {
+    can_write("run scheduled maintenance")?;
     match step {
         "begin" => {
             take_requests_to_stop_again();
@@ -40,6 +41,7 @@ pub fn step(step: &str, job_name: &str, argument: Option<&str>) -> Result<Option
 
 /// The entries that have waited for longer than their scheduler takes, and that run as the caller.
 pub fn overdue() -> Result<Vec<String>> {
+    can_write("run scheduled maintenance")?;
     let me = me()?;
     let now = super::now();
     let overdue = |active: &Active| {

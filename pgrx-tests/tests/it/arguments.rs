@@ -151,6 +151,7 @@ const WITH_NULL: &[(&str, &[&str])] = &[
     ("SELECT groundskeeper.stop_maintaining relation", &["groundskeeper.stop_maintaining(NULL)"]),
     ("SELECT groundskeeper.undo_partitioning relation", &["groundskeeper.undo_partitioning(NULL)"]),
     ("SELECT groundskeeper.unschedule_maintenance ", &[]),
+    ("SELECT groundskeeper_internal.unschedule_if_dropped ", &[]),
     ("SELECT update_table_statistics force", &["update_table_statistics(NULL)"]),
     ("SELECT groundskeeper.update_table_statistics force", &["groundskeeper.update_table_statistics(NULL)"]),
     ("SELECT groundskeeper.statement_latency since", &["groundskeeper.statement_latency(NULL)"]),
