@@ -3,7 +3,9 @@ SELECT max(b.bloat_percent)::text,
        NULL::interval,
        coalesce((array_agg(b.bloat_method ORDER BY b.bloat_percent DESC NULLS LAST))[1], 'monitoring.table_bloat'),
        format('worst: %s; %s',
-              (array_agg(format('%I.%I', b.schemaname, b.tablename) ORDER BY b.bloat_percent DESC NULLS LAST))[1],
+              (array_agg(format('%I.%I', b.schemaname, b.tablename)
+                             || ' (about ' || pg_size_pretty(round(b.table_bytes * b.bloat_percent / 100)) || ')'
+                         ORDER BY b.bloat_percent DESC NULLS LAST))[1],
               CASE WHEN count(*) = count(b.bloat_percent) THEN format('all %s tables have a figure', count(*))
                    ELSE format('%s of %s tables have no figure that can be trusted', count(*) - count(b.bloat_percent),
                                count(*)) END),

@@ -320,6 +320,7 @@ fn settings_are_checked() {
         ("inline_build_limit = -1", "22023"),
         ("index_observation = -1", "22023"),
         ("max_gap_partitions = -1", "22023"),
+        ("bloat_floor = -1", "22023"),
         ("max_workers = 3", "55P02"),
         ("job_history = '1d'", "55P02"),
         ("metrics_retention = '1d'", "55P02"),
