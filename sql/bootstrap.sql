@@ -24,6 +24,7 @@ BEGIN
         ('event trigger', 'groundskeeper_guard_dropped_partitions'),
         ('event trigger', 'groundskeeper_guard_partitions'),
         ('event trigger', 'groundskeeper_keep_triggers'),
+        ('event trigger', 'groundskeeper_unschedule'),
         ('view', 'connection_stats'),
         ('view', 'connections_by_role'),
         ('view', 'growth'),

@@ -89,9 +89,10 @@ COMMENT ON FUNCTION groundskeeper_internal.slots_of_other_databases() IS
 COMMENT ON FUNCTION groundskeeper.pool_utilization(interval) IS
   'How full the pool is, now and at its peak: busy connections against groundskeeper.pool_size where that is set, else '
   'all clients'' connections against the usable slots of the server';
-COMMENT ON FUNCTION groundskeeper.connection_pool_config(text, integer) IS
-  'The plan''s pool settings, corrected, as json, sqlalchemy (create_engine), asyncpg (create_pool), pgbouncer (a whole '
-  'pgbouncer.ini) or env; pool_size is the maximum, by default groundskeeper.pool_size, else the plan''s 25';
+COMMENT ON FUNCTION groundskeeper.connection_pool_config(text, integer, text) IS
+  'The plan''s pool settings, corrected, as json, sqlalchemy, sqlalchemy+psycopg2, sqlalchemy+asyncpg, asyncpg, psycopg_pool, '
+  'django, node-postgres, hikaricp, pgx, pgbouncer (a whole pgbouncer.ini) or env; pool_size is the maximum, by default '
+  'groundskeeper.pool_size, else the plan''s 25; pooler is pgbouncer where that stands before the server';
 COMMENT ON FUNCTION groundskeeper.recommend_pool_size() IS
   'How many connections the pools of this database should have together, with the arithmetic; an error where the '
   'server has not as many slots';
@@ -100,6 +101,6 @@ COMMENT ON FUNCTION groundskeeper.apply_server_settings(regrole) IS
 
 GRANT EXECUTE ON FUNCTION
   groundskeeper_internal.busy_connections(), groundskeeper_internal.peak_busy(interval), groundskeeper_internal.slots_of_other_databases(),
-  groundskeeper.pool_utilization(interval), groundskeeper.connection_pool_config(text, integer),
+  groundskeeper.pool_utilization(interval), groundskeeper.connection_pool_config(text, integer, text),
   groundskeeper.recommend_pool_size()
 TO pg_monitor;

@@ -23,6 +23,9 @@ AS $$
 WITH server AS (
   SELECT current_setting('server_version_num')::integer / 10000 AS major,
          CASE WHEN pg_is_in_recovery() THEN ' -- on the primary' ELSE '' END AS where_to_write,
+         -- Who does not see what others do cannot tell; a standby has none.
+         pg_has_role('pg_read_all_stats', 'USAGE') AND NOT pg_is_in_recovery()
+             AND NOT EXISTS (SELECT FROM pg_stat_activity a WHERE a.backend_type = 'pg_groundskeeper launcher') AS launcher_gone,
          -- through the view, which hides it from who may not see it, where current_setting() would fail
          (SELECT setting FROM pg_settings WHERE name = 'cron.database_name') AS cron_database
 ),
@@ -84,6 +87,8 @@ extension_remedy AS (
                       'database %I with cron.schedule_in_database()', current_database(), s.cron_database)
         WHEN x.extversion IS NULL THEN format('CREATE EXTENSION %I;%s', x.name, s.where_to_write)
       END,
+      CASE WHEN x.name = 'pg_groundskeeper' AND x.preloaded AND s.launcher_gone
+        THEN 'wait for its launcher, which the server starts again within seconds; if it does not, its log says why' END,
       CASE WHEN x.name = 'pg_stat_statements' THEN nullif(concat_ws(E'\n',
         CASE WHEN string_to_array(x.extversion, '.')::integer[] < '{1,9}'
           THEN 'ALTER EXTENSION pg_stat_statements UPDATE;' || s.where_to_write END,

@@ -41,9 +41,12 @@ COMMENT ON COLUMN groundskeeper.maintenance_log.started_at IS 'When';
 COMMENT ON COLUMN groundskeeper.maintenance_log.duration_ms IS 'How long it took';
 COMMENT ON COLUMN groundskeeper.maintenance_log.run_by IS 'The role that ran it';
 CREATE INDEX ON groundskeeper.maintenance_log (started_at);
+CREATE INDEX ON groundskeeper.maintenance_log (relation, started_at);
 
 REVOKE ALL ON groundskeeper.maintained_relations, groundskeeper.relation_seen, groundskeeper.maintenance_log FROM PUBLIC;
 GRANT SELECT ON groundskeeper.maintained_relations, groundskeeper.maintenance_log TO pg_monitor;
+GRANT EXECUTE ON FUNCTION groundskeeper_internal.planned_relations() TO pg_monitor;
+COMMENT ON FUNCTION groundskeeper_internal.planned_relations() IS 'What update_table_statistics() looks after because the plan says so';
 
 COMMENT ON FUNCTION @extschema@.update_table_statistics(boolean) IS 'Analyzes tables that have changed as much as autovacuum lets pass, and refreshes materialized views whose sources have changed; with force also those that have not';
 COMMENT ON FUNCTION groundskeeper.update_table_statistics(boolean) IS 'Analyzes tables that have changed as much as autovacuum lets pass, and refreshes materialized views whose sources have changed; with force also those that have not';

@@ -6,7 +6,8 @@ mod store;
 use crate::backend;
 use crate::encoding::Utf8;
 use crate::error::{Failure, Result};
-use crate::extension::as_owner;
+use crate::extension::{as_owner, can_write};
+use crate::jobs;
 use crate::kpi;
 use crate::sql::{self, required};
 use crate::worker::locks;
@@ -39,6 +40,10 @@ pub fn check(plan: &Plan) -> Result<Vec<Alert>> {
     }
     may_see()?;
     if locks::take_for_transaction(locks::ALERTS) {
+        // Whoever looks after jobs may have been told to end: this is called every minute, by any scheduler.
+        if !jobs::go_on()? {
+            notice!("jobs are waiting for a background worker");
+        }
         check_all(plan)?;
     } else {
         notice!("alerts are being checked by another session");
@@ -163,6 +168,7 @@ fn now() -> Result<i64> {
 
 /// Tells listeners nothing of a rule until then.
 pub fn silence(rule: &str, until: TimestampWithTimeZone, reason: &str) -> Result<()> {
+    can_write("silence an alert")?;
     let wrong = |message: &str| Failure::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, message);
     let sensible = "SELECT pg_catalog.isfinite($1) AND $1 > pg_catalog.clock_timestamp()";
     if sql::first(sensible, &[until.into()], |row| required::<bool>(row, 1))? != Some(true) {

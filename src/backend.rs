@@ -73,6 +73,19 @@ pub fn is_preloading() -> bool {
     unsafe { pg_sys::process_shared_preload_libraries_in_progress }
 }
 
+/// Whether the server has preloaded the library.
+static PRELOADED: AtomicBool = AtomicBool::new(false);
+
+/// Notes that the server preloads the library: every process begins with a copy of what the postmaster has noted.
+pub fn note_preloaded() {
+    PRELOADED.store(true, Ordering::Relaxed);
+}
+
+/// Whether the server has preloaded the library, and so has a launcher.
+pub fn is_preloaded() -> bool {
+    PRELOADED.load(Ordering::Relaxed)
+}
+
 /// Whether `pg_upgrade` runs the server.
 pub fn is_upgrading() -> bool {
     // SAFETY: a plain read of the server's state.

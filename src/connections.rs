@@ -4,7 +4,8 @@ use crate::error::{Failure, Result};
 use crate::settings;
 use crate::sql::{self, required};
 use groundskeeper_core::connections::{
-    Address, Format, Load, PoolSettings, Recommendation, ServerSettings, cache_size_for, recommend, render,
+    Address, Format, Load, PoolSettings, Pooler, Recommendation, ServerSettings, cache_size_for, recommend,
+    render,
 };
 use groundskeeper_core::plan::role::Pair;
 use pgrx::PgSqlErrorCode;
@@ -50,10 +51,20 @@ fn usable_slots() -> Result<(u32, String)> {
 }
 
 /// The settings of a pool of that size, for who is to read them.
-pub fn pool_config(planned: &PoolSettings, format: &str, pool_size: Option<i32>) -> Result<String> {
+pub fn pool_config(
+    planned: &PoolSettings,
+    format: &str,
+    pool_size: Option<i32>,
+    pooler: Option<&str>,
+) -> Result<String> {
     let wrong = |message: String| Failure::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, message);
     let format: Format =
         format.parse().map_err(|known| wrong(format!("unknown format \"{format}\"")).detail(known))?;
+    let pooler: Option<Pooler> = pooler
+        .map(|name| {
+            name.parse().map_err(|known: String| wrong(format!("unknown pooler \"{name}\"")).detail(known))
+        })
+        .transpose()?;
     let size = match pool_size {
         None => settings::pool_size().unwrap_or(planned.max_connections),
         Some(size) => u32::try_from(size).unwrap_or(0),
@@ -69,7 +80,7 @@ pub fn pool_config(planned: &PoolSettings, format: &str, pool_size: Option<i32>)
             .hint("Pass a smaller pool_size, or raise max_connections."));
     }
     let pool = planned.of(size, server_settings(planned));
-    render(format, &pool, &address()?).map_err(|unfit| wrong(unfit.to_string()))
+    render(format, &pool, pooler, &address()?).map_err(|unfit| wrong(unfit.to_string()))
 }
 
 /// The way to this database that the caller has come: a host's address, or a socket's directory where the caller

@@ -5,7 +5,7 @@ use crate::error::{Failure, Result};
 use crate::guc::pinned;
 use crate::owner::Switched;
 use crate::sql::{self, Kept, required};
-use pgrx::pg_sys;
+use pgrx::{PgSqlErrorCode, pg_sys};
 
 /// Runs `work` with the rights of the extension's owner, for its own tables only: callers need no grants on
 /// them, and cannot write them by themselves.
@@ -26,6 +26,17 @@ fn owner() -> Result<pg_sys::Oid> {
     OWNER
         .with(|owner| owner.first(|row| required(row, 1)))?
         .ok_or_else(|| Failure::internal("extension pg_groundskeeper is not installed in this database"))
+}
+
+/// Refuses what would write on a standby, before anything else fails there.
+pub fn can_write(what: &str) -> Result<()> {
+    if !backend::is_in_recovery() {
+        return Ok(());
+    }
+    let code = PgSqlErrorCode::ERRCODE_READ_ONLY_SQL_TRANSACTION;
+    Err(Failure::new(code, format!("cannot {what} during recovery"))
+        .detail("A standby has what its primary has, and nothing of its own.")
+        .hint("Do it on the primary, or once this server is promoted."))
 }
 
 /// Which cluster and database this is. A restored or copied database differs in one of them.

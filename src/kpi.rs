@@ -52,12 +52,30 @@ pub fn target_of(plan: &Plan, kpi: &Kpi) -> Result<Target> {
 
 /// One of them.
 pub fn of(plan: &Plan, kpi: &'static Kpi) -> Result<Row> {
-    Ok(row(kpi, &wanted(plan, kpi)?))
+    let wanted = wanted(plan, kpi)?;
+    Ok(row(kpi, &wanted, || measure(kpi, &wanted)))
 }
 
-fn row(kpi: &'static Kpi, wanted: &Wanted) -> Row {
+/// One of them as an alert looks at it, which is about the present: over a time of its own, else the KPI's; without
+/// one, connections as they are now, whose peak of the day is long over. Bloat counts from so much of it on as matters.
+pub fn at_present(plan: &Plan, kpi: &'static Kpi, over: Option<Interval>) -> Result<Row> {
+    let mut wanted = wanted(plan, kpi)?;
+    let now = match (kpi.measure, over) {
+        (Measure::Connections, None) => include_str!("kpi/pool_now.sql"),
+        (Measure::Bloat, _) => include_str!("kpi/bloat_that_matters.sql"),
+        _ => {
+            wanted.measured_over = over.or(wanted.measured_over);
+            return Ok(row(kpi, &wanted, || measure(kpi, &wanted)));
+        }
+    };
+    // There is one of what is measured now.
+    wanted.target.min_samples = 1;
+    Ok(row(kpi, &wanted, || ask(now, &None)))
+}
+
+fn row(kpi: &'static Kpi, wanted: &Wanted, measure: impl FnOnce() -> Result<Reading>) -> Row {
     // The message alone: a detail may have values of rows, and alerts repeat what is said here.
-    let found = isolated(|| with_lock_timeout(100, || measure(kpi, wanted)));
+    let found = isolated(|| with_lock_timeout(100, measure));
     let found = found.unwrap_or_else(|failure| Reading::unmeasured(failure.message));
     Row {
         kpi,

@@ -3,11 +3,11 @@
 //! something is due there. It holds no connection to any of them meanwhile. Each second it looks at what sessions wait for.
 
 use crate::backend;
-use crate::jobs;
 use crate::latency::waits;
-use crate::schedule::worker::{ANSWER, start_scheduler};
+use crate::schedule::scheduler::{self, ANSWER, Looked};
 use crate::worker::{self, Mailbox};
 use chrono::{DateTime, Utc};
+use groundskeeper_core::schedule::{Turns, looks_at_once};
 use pgrx::bgworkers::{
     BackgroundWorker, BackgroundWorkerBuilder, BgWorkerStartTime, DynamicBackgroundWorker,
 };
@@ -20,8 +20,14 @@ use std::time::{Duration, Instant};
 const NAP: Duration = Duration::from_secs(60);
 /// How often sessions are asked what they wait for.
 const LOOK_AT_WAITS: Duration = Duration::from_secs(1);
-/// How soon a database is looked at again whose scheduler was lost or could not be started.
+/// How soon a database is looked at again whose scheduler was lost.
 const RETRY: Duration = Duration::from_secs(10);
+/// How soon another try is made where no worker was free.
+const NONE_FREE: Duration = Duration::from_secs(1);
+/// For how long workers count as scarce once there was none.
+const SCARCE: Duration = Duration::from_secs(60);
+/// A scheduler that takes longer keeps no other from its turn: its database may refuse it for as long as it likes.
+const SLOW: Duration = Duration::from_secs(15);
 
 /// Registers the launcher; called while `shared_preload_libraries` are loaded. It starts when recovery is over,
 /// so never on a standby, and not at all while `pg_upgrade` runs the server.
@@ -29,6 +35,7 @@ pub fn register() {
     if !backend::is_preloading() || backend::is_upgrading() {
         return;
     }
+    backend::note_preloaded();
     BackgroundWorkerBuilder::new("pg_groundskeeper launcher")
         .set_library("pg_groundskeeper")
         .set_function("groundskeeper_launcher")
@@ -43,17 +50,6 @@ pub fn register() {
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn groundskeeper_launcher(_argument: pg_sys::Datum) {
     let mut between = worker::begin_without_database();
-    for database in databases() {
-        while !jobs::start_in(database) {
-            // No worker is free now; the jobs are not in such a hurry that this database should be left out.
-            if !BackgroundWorker::wait_latch(Some(Duration::from_secs(5))) {
-                return;
-            }
-        }
-        if !BackgroundWorker::wait_latch(Some(Duration::from_millis(200))) {
-            return;
-        }
-    }
     let mut visits = Visits::default();
     visits.look_everywhere();
     let mut looked = None;
@@ -63,10 +59,12 @@ pub extern "C-unwind" fn groundskeeper_launcher(_argument: pg_sys::Datum) {
             looked = Some(Instant::now());
         }
         visits.collect();
-        visits.start_due();
-        let pause = visits.pause().map_or(LOOK_AT_WAITS, |pause| pause.min(LOOK_AT_WAITS));
+        let none_free = !visits.start_due();
+        let pause = if none_free { Some(NONE_FREE) } else { visits.pause() };
+        let pause = pause.map_or(LOOK_AT_WAITS, |pause| pause.min(LOOK_AT_WAITS));
         if !BackgroundWorker::wait_latch(Some(pause)) {
-            return;
+            // Be it that the server shuts down: it starts nothing any more then.
+            worker::leave_and_come_back(between);
         }
         if worker::reread_configuration(&mut between) {
             // schedule_maintenance() and resume() ask like this for a look, too.
@@ -79,7 +77,16 @@ pub extern "C-unwind" fn groundskeeper_launcher(_argument: pg_sys::Datum) {
 #[derive(Default)]
 struct Visits {
     due: HashMap<pg_sys::Oid, Due>,
-    under_way: HashMap<pg_sys::Oid, (DynamicBackgroundWorker, Mailbox)>,
+    under_way: HashMap<pg_sys::Oid, Visit>,
+    turns: Turns<u32>,
+    scarce_until: Option<Instant>,
+}
+
+/// A look into a database.
+struct Visit {
+    worker: DynamicBackgroundWorker,
+    answer: Mailbox,
+    since: Instant,
 }
 
 /// By whichever clock it comes first: that on the wall may be set, the other stands still while the machine sleeps.
@@ -113,7 +120,9 @@ impl Due {
 impl Visits {
     /// Has every database looked at now; those that are gone are forgotten.
     fn look_everywhere(&mut self) {
-        self.due = databases().into_iter().map(|database| (database, Due::after(Duration::ZERO))).collect();
+        let known = databases();
+        self.turns.keep(&known.iter().map(|database| u32::from(*database)).collect::<Vec<_>>());
+        self.due = known.into_iter().map(|database| (database, Due::after(Duration::ZERO))).collect();
     }
 
     /// Hears what schedulers that have ended found.
@@ -121,17 +130,20 @@ impl Visits {
         let over: Vec<pg_sys::Oid> = self
             .under_way
             .iter()
-            .filter(|(_, (worker, _))| worker::ended(worker))
+            .filter(|(_, visit)| worker::ended(&visit.worker))
             .map(|(database, _)| *database)
             .collect();
         for database in over {
-            let Some((_, mailbox)) = self.under_way.remove(&database) else { continue };
-            let answer = mailbox.take().try_into().map(i64::from_ne_bytes);
-            let next = match answer {
-                Ok(0) => None,
-                Ok(micros) => DateTime::from_timestamp_micros(micros).map(Due::at),
+            let Some(visit) = self.under_way.remove(&database) else { continue };
+            let looked = Looked::of_bytes(&visit.answer.take());
+            self.turns.heard(database.into(), looked.as_ref().and_then(|looked| looked.waits_since));
+            if looked.as_ref().is_some_and(|looked| looked.none_free) {
+                self.note_scarcity();
+            }
+            let next = match looked {
+                Some(looked) => looked.next.map(Due::at),
                 // It could not connect, or was lost. The database may be gone.
-                Err(_) => databases().contains(&database).then(|| Due::after(RETRY)),
+                None => databases().contains(&database).then(|| Due::after(RETRY)),
             };
             // Asked for a look meanwhile, it gets one all the same.
             if let Some(next) = next {
@@ -140,26 +152,43 @@ impl Visits {
         }
     }
 
-    fn start_due(&mut self) {
-        let now: Vec<pg_sys::Oid> = self
+    fn note_scarcity(&mut self) {
+        self.scarce_until = Some(Instant::now() + SCARCE);
+    }
+
+    /// Starts schedulers where something is due, longest due first; `false` where no worker is free for one, who is the
+    /// first to get one then.
+    fn start_due(&mut self) -> bool {
+        let mut now: Vec<(Due, pg_sys::Oid)> = self
             .due
             .iter()
             .filter(|(database, due)| due.left().is_zero() && !self.under_way.contains_key(*database))
-            .map(|(database, _)| *database)
+            .map(|(database, due)| (*due, *database))
             .collect();
-        for database in now {
-            let started = Mailbox::new(ANSWER)
-                .and_then(|mailbox| start_scheduler(database, &mailbox).map(|worker| (worker, mailbox)));
-            match started {
-                Some(visit) => {
-                    self.due.remove(&database);
-                    self.under_way.insert(database, visit);
-                }
-                None => {
-                    self.due.insert(database, Due::after(RETRY));
-                }
+        now.sort_by_key(|(due, database)| (due.steady, u32::from(*database)));
+        for (_, database) in now {
+            if !self.has_room() {
+                break;
             }
+            let turn = self.turns.grant(database.into());
+            let started = Mailbox::new(ANSWER).and_then(|answer| {
+                let worker = scheduler::start(database, &answer, turn)?;
+                Some(Visit { worker, answer, since: Instant::now() })
+            });
+            let Some(visit) = started else {
+                self.note_scarcity();
+                return false;
+            };
+            self.due.remove(&database);
+            self.under_way.insert(database, visit);
         }
+        true
+    }
+
+    fn has_room(&self) -> bool {
+        let scarce = self.scarce_until.is_some_and(|until| Instant::now() < until);
+        let brisk = self.under_way.values().filter(|visit| visit.since.elapsed() < SLOW).count();
+        brisk < looks_at_once(scarce)
     }
 
     /// How long to sleep; without a schedule anywhere until somebody asks for a look. The end of a scheduler wakes
@@ -169,7 +198,8 @@ impl Visits {
             (!self.under_way.contains_key(database)).then(|| due.left())
         };
         let next = self.due.iter().filter_map(waiting).min();
-        let next = next.map(|pause| pause.clamp(Duration::from_millis(100), NAP));
+        let least = if self.has_room() { Duration::from_millis(100) } else { NONE_FREE };
+        let next = next.map(|pause| pause.clamp(least, NAP));
         if self.under_way.is_empty() { next } else { Some(next.unwrap_or(NAP).min(NAP)) }
     }
 }

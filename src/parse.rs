@@ -25,6 +25,17 @@ pub unsafe fn one_statement(text: &CStr) -> Result<*mut pg_sys::RawStmt> {
     }
 }
 
+/// How many statements a text has; PostgreSQL's own error for what it cannot parse.
+pub fn statements(text: &str) -> Result<usize> {
+    let text = to_server_cstring(text).ok_or_else(|| Failure::internal("a statement contains a NUL byte"))?;
+    isolated(|| {
+        // SAFETY: in a subtransaction, which catches errors; an empty list is NULL.
+        let parsed =
+            unsafe { pg_sys::raw_parser(text.as_ptr(), pg_sys::RawParseMode::RAW_PARSE_DEFAULT).as_ref() };
+        Ok(parsed.map_or(0, |list| usize::try_from(list.length).unwrap_or(0)))
+    })
+}
+
 /// Whether a text is one expression, and stays that wherever it is put between parentheses.
 pub fn is_expression(text: &str) -> bool {
     // in parentheses, so that no comment swallows what follows it; without, so that it closes none of ours

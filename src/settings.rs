@@ -20,6 +20,7 @@ static JOB_HISTORY: GucSetting<i32> = GucSetting::<i32>::new(90 * 24 * 60);
 static POOL_SIZE: GucSetting<i32> = GucSetting::<i32>::new(0);
 static SCALE_TO_MACHINE: GucSetting<bool> = GucSetting::<bool>::new(false);
 static INDEX_OBSERVATION: GucSetting<i32> = GucSetting::<i32>::new(7 * 24 * 60);
+static BLOAT_FLOOR: GucSetting<i32> = GucSetting::<i32>::new(10 * 1024);
 static METRICS_RETENTION: GucSetting<i32> = GucSetting::<i32>::new(30 * 24 * 60);
 static WATCHED_SCHEMAS: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
 
@@ -163,6 +164,16 @@ pub fn define() {
         GucFlags::UNIT_MIN,
     );
     define_connections();
+    GucRegistry::define_int_guc(
+        c"groundskeeper.bloat_floor",
+        c"How much of a table must be bloat before an alert counts it.",
+        c"Of a small table all may be bloat, and nobody is the worse for it.",
+        &BLOAT_FLOOR,
+        0,
+        i32::MAX,
+        GucContext::Userset,
+        GucFlags::UNIT_KB,
+    );
     GucRegistry::define_int_guc(
         c"groundskeeper.metrics_retention",
         c"How long samples of metrics are kept.",

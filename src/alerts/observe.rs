@@ -25,7 +25,7 @@ const WORDS: usize = 600;
 /// Measures what a rule watches; that it cannot be measured is no data, and no error.
 pub fn observe(plan: &Plan, watched: &Watched, since_last_check: Option<i64>) -> Result<Seen> {
     let seen = match (named(&watched.metric), watch_named(&watched.metric)) {
-        (Some(kpi), _) => kpi::of(plan, kpi).map(of_kpi),
+        (Some(kpi), _) => kpi::at_present(plan, kpi, watched.measured_over).map(of_kpi),
         (None, Some(Watch::Heartbeat)) => Ok(heartbeat(watched, since_last_check)),
         (None, Some(watch)) => isolated(|| with_lock_timeout(100, || ask(watched, watch))),
         (None, None) => Err(Failure::internal(format!("there is no metric {}", watched.metric))),
@@ -59,6 +59,9 @@ fn heartbeat(watched: &Watched, since_last_check: Option<i64>) -> Seen {
 }
 
 fn ask(watched: &Watched, watch: Watch) -> Result<Seen> {
+    if let Some(missing) = missing(watched)? {
+        return Ok(Seen { observation: Observation { value: None, samples: 0 }, detail: missing });
+    }
     let query = match watch {
         Watch::Partitions => include_str!("unhealthy_partitions.sql"),
         Watch::Jobs => include_str!("failed_jobs.sql"),
@@ -66,6 +69,9 @@ fn ask(watched: &Watched, watch: Watch) -> Result<Seen> {
         Watch::Wraparound => include_str!("wraparound_distance.sql"),
         Watch::Transactions => include_str!("idle_in_transaction_seconds.sql"),
         Watch::Maintenance => include_str!("overdue_maintenance.sql"),
+        Watch::Views => include_str!("failing_views.sql"),
+        Watch::Relations => include_str!("failing_relations.sql"),
+        Watch::MigrationRuns => include_str!("failed_migration_runs.sql"),
         Watch::Heartbeat => return Err(Failure::internal("the heartbeat is heard without a query")),
     };
     let found = sql::first(query, &[watched.target.as_deref().into()], |row| {
@@ -74,6 +80,14 @@ fn ask(watched: &Watched, watch: Watch) -> Result<Seen> {
         Ok(Seen { observation, detail: row.get::<String>(3)?.unwrap_or_default() })
     })?;
     Ok(found.unwrap_or_else(|| unknown(&watched.metric)))
+}
+
+/// Why there is nothing to look at: what is watched may have been dropped, or renamed.
+fn missing(watched: &Watched) -> Result<Option<String>> {
+    let Some(target) = &watched.target else { return Ok(None) };
+    let missing = "SELECT groundskeeper_internal.missing_target($1, $2)";
+    let args = [watched.metric.as_str().into(), target.as_str().into()];
+    Ok(sql::first(missing, &args, |row| row.get::<String>(1))?.flatten())
 }
 
 fn unknown(metric: &str) -> Seen {

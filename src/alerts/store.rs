@@ -9,6 +9,7 @@ use crate::sql::{self, required};
 use crate::{error::Failure, kpi};
 use groundskeeper_core::alert::{Observation, Phase, State};
 use groundskeeper_core::kpi::Comparison;
+use pgrx::datum::Interval;
 use pgrx::prelude::*;
 use rust_decimal::Decimal;
 
@@ -23,6 +24,8 @@ pub struct Watched {
     pub clear_after: i64,
     pub min_samples: i64,
     pub check_every: i64,
+    /// Over which time a KPI is measured, if not its own.
+    pub measured_over: Option<Interval>,
 }
 
 /// A rule, and how it stood at the last check.
@@ -63,6 +66,7 @@ fn read(row: &Tuple) -> Result<Row> {
             clear_after: required(row, 8)?,
             min_samples: required(row, 9)?,
             check_every: required(row, 10)?,
+            measured_over: row.get(20)?,
         }),
     };
     let state = match row.get::<String>(11)?.as_deref().and_then(Phase::parse) {

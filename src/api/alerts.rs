@@ -15,7 +15,17 @@ use pgrx::prelude::*;
 extension_sql_file!(
     "../../sql/alerts.sql",
     name = "alerts",
-    requires = ["bootstrap", "defaults", "kpis", check_alert_rule, check_alerts, silence_alert]
+    requires = [
+        "bootstrap",
+        "defaults",
+        "kpis",
+        "journal",
+        "managed_tables",
+        "schedule",
+        check_alert_rule,
+        check_alerts,
+        silence_alert
+    ]
 );
 
 /// Looks at everything that is watched; how all of it stands.
@@ -67,6 +77,7 @@ fn check_alert_rule(
     clear_after: Option<Interval>,
     min_samples: Option<i64>,
     check_every: Option<Interval>,
+    measured_over: Option<Interval>,
 ) -> Result<bool, ErrorReport> {
     let wrong = |detail: String| {
         Failure::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, "the alert rule makes no sense")
@@ -80,13 +91,20 @@ fn check_alert_rule(
         .ok_or_else(|| wrong("Its comparison is > or <.".to_owned()))?;
     let (fire, clear) =
         (number(fire_threshold, "fire_threshold")?, number(clear_threshold, "clear_threshold")?);
-    alert::check(&given(metric, "metric")?, target.as_deref(), comparison, fire, clear)
+    let metric = given(metric, "metric")?;
+    alert::check(&metric, target.as_deref(), comparison, fire, clear)
         .map_err(|unfit| wrong(unfit.to_string()))?;
     for (time, column) in
         [(fire_after, "fire_after"), (clear_after, "clear_after"), (check_every, "check_every")]
     {
         if !(0..=i128::from(LONGEST)).contains(&given(time, column)?.as_micros()) {
             return Err(wrong(format!("{column} runs from 0 to 30 days.")).into());
+        }
+    }
+    if let Some(over) = measured_over {
+        alert::check_window(&metric).map_err(|unfit| wrong(unfit.to_string()))?;
+        if !(1..=i128::from(LONGEST)).contains(&over.as_micros()) {
+            return Err(wrong("measured_over runs from a moment to 30 days.".to_owned()).into());
         }
     }
     if given(min_samples, "min_samples")? < 0 {

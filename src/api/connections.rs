@@ -24,8 +24,10 @@ extension_sql_file!(
 fn connection_pool_config(
     format: default!(Option<Utf8>, "'json'"),
     pool_size: default!(Option<i32>, "NULL"),
+    pooler: default!(Option<Utf8>, "NULL"),
 ) -> Result<Utf8, ErrorReport> {
-    Ok(connections::pool_config(&built_in_plan()?.pool, &given(format, "format")?, pool_size)?.into())
+    let format = given(format, "format")?;
+    Ok(connections::pool_config(&built_in_plan()?.pool, &format, pool_size, pooler.as_deref())?.into())
 }
 
 /// How large the pools of this database should be together.

@@ -2,6 +2,7 @@
 
 use super::given;
 use crate::encoding::Utf8;
+use crate::extension::can_write;
 use crate::jobs;
 use crate::schedule;
 use pgrx::pg_sys::panic::ErrorReport;
@@ -31,6 +32,7 @@ fn retry_job(job_id: Option<i64>) -> Result<Utf8, ErrorReport> {
 #[pg_extern(schema = "groundskeeper", volatile, parallel_unsafe)]
 #[search_path(pg_catalog, pg_temp)]
 fn resume() -> Result<i64, ErrorReport> {
+    can_write("resume")?;
     let adopted = jobs::resume()?;
     schedule::resume()?;
     Ok(adopted)

@@ -2,7 +2,9 @@
 
 use super::given;
 use crate::encoding::Utf8;
+use crate::extension;
 use crate::schedule::{self, Scheduled};
+use pgrx::datum::Interval;
 use pgrx::iter::TableIterator;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
@@ -13,9 +15,14 @@ extension_sql_file!(
     requires = [
         "statistics",
         "defaults",
+        "managed_tables",
         schedule_maintenance,
         unschedule_maintenance,
         check_schedule,
+        check_command,
+        home,
+        patience,
+        unschedule_if_dropped,
         next_run,
         run_step,
         overdue_runs,
@@ -86,6 +93,32 @@ fn prune_history() -> Result<i64, ErrorReport> {
 #[pg_extern(schema = "groundskeeper_internal", immutable, parallel_safe)]
 fn check_schedule(schedule: Option<Utf8>, timezone: Option<Utf8>) -> Result<bool, ErrorReport> {
     Ok(schedule::check(&given(schedule, "schedule")?, timezone.as_deref())?)
+}
+
+/// True, or an error that says what is wrong: for a CHECK constraint.
+#[pg_extern(schema = "groundskeeper_internal", immutable, parallel_unsafe)]
+fn check_command(command: Option<Utf8>) -> Result<bool, ErrorReport> {
+    Ok(schedule::check_command(&given(command, "command")?)?)
+}
+
+/// Which cluster and database this is.
+#[pg_extern(schema = "groundskeeper_internal", stable, parallel_safe)]
+fn home() -> Utf8 {
+    extension::home().into()
+}
+
+/// How late an entry may be before that is said.
+#[pg_extern(schema = "groundskeeper_internal", immutable, parallel_safe)]
+fn patience(job_name: Option<Utf8>) -> Result<Interval, ErrorReport> {
+    let patience = groundskeeper_core::schedule::patience(&given(job_name, "job_name")?);
+    Ok(Interval::from_micros(i64::try_from(patience.as_micros()).unwrap_or(i64::MAX)))
+}
+
+/// Has pg_cron's jobs removed if the extension is gone at the transaction's end.
+#[pg_extern(schema = "groundskeeper_internal", volatile, parallel_unsafe)]
+#[search_path(pg_catalog, pg_temp)]
+fn unschedule_if_dropped() -> Result<(), ErrorReport> {
+    Ok(schedule::arrange_removal()?)
 }
 
 /// When an entry is due next.

@@ -3,6 +3,7 @@
 use super::regclass::{Regclass, existing};
 use super::{built_in_plan, given, whole_plan};
 use crate::encoding::Utf8;
+use crate::sql::qualified;
 use crate::statistics::{self, registry};
 use pgrx::iter::TableIterator;
 use pgrx::pg_sys::panic::ErrorReport;
@@ -11,7 +12,7 @@ use pgrx::prelude::*;
 extension_sql_file!(
     "../../sql/statistics.sql",
     name = "statistics",
-    requires = ["bootstrap", update_table_statistics, maintain, stop_maintaining]
+    requires = ["bootstrap", update_table_statistics, maintain, planned_relations, stop_maintaining]
 );
 
 /// Analyzes what has changed enough and refreshes the views whose sources have. Two functions, as those of
@@ -44,6 +45,13 @@ fn update_table_statistics(
 #[search_path(pg_catalog, pg_temp)]
 fn maintain(relation: Option<Regclass>) -> Result<bool, ErrorReport> {
     Ok(registry::add(existing(relation, "relation")?)?)
+}
+
+/// What the plan has looked after.
+#[pg_extern(schema = "groundskeeper_internal", stable, parallel_safe)]
+fn planned_relations() -> Result<Vec<Utf8>, ErrorReport> {
+    let planned = groundskeeper_core::statistics::of_the_plan(built_in_plan()?);
+    Ok(planned.into_iter().map(|relation| qualified(&relation.schema, &relation.name).into()).collect())
 }
 
 /// Takes it off again.

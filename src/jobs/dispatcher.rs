@@ -18,9 +18,6 @@ use std::collections::{HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
-/// The lock of whoever has the post of the dispatcher.
-const POST: u32 = 0;
-
 thread_local! {
     /// Whether the current transaction will start a dispatcher when it commits.
     static ARRANGED: Cell<bool> = const { Cell::new(false) };
@@ -129,11 +126,11 @@ fn wait_for_transaction(between: &mut Between, xid: u32) {
 fn take_the_post() -> Result<bool> {
     let installed = "SELECT EXISTS (SELECT FROM pg_catalog.pg_extension WHERE extname = 'pg_groundskeeper')";
     let installed: Option<bool> = sql::first(installed, &[], |row| required(row, 1))?;
-    Ok(installed == Some(true) && locks::take(POST))
+    Ok(installed == Some(true) && locks::take(locks::DISPATCHER))
 }
 
 fn leave_the_post() -> Result<bool> {
-    locks::give_back(POST);
+    locks::give_back(locks::DISPATCHER);
     let more = "SELECT EXISTS (SELECT FROM groundskeeper.job WHERE state = 'queued' AND home = $1)";
     Ok(sql::first(more, &[home().into()], |row| required(row, 1))?.unwrap_or(false))
 }

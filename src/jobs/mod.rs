@@ -4,9 +4,9 @@ mod dispatcher;
 mod fair;
 mod progress;
 
-pub use dispatcher::start_in;
 pub use progress::{remark, report, step_done, works_on};
 
+use crate::backend;
 use crate::catalog::{self, CAN_CONNECT, Login};
 use crate::error::{Failure, Result};
 use crate::extension::{as_owner, home};
@@ -305,6 +305,19 @@ pub fn resume() -> Result<i64> {
 /// Starts a dispatcher: what any look at a job does on the side.
 pub fn look_after() {
     dispatcher::start_at_commit();
+}
+
+/// Starts a dispatcher if a job is open and nobody looks after it, as after a crash, or once the dispatcher was told to
+/// end; `false` where that takes a worker, and none is free.
+pub fn go_on() -> Result<bool> {
+    let left = "SELECT EXISTS (SELECT FROM groundskeeper.job WHERE state IN ('queued', 'running') AND home = $1)
+                   AND NOT EXISTS (SELECT FROM pg_catalog.pg_locks l
+                                    WHERE l.locktype = 'userlock' AND l.granted AND l.classid::bigint = $2 AND l.objid::bigint = $3
+                                      AND l.database = (SELECT oid FROM pg_catalog.pg_database
+                                                         WHERE datname = pg_catalog.current_database()))";
+    let args = [home().into(), i64::from(locks::CLASS).into(), i64::from(locks::DISPATCHER).into()];
+    let left = as_owner(|| sql::first(left, &args, |row| required::<bool>(row, 1)))?;
+    Ok(left != Some(true) || dispatcher::start_in(backend::database()))
 }
 
 /// Starts a dispatcher if a job is open: what any look at the plan does on the side.

@@ -136,7 +136,7 @@ fn by_worker(tables: Vec<Due>) -> Result<Vec<Retired>> {
     let mailbox = Mailbox::new(room).ok_or_else(|| refused("There is no dynamic shared memory left."))?;
     mailbox.put(&asked);
     let (function, kind) = ("groundskeeper_retirement", "pg_groundskeeper retention");
-    answer::wait_for(function, kind, backend::database(), role()?, &mailbox, "").map_err(refused)?;
+    answer::wait_for(function, kind, backend::database(), Some(role()?), &mailbox, "").map_err(refused)?;
     let said = mailbox.take();
     if said == asked {
         return Err(refused("Its worker could not connect; the server's log says why."));

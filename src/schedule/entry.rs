@@ -2,6 +2,8 @@
 
 use crate::error::{Failure, Result};
 use crate::extension::as_owner;
+use crate::guc::as_written;
+use crate::parse::statements;
 use crate::sql::{self, required};
 use chrono::{DateTime, Utc};
 use groundskeeper_core::schedule::{Entry, Past, Timing, due_at};
@@ -19,6 +21,21 @@ pub fn timing(schedule: &str, timezone: Option<&str>) -> Result<Timing> {
 /// True, or an error that says what is wrong.
 pub fn check(schedule: &str, timezone: Option<&str>) -> Result<bool> {
     timing(schedule, timezone).map(|_| true)
+}
+
+/// True for exactly one statement, or an error: a second one would run unseen, or make the first one fail each time.
+pub fn check_command(command: &str) -> Result<bool> {
+    let statements = as_written(|| statements(command))?;
+    if statements == 1 {
+        return Ok(true);
+    }
+    let code = PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE;
+    Err(Failure::new(code, "the command of an entry is one statement")
+        .detail(format!(
+            "This has {}.",
+            if statements == 0 { "none".to_owned() } else { statements.to_string() }
+        ))
+        .hint("Make a procedure of several statements and schedule its CALL, or an entry of each."))
 }
 
 /// A time in microseconds since 1970 as the pure part has it.

@@ -1,7 +1,7 @@
 //! What was done is remembered for a while, not for ever.
 
 use crate::error::Result;
-use crate::extension::as_owner;
+use crate::extension::{as_owner, can_write};
 use crate::settings;
 use crate::sql::{self, required};
 use crate::subtransaction::isolated;
@@ -9,6 +9,7 @@ use crate::subtransaction::isolated;
 /// Deletes what is older than `groundskeeper.job_history`: finished jobs, the log of maintenance, runs of the
 /// migration, and what pg_cron wrote down of our runs, where it is in this database. How many rows.
 pub fn prune() -> Result<i64> {
+    can_write("prune histories")?;
     let minutes = settings::job_history_minutes();
     let pruned = |delete: &str| {
         let statement = format!(

@@ -4,16 +4,21 @@ mod entry;
 mod history;
 mod pg_cron;
 mod run;
-pub mod worker;
+pub mod scheduler;
+mod tidy;
+mod worker;
 
-pub use entry::{check, next_run};
+pub use entry::{check, check_command, next_run};
 pub use history::prune;
 pub use run::{overdue, step};
+pub use tidy::arrange_removal;
 
+use crate::backend;
 use crate::catalog;
 use crate::error::{Failure, Result};
-use crate::extension::{as_owner, home};
+use crate::extension::{as_owner, can_write, home};
 use crate::sql::{self, quote_identifier, quote_literal, required};
+use crate::subtransaction::isolated;
 use crate::{jobs, settings};
 use chrono::Utc;
 use groundskeeper_core::schedule::Timing;
@@ -44,28 +49,33 @@ struct Row {
 
 /// Puts every entry that is enabled on the best scheduler that there is.
 pub fn schedule(timezone: Option<String>) -> Result<Vec<Scheduled>> {
+    can_write("schedule maintenance")?;
     let zone = catalog::time_zone(&timezone.unwrap_or_else(settings::timezone))?;
+    let role = role_that_runs()?;
+    enter(&zone, &role)
+}
+
+/// Has the best scheduler run every entry that is enabled, by the clock of that zone and as that role.
+fn enter(zone: &str, role: &str) -> Result<Vec<Scheduled>> {
     let rows = enabled()?;
     let timings =
-        rows.iter().map(|row| entry::timing(&row.schedule, Some(&zone))).collect::<Result<Vec<Timing>>>()?;
-    let role = role_that_runs()?;
+        rows.iter().map(|row| entry::timing(&row.schedule, Some(zone))).collect::<Result<Vec<Timing>>>()?;
     let cron = pg_cron::find()?;
     let jobs: Vec<pg_cron::Job> = match &cron {
         Some(cron) => cron.jobs(&rows, &timings),
         None => Vec::new(),
     };
     let registered = match &cron {
-        Some(cron) => cron.register(&jobs, &role)?,
+        Some(cron) => cron.register(&jobs, role)?,
         None => Err(String::new()),
     };
-    let launcher = launcher()?;
-    let scheduler = match (&registered, launcher) {
-        (Ok(()), _) => "pg_cron",
-        (Err(_), Some(_)) => "launcher",
-        (Err(_), None) => "none",
+    let scheduler = match &registered {
+        Ok(()) => "pg_cron",
+        Err(_) if backend::is_preloaded() => "launcher",
+        Err(_) => "none",
     };
-    write_down(&zone, &role, scheduler)?;
-    wake(launcher);
+    write_down(zone, role, scheduler)?;
+    wake(launcher()?);
     match (cron, registered) {
         (Some(cron), Ok(())) => Ok(cron.scheduled(jobs)),
         (Some(cron), Err(why)) if scheduler == "none" => {
@@ -75,11 +85,11 @@ pub fn schedule(timezone: Option<String>) -> Result<Vec<Scheduled>> {
             )
             .detail("Run the returned commands there, as a role that may.")
             .say(PgLogLevel::WARNING);
-            Ok(cron.by_hand(jobs, &role))
+            Ok(cron.by_hand(jobs, role))
         }
         _ => {
             if scheduler == "none" {
-                say_what_is_missing(&role)?;
+                say_what_is_missing(role)?;
             }
             let row = |r: Row| Scheduled {
                 job_name: r.job_name,
@@ -94,10 +104,10 @@ pub fn schedule(timezone: Option<String>) -> Result<Vec<Scheduled>> {
 
 /// Takes everything of ours off every scheduler; what was on one.
 pub fn unschedule() -> Result<Vec<Scheduled>> {
-    let role = current_role()?;
-    may_take_over(&role)?;
+    can_write("unschedule maintenance")?;
+    may_take_over(&current_role()?)?;
     if let Some(cron) = pg_cron::find()?
-        && let Err(why) = cron.register(&[], &role)?
+        && let Err(why) = cron.remove()?
     {
         Failure::new(
             PgSqlErrorCode::ERRCODE_WARNING,
@@ -106,7 +116,7 @@ pub fn unschedule() -> Result<Vec<Scheduled>> {
                 quote_identifier(&cron.database)
             ),
         )
-        .detail(format!("Run there, as a role that may: {};", cron.removal(&[])))
+        .detail(format!("Run there, as a role that may: {};", cron.removal()))
         .say(PgLogLevel::WARNING);
     }
     let removed = as_owner(|| {
@@ -134,24 +144,31 @@ pub fn unschedule() -> Result<Vec<Scheduled>> {
     Ok(removed.into_iter().map(gone).collect())
 }
 
-/// Makes a restored copy's schedule this database's own.
+/// Makes a restored copy's schedule this database's own. Its scheduler may be another here, and knows nothing of it
+/// yet.
 pub fn resume() -> Result<()> {
     let here = home();
-    let adopted = as_owner(|| {
-        let restored = "SELECT EXISTS (SELECT FROM groundskeeper.schedule WHERE scheduled_at IS NOT NULL AND home <> $1)";
-        let restored = sql::first(restored, &[here.as_str().into()], |row| required::<bool>(row, 1))?;
-        if restored == Some(true) {
-            sql::run(
-                "UPDATE groundskeeper.schedule SET home = $1, scheduled_at = pg_catalog.now()
-                  WHERE scheduled_at IS NOT NULL AND home <> $1",
-                &[here.as_str().into()],
-            )?;
-        }
-        Ok(restored == Some(true))
+    let copied = as_owner(|| {
+        sql::first(
+            "SELECT pg_catalog.min(timezone), pg_catalog.min(run_as) FROM groundskeeper.schedule
+              WHERE scheduled_at IS NOT NULL AND home <> $1 HAVING pg_catalog.count(*) > 0",
+            &[here.as_str().into()],
+            |row| Ok((required::<String>(row, 1)?, required::<String>(row, 2)?)),
+        )
     })?;
-    if adopted {
-        wake(launcher()?);
+    let Some((zone, role)) = copied else { return Ok(()) };
+    as_owner(|| {
+        sql::run(
+            "UPDATE groundskeeper.schedule SET home = $1, scheduled_at = pg_catalog.now()
+              WHERE scheduled_at IS NOT NULL AND home <> $1",
+            &[here.as_str().into()],
+        )
+    })?;
+    // Who may not have it run as that role has taken the first step; the status says what is left.
+    if isolated(|| may_take_over(&current_role()?)).is_ok() {
+        enter(&zone, &role)?;
     }
+    wake(launcher()?);
     Ok(())
 }
 

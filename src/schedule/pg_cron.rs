@@ -1,7 +1,9 @@
 //! pg_cron: one for the whole cluster, in one database of it, by a clock of its own.
 
+use super::tidy::{self, Wanted};
 use super::worker;
 use super::{Row, Scheduled, call, now};
+use crate::backend;
 use crate::error::{Failure, Result};
 use crate::extension::as_owner;
 use crate::sql::{self, quote_literal, required};
@@ -27,6 +29,8 @@ pub struct Job {
     name: String,
     schedule: String,
     command: String,
+    /// Whether it is run beside pg_cron, and not in this database.
+    looks_on: bool,
 }
 
 /// pg_cron, if it is preloaded; in this database it must be installed, too.
@@ -53,36 +57,54 @@ pub fn find() -> Result<Option<Cron>> {
 }
 
 impl Cron {
-    /// The jobs for these entries, and the one that makes up for what pg_cron misses: it does nothing for the time
-    /// that the server was down, and does not repeat what failed.
+    /// The jobs for these entries; the one that makes up for what pg_cron misses: it does nothing for the time
+    /// that the server was down, and does not repeat what failed; and the one that takes them all away with the database.
     pub fn jobs(&self, rows: &[Row], timings: &[Timing]) -> Vec<Job> {
         let job = |(row, timing): (&Row, &Timing)| Job {
             name: self.name(&row.job_name),
             schedule: timing.on_clock_of(self.zone, now()),
             command: call(&row.job_name),
+            looks_on: false,
         };
         let make_up = Job {
             name: self.name("make up"),
             schedule: "*/5 * * * *".to_owned(),
             command: "CALL groundskeeper.run_overdue()".to_owned(),
+            looks_on: false,
         };
-        rows.iter().zip(timings).map(job).chain([make_up]).collect()
+        let tidy = self.elsewhere.map(|_| Job {
+            name: self.name("tidy"),
+            schedule: "*/2 * * * *".to_owned(),
+            command: tidy::command(&self.here, backend::database()),
+            looks_on: true,
+        });
+        rows.iter().zip(timings).map(job).chain([make_up]).chain(tidy).collect()
     }
 
     fn name(&self, entry: &str) -> String {
-        format!("{}{entry}", self.prefix())
+        format!("{}{entry}", tidy::prefix(&self.here))
     }
 
-    fn prefix(&self) -> String {
-        format!("groundskeeper {} ", self.here)
-    }
-
-    /// Makes these the only jobs of ours that there are for this database; why not, where that fails.
+    /// Makes these the only jobs of ours that there are for this database; why not, where that fails. The caller must be
+    /// able to enter them; what is not wanted any more goes by whoever's it is.
     pub fn register(&self, jobs: &[Job], role: &str) -> Result<std::result::Result<(), String>> {
-        let names: Vec<&str> = jobs.iter().map(|job| job.name.as_str()).collect();
-        let removal = self.removal(&names);
-        let statements: Vec<String> =
-            std::iter::once(removal).chain(jobs.iter().map(|job| self.statement(job, role))).collect();
+        let entered = self.enter(jobs, role)?;
+        let names = jobs.iter().map(|job| job.name.clone()).collect();
+        let wanted = Wanted { database: self.here.clone(), role: Some(role.to_owned()), names };
+        if let Err(why) = self.tidy(wanted)? {
+            let left = "pg_cron's jobs that are not wanted any more could not be removed";
+            Failure::new(PgSqlErrorCode::ERRCODE_WARNING, format!("{left}: {why}")).say(PgLogLevel::WARNING);
+        }
+        Ok(entered)
+    }
+
+    /// Removes all jobs of ours for this database; why not, where that fails.
+    pub fn remove(&self) -> Result<std::result::Result<(), String>> {
+        self.tidy(Wanted { database: self.here.clone(), role: None, names: Vec::new() })
+    }
+
+    fn enter(&self, jobs: &[Job], role: &str) -> Result<std::result::Result<(), String>> {
+        let statements: Vec<String> = jobs.iter().map(|job| self.statement(job, Some(role))).collect();
         if let Some(database) = self.elsewhere {
             return worker::run_in(database, &statements);
         }
@@ -94,31 +116,42 @@ impl Cron {
             let [name, schedule, command] = [&job.name, &job.schedule, &job.command].map(quote_literal);
             format!("SELECT cron.schedule({name}, {schedule}, {command})")
         };
-        let statements = if allowed {
-            statements
-        } else {
-            [self.removal(&names)].into_iter().chain(jobs.iter().map(plain)).collect()
-        };
+        let statements = if allowed { statements } else { jobs.iter().map(plain).collect() };
         let result = isolated(|| statements.iter().try_for_each(|statement| sql::run(statement, &[])));
         Ok(result.map_err(|failure: Failure| failure.one_line()))
     }
 
-    fn statement(&self, job: &Job, role: &str) -> String {
-        let [name, schedule, command] = [&job.name, &job.schedule, &job.command].map(quote_literal);
-        let (here, role) = (quote_literal(&self.here), quote_literal(role));
-        format!("SELECT cron.schedule_in_database({name}, {schedule}, {command}, {here}, {role})")
+    fn tidy(&self, wanted: Wanted) -> Result<std::result::Result<(), String>> {
+        match self.elsewhere {
+            Some(database) => tidy::by_worker(database, &wanted),
+            // What this transaction has entered, no other could see.
+            None => Ok(isolated(|| as_owner(|| tidy::tidy(&wanted).map(drop)))
+                .map_err(|failure: Failure| failure.one_line())),
+        }
     }
 
-    /// Removes all jobs of ours for this database but those.
-    pub fn removal(&self, keep: &[&str]) -> String {
-        let keep = keep.iter().map(quote_literal).collect::<Vec<_>>().join(", ");
+    /// Who is to run a job that only looks on is whoever enters it, as it works where pg_cron is.
+    fn statement(&self, job: &Job, role: Option<&str>) -> String {
+        let [name, schedule, command] = [&job.name, &job.schedule, &job.command].map(quote_literal);
+        let database = quote_literal(if job.looks_on { &self.database } else { &self.here });
+        let role = role.filter(|_| !job.looks_on).map_or_else(|| "NULL".to_owned(), quote_literal);
+        format!("SELECT cron.schedule_in_database({name}, {schedule}, {command}, {database}, {role})")
+    }
+
+    /// What removes them by hand.
+    pub fn removal(&self) -> String {
         format!(
-            "SELECT cron.unschedule(jobid) FROM cron.job WHERE database = {} \
-             AND pg_catalog.starts_with(jobname, {}) \
-             AND pg_catalog.starts_with(command, 'CALL groundskeeper.run_') AND jobname <> ALL (ARRAY[{keep}]::text[])",
-            quote_literal(&self.here),
-            quote_literal(self.prefix())
+            "SELECT cron.unschedule(jobid) FROM cron.job WHERE (database = {here} OR jobname = {tidy}) \
+             AND pg_catalog.starts_with(jobname::text, {prefix})",
+            here = quote_literal(&self.here),
+            tidy = quote_literal(self.name("tidy")),
+            prefix = quote_literal(tidy::prefix(&self.here))
         )
+    }
+
+    /// The database that its jobs are kept in.
+    pub fn home(&self) -> pg_sys::Oid {
+        self.elsewhere.unwrap_or_else(backend::database)
     }
 
     /// What has been scheduled.
@@ -135,7 +168,7 @@ impl Cron {
     /// What somebody who may has to run in pg_cron's database.
     pub fn by_hand(&self, jobs: Vec<Job>, role: &str) -> Vec<Scheduled> {
         let row = |job: Job| Scheduled {
-            command: format!("{};", self.statement(&job, role)),
+            command: format!("{};", self.statement(&job, Some(role))),
             job_name: job.name,
             schedule: job.schedule,
             scheduler: "none",

@@ -4,7 +4,7 @@ use super::entry::{Active, active};
 use super::worker;
 use crate::backend;
 use crate::error::{Failure, Result};
-use crate::extension::as_owner;
+use crate::extension::{as_owner, can_write};
 use crate::latency;
 use crate::parse::is_call;
 use crate::sql::{self, required};
@@ -19,6 +19,7 @@ const GRACE: Duration = Duration::seconds(90);
 
 /// Carries out one step.
 pub fn step(step: &str, job_name: &str, argument: Option<&str>) -> Result<Option<String>> {
+    can_write("run scheduled maintenance")?;
     latency::is_upkeep();
     match step {
         "begin" => {
@@ -42,6 +43,7 @@ pub fn step(step: &str, job_name: &str, argument: Option<&str>) -> Result<Option
 
 /// The entries that have waited for longer than their scheduler takes, and that run as the caller.
 pub fn overdue() -> Result<Vec<String>> {
+    can_write("run scheduled maintenance")?;
     latency::is_upkeep();
     let me = me()?;
     let now = super::now();

@@ -12,6 +12,7 @@ use crate::waiting::run_before_deadline;
 use crate::worker::locks;
 use crate::{settings, sql};
 use facts::{Below, Facts, Relation};
+use groundskeeper_core::figures::milliseconds;
 use groundskeeper_core::plan::Plan;
 use groundskeeper_core::statistics::{Due, Seen, View, Window, dependencies_first};
 use pgrx::pg_sys::Oid;
@@ -237,7 +238,7 @@ fn attempt(
     }
     let started = Instant::now();
     let result = isolated(work);
-    let duration_ms = started.elapsed().as_secs_f64() * 1000.0;
+    let duration_ms = milliseconds(started.elapsed().as_secs_f64() * 1000.0);
     // The detail may have values of rows: it is for the caller, and not for who reads the log.
     let mut written = None;
     let outcome = match result {

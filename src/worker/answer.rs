@@ -9,12 +9,12 @@ pub fn wait_for(
     function: &str,
     kind: &str,
     database: pg_sys::Oid,
-    role: pg_sys::Oid,
+    role: Option<pg_sys::Oid>,
     mailbox: &Mailbox,
     extra: &str,
 ) -> Result<(), &'static str> {
     let told = format!("{} {extra}", mailbox.handle());
-    let (name, role) = (kind, Some(role));
+    let name = kind;
     let started = super::start(&Worker { function, name, kind, database, role, told: &told, watched: true });
     let Some(worker) = started else {
         return Err("no background worker is free: raise max_worker_processes");

@@ -24,6 +24,9 @@ fn of_session(tag: &pg_sys::LOCKTAG) -> bool {
     }
 }
 
+/// The lock of whoever has the post of the dispatcher.
+pub const DISPATCHER: u32 = 0;
+
 /// The lock of whoever updates statistics. Numbers of jobs do not come near.
 pub const STATISTICS: u32 = u32::MAX;
 

@@ -108,6 +108,12 @@ pub fn begin_without_database() -> Between {
     Between::of_new_worker()
 }
 
+/// Ends a worker that the server is to start again: who returns is never seen again, whoever told it to end.
+pub fn leave_and_come_back(_: Between) -> ! {
+    // SAFETY: between transactions, where a process may end at any time; what it holds is given back on the way out.
+    unsafe { pg_sys::proc_exit(1) }
+}
+
 /// What this worker was told.
 pub fn told() -> &'static str {
     BackgroundWorker::get_extra().split_once(' ').map_or("", |(_, told)| told)

@@ -7,6 +7,7 @@ pub mod alert;
 pub mod bloat;
 pub mod connections;
 pub mod deparsed;
+pub mod figures;
 mod folding;
 pub mod growth;
 pub mod histogram;

@@ -23,8 +23,17 @@ const TESTS: Needs =
 const BENCHMARKS: Needs = Needs { packages: &["valgrind", "python3-venv"], extensions: &["cron", "partman"] };
 
 /// The libraries that applications connect with, in the releases that the tests were written with.
-const PYTHON_LIBRARIES: [&str; 4] =
-    ["SQLAlchemy==2.1.9", "psycopg2-binary==2.9.13", "asyncpg==0.32.0", "pgspot==0.9.4"];
+const PYTHON_LIBRARIES: [&str; 9] = [
+    "SQLAlchemy==2.1.9",
+    "greenlet==3.5.6",
+    "psycopg2-binary==2.9.13",
+    "psycopg==3.3.9",
+    "psycopg-binary==3.3.9",
+    "psycopg-pool==3.3.3",
+    "asyncpg==0.32.0",
+    "Django==5.2.19",
+    "pgspot==0.9.4",
+];
 
 /// Which PostgreSQL a command is about.
 #[derive(Debug, Clone, Copy, Default, clap::Args)]

@@ -203,6 +203,7 @@ fn a_member_of_pg_monitor_reads_all_and_changes_nothing() {
             "groundskeeper.club_codes SELECT",
             "groundskeeper.club_names SELECT",
             "groundskeeper.column_names SELECT",
+            "groundskeeper.failing_relations SELECT",
             "groundskeeper.index_observation SELECT",
             "groundskeeper.job_history SELECT",
             "groundskeeper.jobs SELECT",

@@ -3,7 +3,7 @@
 mod rule;
 mod state;
 
-pub use rule::{METRICS, Metric, Rule, Unfit, Watch, check, thresholds, watch_named};
+pub use rule::{METRICS, Metric, Rule, Unfit, Watch, check, check_window, thresholds, watch_named};
 pub use state::{Observation, Phase, RESOLVED_SHOWN, State, announce, step};
 
 #[cfg(test)]

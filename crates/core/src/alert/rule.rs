@@ -19,6 +19,12 @@ pub enum Watch {
     Transactions,
     /// Entries of the schedule that did not run.
     Maintenance,
+    /// Materialized views that cannot be refreshed.
+    Views,
+    /// What maintenance failed with, though it ran.
+    Relations,
+    /// Markets whose last run of the migration failed.
+    MigrationRuns,
     /// When alerts were last checked.
     Heartbeat,
 }
@@ -35,7 +41,7 @@ pub struct Metric {
 }
 
 /// What can be watched beside the KPIs.
-pub const METRICS: [Metric; 7] = [
+pub const METRICS: [Metric; 10] = [
     Metric { name: "unhealthy_partitions", watch: Watch::Partitions, target: Some("a managed table") },
     Metric { name: "failed_jobs", watch: Watch::Jobs, target: Some("a job's target") },
     Metric { name: "invalid_indexes", watch: Watch::Indexes, target: Some("a table") },
@@ -46,6 +52,13 @@ pub const METRICS: [Metric; 7] = [
         watch: Watch::Maintenance,
         target: Some("an entry of groundskeeper.schedule"),
     },
+    Metric { name: "failing_views", watch: Watch::Views, target: Some("a materialized view") },
+    Metric {
+        name: "failing_relations",
+        watch: Watch::Relations,
+        target: Some("a table or materialized view"),
+    },
+    Metric { name: "failed_migration_runs", watch: Watch::MigrationRuns, target: Some("a market") },
     Metric { name: "heartbeat_seconds", watch: Watch::Heartbeat, target: None },
 ];
 
@@ -121,6 +134,8 @@ pub enum Unfit {
     NoTarget,
     /// A number of samples, or a time, that is negative or too long.
     Range(&'static str),
+    /// What is measured has no window.
+    NoWindow,
 }
 
 impl fmt::Display for Unfit {
@@ -141,9 +156,15 @@ impl fmt::Display for Unfit {
                 f.write_str("clear_threshold must not be below fire_threshold.")
             }
             Self::NoTarget => f.write_str("Its metric has no targets to choose from."),
+            Self::NoWindow => f.write_str("Its metric is measured now, so measured_over says nothing."),
             Self::Range(column) => write!(f, "{column} is out of range."),
         }
     }
+}
+
+/// Whether a metric can be measured over a time of the rule's own.
+pub fn check_window(metric: &str) -> Result<(), Unfit> {
+    named(metric).filter(|kpi| kpi.has_window).map(|_| ()).ok_or(Unfit::NoWindow)
 }
 
 /// Whether a rule makes sense.

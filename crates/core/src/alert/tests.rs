@@ -121,6 +121,10 @@ fn rules_that_make_no_sense_are_named() {
     assert_eq!(check("cache_hit_ratio", None, Above, None, None), Err(Unfit::Comparison(Below)));
     assert_eq!(check("cache_hit_ratio", Some("x"), Below, None, None), Err(Unfit::NoTarget));
     assert_eq!(check("heartbeat_seconds", Some("x"), Above, Some(1), None), Err(Unfit::NoTarget));
+    assert_eq!(check_window("cache_hit_ratio"), Ok(()));
+    for now in ["table_bloat_max", "failed_jobs", "joy"] {
+        assert_eq!(check_window(now), Err(Unfit::NoWindow), "{now}");
+    }
     assert!(METRICS.iter().all(|metric| named(metric.name).is_none()));
 }
 
@@ -222,4 +226,26 @@ fn every_metric_is_measured_by_something_of_its_own() {
         assert!(METRICS[..at].iter().all(|other| other.watch != metric.watch), "{}", metric.name);
     }
     assert_eq!(watch_named("joy"), None);
+}
+
+#[test]
+fn the_spike_of_one_sample_fires_nothing() {
+    let micros = |text: &str| {
+        let (count, unit) = text.split_once(' ').unwrap_or(("0", "minutes"));
+        let unit = if unit.starts_with("hour") { 60 } else { 1 };
+        count.parse::<i64>().unwrap() * unit * MINUTE
+    };
+    for planned in &Plan::built_in().unwrap().alert_rules {
+        // Records of the migration come with its runs, which are no samples.
+        let Some(over) =
+            planned.measured_over.as_deref().filter(|_| planned.metric != "migration_success_rate")
+        else {
+            continue;
+        };
+        let rule = Rule { fire_after: micros(&planned.fire_after), clear_after: 0, ..rule(0, 0) };
+        // A look a minute; all that have the sample in their window are bad.
+        let bad = micros(over) / MINUTE;
+        let values: Vec<_> = (0..60).map(|minute| seen(if minute <= bad { 150 } else { 50 })).collect();
+        assert!(!look(&rule, &values).0.contains(&Phase::Firing), "{}", planned.rule);
+    }
 }

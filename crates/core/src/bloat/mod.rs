@@ -71,6 +71,10 @@ impl fmt::Display for Distrust {
                 f.write_str("statistics are missing: not analyzed, or not since the counters began anew")
             }
             Self::Standby => f.write_str("a standby does not count what has changed since the last ANALYZE"),
+            // Of an empty table any number of rows may have changed.
+            Self::Stale(share) if *share >= 2.0 => {
+                f.write_str("statistics are stale: more rows changed since the last ANALYZE than there are")
+            }
             Self::Stale(share) => {
                 write!(
                     f,
@@ -91,6 +95,9 @@ impl fmt::Display for Distrust {
             }
             Self::AddedColumn(column) => {
                 write!(f, "column {column} was added with a default, which rows written before do not hold")
+            }
+            Self::Impossible(share) if *share >= 10.0 => {
+                f.write_str("statistics contradict the size: the rows would need many times what there is")
             }
             Self::Impossible(share) => {
                 write!(

@@ -180,3 +180,15 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn no_percentage_is_beyond_imagination() {
+    assert!(Distrust::Stale(0.5).to_string().contains(" 50 % of the rows changed"));
+    assert!(
+        Distrust::Stale(50_000.0)
+            .to_string()
+            .contains("more rows changed since the last ANALYZE than there are")
+    );
+    assert!(Distrust::Impossible(0.5).to_string().contains(" 50 % more"));
+    assert!(Distrust::Impossible(900.0).to_string().contains("many times"));
+}

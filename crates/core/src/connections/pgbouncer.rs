@@ -88,8 +88,9 @@ auth_file = /etc/pgbouncer/userlist.txt
 ;; A connection is a client's for one transaction. What a session keeps beyond that (SET, LISTEN, advisory locks,
 ;; temporary tables) does not work through such a pool.
 pool_mode = transaction
-;; 1.21 and later: prepared statements in transaction pooling. Older ones do not know the line; there the client
-;; must not prepare (asyncpg: statement_cache_size=0).
+;; Prepared statements fail here, or are another client's: what connection_pool_config(..., pooler => 'pgbouncer') renders
+;; for an application prepares none, with any release. From 1.21 on this line lets others prepare theirs; older ones do
+;; not know it.
 ;max_prepared_statements = 200
 
 ;; max_connections: a pool is per role and database; the database's limit holds for all roles together

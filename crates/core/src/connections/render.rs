@@ -1,10 +1,12 @@
 //! The settings in the words of what reads them.
 
+use super::libraries::{self, Driver};
 use super::pgbouncer::{self, Address, Unfit};
-use super::python::{Argument, call};
-use super::settings::{EXPLANATIONS, PoolSettings, ServerSettings, explanation};
+use super::pooler::Pooler;
+use super::settings::{EXPLANATIONS, PoolSettings};
+use super::{elsewhere, pooler};
 use serde::{Serialize, Serializer};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use std::str::FromStr;
 
 /// Who is to read the settings.
@@ -12,10 +14,20 @@ use std::str::FromStr;
 pub enum Format {
     /// Anything.
     Json,
-    /// SQLAlchemy with a driver on libpq: psycopg, psycopg2.
-    SqlAlchemy,
+    /// SQLAlchemy, by one of its drivers.
+    SqlAlchemy(Driver),
     /// asyncpg.
     Asyncpg,
+    /// psycopg's pool.
+    PsycopgPool,
+    /// Django.
+    Django,
+    /// node-postgres.
+    NodePostgres,
+    /// HikariCP and PostgreSQL's JDBC driver.
+    HikariCp,
+    /// pgx.
+    Pgx,
     /// PgBouncer.
     PgBouncer,
     /// A shell, a container or a service, and libpq behind it.
@@ -24,10 +36,17 @@ pub enum Format {
 
 impl Format {
     /// All of them, by name.
-    pub const NAMES: [(&'static str, Self); 5] = [
+    pub const NAMES: [(&'static str, Self); 12] = [
         ("json", Self::Json),
-        ("sqlalchemy", Self::SqlAlchemy),
+        ("sqlalchemy", Self::SqlAlchemy(Driver::Psycopg)),
+        ("sqlalchemy+psycopg2", Self::SqlAlchemy(Driver::Psycopg2)),
+        ("sqlalchemy+asyncpg", Self::SqlAlchemy(Driver::Asyncpg)),
         ("asyncpg", Self::Asyncpg),
+        ("psycopg_pool", Self::PsycopgPool),
+        ("django", Self::Django),
+        ("node-postgres", Self::NodePostgres),
+        ("hikaricp", Self::HikariCp),
+        ("pgx", Self::Pgx),
         ("pgbouncer", Self::PgBouncer),
         ("env", Self::Env),
     ];
@@ -49,14 +68,24 @@ impl FromStr for Format {
 ///
 /// # Errors
 /// Where `pgbouncer.ini` cannot name the database.
-pub fn render(format: Format, pool: &PoolSettings, address: &Address) -> Result<String, Unfit> {
-    match format {
-        Format::Json => Ok(json(pool)),
-        Format::SqlAlchemy => Ok(sqlalchemy(pool)),
-        Format::Asyncpg => Ok(asyncpg(pool)),
-        Format::PgBouncer => pgbouncer::ini(pool, address),
-        Format::Env => Ok(env(pool)),
-    }
+pub fn render(
+    format: Format,
+    pool: &PoolSettings,
+    pooler: Option<Pooler>,
+    address: &Address,
+) -> Result<String, Unfit> {
+    Ok(match format {
+        Format::Json => json(pool, pooler),
+        Format::SqlAlchemy(driver) => libraries::sqlalchemy(pool, driver, pooler),
+        Format::Asyncpg => libraries::asyncpg(pool, pooler),
+        Format::PsycopgPool => libraries::psycopg_pool(pool, pooler),
+        Format::Django => libraries::django(pool, pooler),
+        Format::NodePostgres => elsewhere::node_postgres(pool, pooler),
+        Format::HikariCp => elsewhere::hikaricp(pool, pooler),
+        Format::Pgx => elsewhere::pgx(pool, pooler),
+        Format::PgBouncer => return pgbouncer::ini(pool, address),
+        Format::Env => env(pool),
+    })
 }
 
 /// The settings and what is to be said of them.
@@ -64,68 +93,29 @@ pub fn render(format: Format, pool: &PoolSettings, address: &Address) -> Result<
 struct Document<'a> {
     #[serde(flatten)]
     pool: &'a PoolSettings,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pooler: Option<&'static str>,
+    /// Whether a client may prepare statements, where that is not as it likes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prepared_statements: Option<bool>,
     #[serde(serialize_with = "as_map")]
-    explanations: &'a [(&'a str, &'a str)],
+    explanations: Vec<(&'a str, &'a str)>,
 }
 
 fn as_map<S: Serializer>(pairs: &[(&str, &str)], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_map(pairs.iter().copied())
 }
 
-fn json(pool: &PoolSettings) -> String {
-    let document = Document { pool, explanations: &EXPLANATIONS };
+fn json(pool: &PoolSettings, pooler: Option<Pooler>) -> String {
+    let why = pooler.map(|_| ("prepared_statements", pooler::PREPARES_NOTHING));
+    let document = Document {
+        pool,
+        pooler: pooler.map(Pooler::as_str),
+        prepared_statements: pooler.map(|_| false),
+        explanations: EXPLANATIONS.into_iter().chain(why).collect(),
+    };
     // Maps with names for keys cannot fail to serialize.
     serde_json::to_string_pretty(&document).unwrap_or_default()
-}
-
-/// `create_engine`. What the server is to know travels in libpq's `options`.
-fn sqlalchemy(pool: &PoolSettings) -> String {
-    let server = &pool.server_settings;
-    let connect_args = serde_json::json!({
-        "application_name": server.get("application_name"),
-        "connect_timeout": pool.connection_timeout,
-        "options": server.libpq_options(),
-    });
-    call(
-        "create_engine",
-        &[
-            Argument::new("pool_size", pool.max_connections).because(explanation("max_connections")),
-            Argument::new("max_overflow", 0),
-            Argument::new("pool_timeout", pool.connection_timeout),
-            Argument::new("pool_recycle", pool.pool_recycle),
-            Argument::new("pool_pre_ping", pool.pool_pre_ping),
-            Argument::new("pool_reset_on_return", pool.pool_reset_on_return.as_str())
-                .because(explanation("pool_reset_on_return")),
-            Argument::new("echo", pool.echo),
-            Argument::new("connect_args", connect_args).because(explanation("statement_timeout")),
-        ],
-    )
-}
-
-/// Seconds that asyncpg keeps a connection nobody uses: it neither recycles by age nor tries a connection before
-/// it hands it out, and this, its default, does the work of both.
-const ASYNCPG_IDLE_SECONDS: u32 = 300;
-
-/// `create_pool`.
-fn asyncpg(pool: &PoolSettings) -> String {
-    call(
-        "create_pool",
-        &[
-            Argument::new("min_size", pool.min_connections),
-            Argument::new("max_size", pool.max_connections),
-            Argument::new("timeout", pool.connection_timeout),
-            Argument::new("command_timeout", pool.query_timeout).because(explanation("query_timeout")),
-            Argument::new("max_inactive_connection_lifetime", ASYNCPG_IDLE_SECONDS).because(
-                "asyncpg knows neither pool_recycle nor pool_pre_ping: closing idle connections early does for both",
-            ),
-            Argument::new("server_settings", entries(&pool.server_settings))
-                .because(explanation("statement_timeout")),
-        ],
-    )
-}
-
-fn entries(settings: &ServerSettings) -> Map<String, Value> {
-    settings.iter().map(|(name, value)| (name.to_owned(), value.into())).collect()
 }
 
 /// Lines for a shell, a container or a service: the pool under the plan's name for it, the rest as libpq reads it.
@@ -165,9 +155,36 @@ mod tests {
     use crate::connections::settings::planned;
 
     fn rendered(format: Format, size: u32) -> String {
+        through(None, format, size)
+    }
+
+    fn through(pooler: Option<Pooler>, format: Format, size: u32) -> String {
         let pool = planned(size, "America/New_York", None);
         let address = Address { host: None, port: 5432, database: "betting".into() };
-        render(format, &pool, &address).unwrap()
+        render(format, &pool, pooler, &address).unwrap()
+    }
+
+    #[test]
+    fn nothing_is_prepared_through_a_pooler() {
+        for (format, setting) in [
+            ("json", "\"prepared_statements\": false"),
+            ("sqlalchemy", "\"prepare_threshold\": None"),
+            ("sqlalchemy+asyncpg", "\"prepared_statement_name_func\": str"),
+            ("asyncpg", "statement_cache_size=0"),
+            ("psycopg_pool", "\"prepare_threshold\": None"),
+            ("django", "\"prepare_threshold\": None"),
+            ("node-postgres", "give no query a name"),
+            ("hikaricp", "dataSource.prepareThreshold=0"),
+            ("pgx", "default_query_exec_mode=exec"),
+        ] {
+            let parsed: Format = format.parse().unwrap();
+            assert!(through(Some(Pooler::PgBouncer), parsed, 9).contains(setting), "{format}");
+            let directly = rendered(parsed, 9);
+            assert!(!directly.contains(setting), "{format}");
+            assert!(format == "json" || directly.contains("pooler => 'pgbouncer'"), "{format}");
+        }
+        assert_eq!("pgbouncer".parse(), Ok(Pooler::PgBouncer));
+        assert!("odyssey".parse::<Pooler>().is_err());
     }
 
     #[test]
@@ -195,8 +212,14 @@ mod tests {
     fn the_size_is_the_maximum_everywhere() {
         for (format, maximum) in [
             (Format::Json, "\"max_connections\": 9,"),
-            (Format::SqlAlchemy, "\n    pool_size=9,\n    max_overflow=0,\n"),
+            (Format::SqlAlchemy(Driver::Psycopg), "\n    pool_size=9,\n    max_overflow=0,\n"),
+            (Format::SqlAlchemy(Driver::Asyncpg), "\n    pool_size=9,\n    max_overflow=0,\n"),
             (Format::Asyncpg, "\n    max_size=9,\n"),
+            (Format::PsycopgPool, "\n    max_size=9,\n"),
+            (Format::Django, "\"max_size\": 9,\n"),
+            (Format::NodePostgres, "\n    max: 9,\n"),
+            (Format::HikariCp, "\nmaximumPoolSize=9\n"),
+            (Format::Pgx, "\n    pool_max_conns=9\n"),
             (Format::PgBouncer, "\nmax_db_connections = 9\n"),
             (Format::Env, "\nDATABASE_POOL_MAX_CONNECTIONS=9\n"),
         ] {
@@ -216,6 +239,10 @@ mod tests {
     fn formats_are_known_by_name() {
         assert_eq!("asyncpg".parse(), Ok(Format::Asyncpg));
         let refused = "yaml".parse::<Format>().unwrap_err();
-        assert_eq!(refused, "The formats are json, sqlalchemy, asyncpg, pgbouncer, env.");
+        assert_eq!(
+            refused,
+            "The formats are json, sqlalchemy, sqlalchemy+psycopg2, sqlalchemy+asyncpg, asyncpg, psycopg_pool, django, \
+             node-postgres, hikaricp, pgx, pgbouncer, env."
+        );
     }
 }

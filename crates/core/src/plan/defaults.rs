@@ -69,6 +69,8 @@ pub struct AlertRule {
     /// How often it is measured, where that is not each time.
     #[serde(default = "at_once")]
     pub check_every: String,
+    /// Over which time a KPI is measured, where that is not the KPI's own: an alert is about the present.
+    pub measured_over: Option<String>,
     /// With fewer samples there is no data.
     #[serde(default)]
     pub min_samples: i64,
@@ -82,6 +84,7 @@ impl AlertRule {
         let [fire, clear] =
             [self.fire_threshold, self.clear_threshold].map(|number| number.map(Decimal::from));
         alert::check(&self.metric, None, self.comparison, fire, clear)
+            .and_then(|()| self.measured_over.as_ref().map_or(Ok(()), |_| alert::check_window(&self.metric)))
             .map_err(|unfit| format!("the alert rule {}: {unfit}", self.rule))
     }
 }
@@ -157,7 +160,7 @@ mod tests {
         assert_eq!(rows("kpi_targets").len(), 6);
         let rule = rows("alert_rules").into_iter().find(|rule| rule["rule"] == "failed_jobs").unwrap();
         let whole = r#"{"rule":"failed_jobs","metric":"failed_jobs","comparison":">","fire_threshold":0,"clear_threshold":0,
-            "fire_after":"0","clear_after":"0","check_every":"0","min_samples":0,"enabled":true}"#;
+            "fire_after":"0","clear_after":"0","check_every":"0","measured_over":null,"min_samples":0,"enabled":true}"#;
         assert_eq!(rule, serde_json::from_str::<serde_json::Value>(whole).unwrap());
         assert!(
             rows("schedule")

@@ -3,9 +3,11 @@
 
 mod agenda;
 mod timing;
+mod turns;
 
 pub use agenda::{Agenda, Clock, Entry, Past, SystemClock, backoff, due_at};
 pub use timing::{Invalid, Timing};
+pub use turns::{Turns, is_watcher, looks_at_once, patience, room_for_long_runs};
 
 #[cfg(test)]
 mod tests;

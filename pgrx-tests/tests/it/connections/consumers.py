@@ -23,7 +23,7 @@ def with_sqlalchemy():
     import sqlalchemy
 
     url = sqlalchemy.URL.create(
-        "postgresql+psycopg2", user, password, database=database, query={"host": host, "port": port}
+        "postgresql+psycopg", user, password, database=database, query={"host": host, "port": port}
     )
     engine = sqlalchemy.create_engine(url, **keywords("create_engine"))
     # Work that nobody finished: the connection goes back with its transaction open, and only the pool can end it.

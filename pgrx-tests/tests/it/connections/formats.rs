@@ -148,7 +148,9 @@ fn the_python_calls_work_through_pgbouncer_too() {
     let app = Application::on(&server);
     let bouncer = PgBouncer::start(&server, &app.config("pgbouncer", 7), &[&app.role]).unwrap();
     let at = (bouncer.socket_dir().to_str().unwrap(), bouncer.port());
-    let found = consumed("sqlalchemy", at, &app, &app.config("sqlalchemy", 7), "{}");
+    let rendered = "SELECT groundskeeper.connection_pool_config('sqlalchemy', 7, 'pgbouncer')";
+    let rendered = text(&mut app.db.client().unwrap(), rendered).unwrap();
+    let found = consumed("sqlalchemy", at, &app, &rendered, "{}");
     assert_eq!(found["show"], expected());
     assert_eq!(found["abandoned"], 0);
 
@@ -159,7 +161,9 @@ fn the_python_calls_work_through_pgbouncer_too() {
     drop(bouncer);
     let bouncer = PgBouncer::start(&server, &app.config("pgbouncer", 7), &[&app.role]).unwrap();
     let at = (bouncer.socket_dir().to_str().unwrap(), bouncer.port());
-    let found = consumed("asyncpg", at, &app, &app.config("asyncpg", 7), r#"{"statement_cache_size": 0}"#);
+    let rendered = "SELECT groundskeeper.connection_pool_config('asyncpg', 7, 'pgbouncer')";
+    let rendered = text(&mut app.db.client().unwrap(), rendered).unwrap();
+    let found = consumed("asyncpg", at, &app, &rendered, "{}");
     assert_eq!(found["show"], expected());
     assert_eq!(found["again"], expected());
 }

@@ -2,6 +2,7 @@
 
 mod formats;
 mod load;
+mod pools;
 mod refusals;
 mod roles;
 mod sizing;

@@ -13,7 +13,8 @@ fn formats_and_sizes_that_make_no_sense_are_refused() {
     let too_large = format!("'json', {}", usable + 1);
     for (arguments, code, message, more) in [
         ("NULL", "22004", "format must not be null", ""),
-        ("'yaml'", "22023", "unknown format \"yaml\"", "json, sqlalchemy, asyncpg, pgbouncer, env"),
+        ("'yaml'", "22023", "unknown format \"yaml\"", "sqlalchemy+asyncpg, asyncpg, psycopg_pool, django"),
+        ("'json', NULL, 'odyssey'", "22023", "unknown pooler \"odyssey\"", "The pooler is pgbouncer"),
         ("''", "22023", "unknown format \"\"", "json, sqlalchemy"),
         ("'JSON'", "22023", "unknown format \"JSON\"", "json, sqlalchemy"),
         ("'json', 0", "22023", "a pool of 0 connections serves nobody", "at least 1"),

@@ -59,7 +59,23 @@ fn reports_run_on_a_hot_standby() {
         "SELECT count(*) FROM groundskeeper.kpi_report() WHERE detail LIKE 'a standby keeps no history%'";
     assert_eq!(value(&mut client, reasons), "3");
     let mut superuser = standby.connect(db.name(), SUPERUSER).unwrap();
-    assert_eq!(refusal(&mut superuser, "SELECT groundskeeper.check_alerts()").unwrap().code, "25006");
+    for writes in [
+        "SELECT groundskeeper.check_alerts()",
+        "SELECT groundskeeper.schedule_maintenance()",
+        "SELECT groundskeeper.unschedule_maintenance()",
+        "CALL groundskeeper.run_scheduled('alerts')",
+        "CALL groundskeeper.run_overdue()",
+        "SELECT groundskeeper.resume()",
+        "SELECT groundskeeper.prune_history()",
+        "SELECT groundskeeper.silence_alert('heartbeat', now() + interval '1 hour', 'x')",
+    ] {
+        let refused = refusal(&mut superuser, writes).unwrap();
+        assert_eq!(refused.code, "25006", "{writes}: {refused:?}");
+        assert!(
+            refused.message.ends_with(" during recovery") && refused.hint.contains("primary"),
+            "{refused:?}"
+        );
+    }
     let unseen = "SELECT item FROM groundskeeper.plan_status() WHERE state NOT IN ('applied', 'pending', 'not_applicable')";
     assert!(column(&mut client, unseen).is_empty());
     run_sql(&mut client, "SET groundskeeper.index_observation = '0'");

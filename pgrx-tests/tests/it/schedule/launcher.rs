@@ -220,6 +220,14 @@ fn a_copy_is_quiet_until_it_is_resumed() {
     server.create_database("copy", "template0").unwrap();
     server.restore("copy", &dump).unwrap();
     let mut copy = server.connect("copy", SUPERUSER).unwrap();
+    let asleep = "SELECT DISTINCT concat_ws(' ', scheduler, next_run, last_error, overdue) FROM monitoring.maintenance_status
+                   WHERE task <> 'history'";
+    let quiet = "launcher this database is a copy, which runs nothing until groundskeeper.resume() f";
+    assert_eq!(texts(&mut copy, asleep).unwrap(), [quiet]);
+    let why =
+        "SELECT state || ' ' || detail FROM groundskeeper.check_alerts() WHERE rule = 'maintenance_overdue'";
+    let no_data = "no_data this database is a copy, which runs nothing until groundskeeper.resume()";
+    assert_eq!(text(&mut copy, why).unwrap(), no_data);
     let entries = "SELECT s FROM groundskeeper.schedule s ORDER BY job_name";
     assert_eq!(texts(&mut copy, entries).unwrap(), texts(&mut client, entries).unwrap());
     client.batch_execute("SELECT pg_reload_conf()").unwrap();
@@ -228,8 +236,119 @@ fn a_copy_is_quiet_until_it_is_resumed() {
     copy.batch_execute("CALL groundskeeper.run_scheduled('note')").unwrap();
     assert_eq!(count(&mut copy), 0);
     copy.batch_execute("SELECT groundskeeper.resume()").unwrap();
+    let awake = "SELECT bool_and(next_run > now() AND last_error IS NULL) FROM monitoring.maintenance_status
+                  WHERE task <> 'history'";
+    assert_eq!(text(&mut copy, awake).unwrap(), "true");
     copy.batch_execute("UPDATE groundskeeper.schedule SET scheduled_at = scheduled_at - interval '1 day'")
         .unwrap();
     copy.batch_execute("SELECT pg_reload_conf()").unwrap();
     until("the copy's run", 30, || count(&mut copy) == 1);
+}
+
+const LAUNCHER: &str = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'pg_groundskeeper launcher'";
+const ALERTS: &str = "SELECT string_agg(rule || ' ' || state, ', ' ORDER BY rule) FROM groundskeeper.alerts
+                       WHERE rule IN ('heartbeat', 'maintenance_overdue')";
+
+#[test]
+fn whatever_is_told_to_end_comes_back() {
+    let (server, mut client) = betting(&preloaded());
+    noting(&mut client, "* * * * *");
+    call(&mut client, "schedule_maintenance()");
+    until("a run", 80, || count(&mut client) >= 1);
+    // A job that waits for a lock, so that there are a dispatcher and a worker, too.
+    client
+        .batch_execute("CREATE TABLE public.busy (n integer); CREATE INDEX busy_n ON public.busy (n)")
+        .unwrap();
+    let mut holder = server.connect(BETTING, SUPERUSER).unwrap();
+    holder.batch_execute("BEGIN; LOCK TABLE public.busy IN ROW EXCLUSIVE MODE").unwrap();
+    client.batch_execute("SELECT groundskeeper.reindex('public.busy_n')").unwrap();
+    let kinds = "SELECT DISTINCT backend_type FROM pg_stat_activity WHERE backend_type ~ 'groundskeeper (job|dispatcher|launcher)' ORDER BY 1";
+    until("the job", 30, || texts(&mut client, kinds).unwrap().len() == 3);
+    let old = text(&mut client, LAUNCHER).unwrap();
+    // As before a deployment.
+    client
+        .batch_execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+        .unwrap();
+    until("the launcher's end", 10, || texts(&mut client, LAUNCHER).unwrap() != [old.clone()]);
+    if texts(&mut client, LAUNCHER).unwrap().is_empty() {
+        // One that is not running: it may be told to end later than the launcher is.
+        let said = "SELECT last_error FROM monitoring.maintenance_status WHERE task = 'history'";
+        let said = text(&mut client, said).unwrap();
+        let back = !texts(&mut client, LAUNCHER).unwrap().is_empty();
+        assert!(back || said.starts_with("the launcher of pg_groundskeeper does not run"), "{said}");
+        let part = "SELECT state FROM groundskeeper.prerequisites() WHERE component = 'pg_groundskeeper'";
+        let part = text(&mut client, part).unwrap();
+        assert!(part == "partial" || !texts(&mut client, LAUNCHER).unwrap().is_empty());
+    }
+    until("another launcher", 30, || !texts(&mut client, LAUNCHER).unwrap().is_empty());
+    let runs = count(&mut client);
+    until("runs go on", 90, || count(&mut client) > runs);
+    // Not the whole server was started anew, and the job goes on by itself.
+    client.batch_execute("SELECT 1").unwrap();
+    let done = "SELECT state FROM groundskeeper.jobs WHERE target = 'public.busy'";
+    until("the job's end", 120, || text(&mut client, done).unwrap() == "succeeded");
+    until("all well", 130, || status(&mut client, "alerts") == "launcher t t 0");
+}
+
+#[test]
+fn long_runs_take_turns_and_what_watches_waits_for_none() {
+    let (server, mut client) = betting(&preloaded().set("max_worker_processes", "8"));
+    let mut others: Vec<Client> = (1..=4)
+        .map(|n| {
+            let name = format!("other{n}");
+            server.create_database(&name, "template0").unwrap();
+            let mut other = server.connect(&name, SUPERUSER).unwrap();
+            other
+                .batch_execute(
+                    "CREATE EXTENSION pg_groundskeeper;
+                     CREATE TABLE public.patience (seconds integer); INSERT INTO public.patience VALUES (600);
+                     CREATE PROCEDURE public.slow() LANGUAGE plpgsql AS
+                         $$ BEGIN COMMIT; PERFORM pg_sleep(seconds) FROM public.patience; END $$;
+                     INSERT INTO groundskeeper.schedule (job_name, schedule, command)
+                     VALUES ('slow', '* * * * *', 'CALL public.slow()')",
+                )
+                .unwrap();
+            call(&mut other, "schedule_maintenance()");
+            back_date(&mut other);
+            other
+        })
+        .collect();
+    client.batch_execute("SELECT pg_reload_conf()").unwrap();
+    let calls =
+        "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'pg_groundskeeper scheduled call'";
+    until("two of the long ones", 60, || text(&mut client, calls).unwrap() == "2");
+    // Who comes late is served all the same, and so are those whose long run waits.
+    call(&mut client, "schedule_maintenance()");
+    let started = Instant::now();
+    let served = "SELECT count(*) = 2 FROM monitoring.maintenance_status
+                   WHERE task IN ('alerts', 'metrics') AND last_success > now() - interval '75 seconds'";
+    until("metrics of the late one", 180, || text(&mut client, served).unwrap() == "true");
+    for other in &mut others {
+        until("metrics of the others", 180 - started.elapsed().as_secs().min(170), || {
+            text(other, served).unwrap() == "true"
+        });
+    }
+    assert_eq!(text(&mut client, calls).unwrap(), "2", "no more than there is room for");
+    assert!(text(&mut client, ALERTS).unwrap().ends_with("maintenance_overdue ok"));
+    // The long ones are let go one after the other, and each has its turn.
+    for other in &mut others {
+        other.batch_execute("UPDATE public.patience SET seconds = 1").unwrap();
+    }
+    let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'pg_groundskeeper scheduled call'";
+    client.batch_execute(end).unwrap();
+    for other in &mut others {
+        until("a turn", 240, || status(other, "slow").starts_with("launcher t t 0"));
+    }
+}
+
+#[test]
+fn without_a_free_worker_the_status_and_the_alerts_say_so() {
+    // The two launchers, and one for a scheduler that finds none for its runs.
+    let (_server, mut client) = betting(&preloaded().set("max_worker_processes", "3"));
+    call(&mut client, "schedule_maintenance()");
+    back_date(&mut client);
+    let said = "SELECT bool_and(overdue AND last_error ~ 'no background worker is free for it; max_worker_processes is 3$')
+                  FROM monitoring.maintenance_status";
+    assert_eq!(text(&mut client, said).unwrap(), "true");
+    assert_eq!(text(&mut client, ALERTS).unwrap(), "heartbeat firing, maintenance_overdue firing");
 }

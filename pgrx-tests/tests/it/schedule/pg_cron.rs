@@ -145,3 +145,81 @@ fn in_another_database_a_worker_goes_there_as_the_caller() {
     let who = "SELECT who FROM public.noted ORDER BY at DESC LIMIT 1";
     assert_eq!(text(&mut client, who).unwrap(), "keeper keeper");
 }
+
+/// Jobs of ours by database.
+const OURS: &str = "SELECT coalesce(string_agg(format('%s %s', database, n), ', ' ORDER BY database), '')
+                      FROM (SELECT database, count(*) AS n FROM cron.job WHERE jobname ~ '^groundskeeper' GROUP BY 1) j";
+
+#[test]
+fn no_job_is_left_of_a_database_role_or_extension_that_is_gone() {
+    if groundskeeper_tests::lacks("pg_cron") {
+        return;
+    }
+    let (server, mut client) = betting(&with_cron("cronhome"));
+    server.create_database("cronhome", "template0").unwrap();
+    let mut cron = server.connect("cronhome", SUPERUSER).unwrap();
+    cron.batch_execute("CREATE EXTENSION pg_cron").unwrap();
+    call(&mut client, "schedule_maintenance()");
+    assert_eq!(text(&mut cron, OURS).unwrap(), "betting 7, cronhome 1");
+    // Renamed, and scheduled anew.
+    let mut admin = server.connect("postgres", SUPERUSER).unwrap();
+    drop(client);
+    let rename = |admin: &mut Client, from: &str, to: &str| {
+        until("nobody in the database", 60, || {
+            admin.batch_execute(&format!("ALTER DATABASE {from} RENAME TO {to}")).is_ok()
+        });
+    };
+    rename(&mut admin, BETTING, "bet2");
+    let mut client = server.connect("bet2", SUPERUSER).unwrap();
+    call(&mut client, "schedule_maintenance()");
+    assert_eq!(text(&mut cron, OURS).unwrap(), "bet2 7, cronhome 1");
+    // Another role's jobs go when somebody else takes over, and those of one that is called otherwise.
+    client.batch_execute("CREATE ROLE keeper SUPERUSER LOGIN").unwrap();
+    call(&mut server.connect("bet2", "keeper").unwrap(), "schedule_maintenance()");
+    let whose = "SELECT DISTINCT username FROM cron.job";
+    assert_eq!(texts(&mut cron, whose).unwrap(), ["keeper"]);
+    client.batch_execute("ALTER ROLE keeper RENAME TO keeper3").unwrap();
+    let lost = "SELECT DISTINCT last_error FROM monitoring.maintenance_status";
+    let said = texts(&mut client, lost).unwrap();
+    assert!(said.len() == 1 && said[0].starts_with("role keeper does not exist any more"), "{said:?}");
+    call(&mut server.connect("bet2", "keeper3").unwrap(), "schedule_maintenance()");
+    assert_eq!(texts(&mut cron, whose).unwrap(), ["keeper3"]);
+    assert_eq!(text(&mut cron, OURS).unwrap(), "bet2 7, cronhome 1");
+    // Dropped, but not when that is taken back.
+    client.batch_execute("BEGIN; DROP EXTENSION pg_groundskeeper; ROLLBACK").unwrap();
+    client.batch_execute("DROP EXTENSION pg_groundskeeper").unwrap();
+    until("no job", 30, || text(&mut cron, OURS).unwrap().is_empty());
+    client.batch_execute("CREATE EXTENSION pg_groundskeeper").unwrap();
+    call(&mut client, "schedule_maintenance()");
+    call(&mut client, "unschedule_maintenance()");
+    assert!(text(&mut cron, OURS).unwrap().is_empty());
+    // Nobody of ours is left to do it: what looks on does.
+    call(&mut client, "schedule_maintenance()");
+    drop(client);
+    rename(&mut admin, "bet2", "\"it's bet3\"");
+    until("the jobs leave", 190, || text(&mut cron, OURS).unwrap().is_empty());
+    let said = server.log();
+    assert!(said.contains("takes its jobs for database bet2 off pg_cron"), "{said}");
+    let mut client = server.connect("it's bet3", SUPERUSER).unwrap();
+    call(&mut client, "schedule_maintenance()");
+    assert_eq!(text(&mut cron, OURS).unwrap(), "cronhome 1, it's bet3 7");
+    drop(client);
+    admin.batch_execute("DROP DATABASE \"it's bet3\" WITH (FORCE); CREATE DATABASE \"it's bet3\"").unwrap();
+    until("the jobs leave again", 190, || text(&mut cron, OURS).unwrap().is_empty());
+}
+
+#[test]
+fn in_the_same_database_no_job_outlives_the_extension_or_its_role() {
+    if groundskeeper_tests::lacks("pg_cron") {
+        return;
+    }
+    let (server, mut client) = betting(&with_cron(BETTING));
+    client.batch_execute("CREATE EXTENSION pg_cron; CREATE ROLE keeper SUPERUSER LOGIN").unwrap();
+    call(&mut server.connect(BETTING, "keeper").unwrap(), "schedule_maintenance()");
+    assert_eq!(text(&mut client, OURS).unwrap(), "betting 7");
+    client.batch_execute("ALTER ROLE keeper RENAME TO keeper3").unwrap();
+    call(&mut server.connect(BETTING, "keeper3").unwrap(), "schedule_maintenance()");
+    assert_eq!(text(&mut client, OURS).unwrap(), "betting 7");
+    client.batch_execute("DROP EXTENSION pg_groundskeeper").unwrap();
+    until("no job", 30, || text(&mut client, OURS).unwrap().is_empty());
+}
