@@ -204,7 +204,8 @@ fn no_job_is_left_of_a_database_role_or_extension_that_is_gone() {
     call(&mut client, "schedule_maintenance()");
     assert_eq!(text(&mut cron, OURS).unwrap(), "cronhome 1, it's bet3 7");
     drop(client);
-    admin.batch_execute("DROP DATABASE \"it's bet3\" WITH (FORCE); CREATE DATABASE \"it's bet3\"").unwrap();
+    admin.batch_execute("DROP DATABASE \"it's bet3\" WITH (FORCE)").unwrap();
+    admin.batch_execute("CREATE DATABASE \"it's bet3\"").unwrap();
     until("the jobs leave again", 190, || text(&mut cron, OURS).unwrap().is_empty());
 }
 
