@@ -15,7 +15,7 @@ mod verdict;
 
 pub use data::*;
 pub use distribution::{BOUNDS_MS, bands};
-pub use statement::{mentions, without_values};
+pub use statement::{without_values, words};
 pub use time::{Moment, step};
 pub use verdict::verdicts;
 
