@@ -25,6 +25,7 @@ BEGIN
         ('view', 'index_bloat'),
         ('view', 'index_health'),
         ('view', 'maintenance_status'),
+        ('view', 'metrics'),
         ('view', 'partition_health'),
         ('view', 'slow_queries'),
         ('view', 'table_bloat'),

@@ -9,7 +9,7 @@ mod session;
 mod shared;
 mod statements;
 
-pub use history::{sample, since, statements_since};
+pub use history::{of_statements, sample, since, since_start, statements_since, steps, unsampled};
 
 use crate::backend;
 
@@ -19,4 +19,9 @@ pub fn register() {
         shared::register();
         hooks::register();
     }
+}
+
+/// Whether latency is counted here: the library is preloaded.
+pub fn is_counting() -> bool {
+    shared::get().is_some()
 }

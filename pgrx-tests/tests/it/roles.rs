@@ -216,6 +216,7 @@ fn a_member_of_pg_monitor_reads_all_and_changes_nothing() {
             "monitoring.index_bloat SELECT",
             "monitoring.index_health SELECT",
             "monitoring.maintenance_status SELECT",
+            "monitoring.metrics SELECT",
             "monitoring.partition_health SELECT",
             "monitoring.slow_queries SELECT",
             "monitoring.table_bloat SELECT",
@@ -434,6 +435,10 @@ fn a_hostile_search_path_gets_nothing_called_and_nothing_changed() {
         "SELECT FROM groundskeeper.check_alerts()",
         "SELECT FROM groundskeeper.alerts",
         "SELECT FROM monitoring.idle_transactions",
+        "SELECT groundskeeper.performance_report()",
+        "SELECT groundskeeper.performance_report_html()",
+        "SELECT groundskeeper.prometheus_metrics()",
+        "SELECT FROM monitoring.metrics",
     ] {
         trapped.batch_execute(call).unwrap_or_else(|error| panic!("{error:?}: {call}"));
     }
