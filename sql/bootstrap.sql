@@ -33,6 +33,7 @@ BEGIN
         ('view', 'index_health'),
         ('view', 'lock_tree'),
         ('view', 'maintenance_status'),
+        ('view', 'metrics'),
         ('view', 'partition_health'),
         ('view', 'sequences'),
         ('view', 'server_health'),

@@ -11,7 +11,7 @@ mod shared;
 mod statements;
 pub mod waits;
 
-pub use history::{sample, since, statements_since};
+pub use history::{of_statements, sample, since, since_start, statements_since, steps, unsampled};
 pub use session::is_upkeep;
 
 use crate::backend;

@@ -7,12 +7,12 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use groundskeeper_sandbox::installation::Installation;
 
-use crate::pgbouncer;
+use crate::{pgbouncer, program};
 
 /// Where `cargo xtask test` reads which tests were skipped.
 const SKIPPED: &str = "GROUNDSKEEPER_SKIPPED";
 
-/// Whether an extension, a library to preload or PgBouncer is missing here; then the test that asks counts as skipped,
+/// Whether an extension, a library to preload, PgBouncer or another program is missing here; then the test that asks counts as skipped,
 /// and returns.
 pub fn lacks(what: &str) -> bool {
     let lacking = match is_there(what) {
@@ -39,6 +39,9 @@ pub fn older_than(major: u32) -> bool {
 pub fn is_there(what: &str) -> Result<bool> {
     if what == "pgbouncer" {
         return Ok(Path::new(pgbouncer::PROGRAM).exists());
+    }
+    if let Some(found) = program::find(what) {
+        return Ok(found.is_some());
     }
     let installation = Installation::find()?;
     let control =

@@ -10,6 +10,7 @@ mod facts;
 mod lacking;
 pub mod pgbouncer;
 pub mod plan;
+mod program;
 pub mod python;
 pub mod sample;
 pub mod sql;
@@ -23,6 +24,7 @@ use groundskeeper_sandbox::server::Server;
 pub use database::{TestDb, difference};
 pub use facts::facts;
 pub use lacking::{is_there, lacks, older_than};
+pub use program::fed;
 pub use template::Template;
 
 /// The environment variable with the shared server's directory.

@@ -43,7 +43,7 @@ pub fn statements_since(start: TimestampWithTimeZone) -> Result<Option<Window<Op
     }
     let mut all = Histogram::default();
     for (scope, histogram) in since(start)?.map(|window| window.histograms).unwrap_or_default() {
-        if OF_STATEMENTS.contains(&scope) {
+        if i64::try_from(scope).is_ok_and(|scope| OF_STATEMENTS.contains(&scope)) {
             all.merge(&histogram);
         }
     }
@@ -57,7 +57,96 @@ pub fn statements_since(start: TimestampWithTimeZone) -> Result<Option<Window<Op
 }
 
 /// The keys of clients' statements among the scopes; upkeep is not told apart by statement.
-const OF_STATEMENTS: std::ops::Range<usize> = 0..4;
+const OF_STATEMENTS: std::ops::Range<i64> = 0..4;
+
+/// Statements of all scopes in steps of so many seconds between two moments, as far as there are samples; nothing for a
+/// step that has none.
+pub fn steps(
+    begins: TimestampWithTimeZone,
+    ends: TimestampWithTimeZone,
+    seconds: f64,
+    count: usize,
+) -> Result<Vec<Option<Histogram>>> {
+    let mut steps = vec![None; count];
+    // Some at a time: a sample is small, and there may be very many.
+    for first in (0..count).step_by(STEPS_AT_ONCE) {
+        let from = first as f64 * seconds;
+        let until = (first + STEPS_AT_ONCE) as f64 * seconds;
+        let rows = sql::rows(
+            SAMPLES,
+            &[begins.into(), ends.into(), seconds.into(), from.into(), until.into()],
+            |row| Ok((required::<i32>(row, 1)?, required::<Vec<u8>>(row, 2)?)),
+        )?;
+        for (step, bytes) in rows {
+            let Some(step) = usize::try_from(step).ok().and_then(|step| steps.get_mut(step)) else {
+                continue;
+            };
+            merge(step.get_or_insert_with(Histogram::default), &bytes, |scope| {
+                OF_STATEMENTS.contains(&scope)
+            })?;
+        }
+    }
+    Ok(steps)
+}
+
+/// How many of [`steps`] are read at once.
+const STEPS_AT_ONCE: usize = 8;
+
+const SAMPLES: &str = "
+    SELECT pg_catalog.floor(extract(epoch FROM sampled_at - $1) / $3)::integer, latency
+      FROM groundskeeper.metrics
+     WHERE sampled_at > $1 AND sampled_at < $2 AND latency IS NOT NULL
+       AND sampled_at >= $1 + pg_catalog.make_interval(secs => $4) AND sampled_at < $1 + pg_catalog.make_interval(secs => $5)";
+
+/// These statements together, in the samples between two moments of Unix time in microseconds.
+pub fn of_statements(begins: i64, ends: i64, wanted: &[i64]) -> Result<Histogram> {
+    let mut sum = Histogram::default();
+    let samples = sql::rows(
+        "SELECT statement_latency FROM groundskeeper.metrics
+          WHERE sampled_at > pg_catalog.to_timestamp($1 / 1e6) AND sampled_at <= pg_catalog.to_timestamp($2 / 1e6)
+            AND statement_latency IS NOT NULL",
+        &[begins.into(), ends.into()],
+        |row| required::<Vec<u8>>(row, 1),
+    )?;
+    for bytes in samples {
+        merge(&mut sum, &bytes, |queryid| wanted.contains(&queryid))?;
+    }
+    Ok(sum)
+}
+
+/// Adds what a sample has of some keys.
+fn merge(sum: &mut Histogram, bytes: &[u8], wanted: impl Fn(i64) -> bool) -> Result<()> {
+    let sample = decode(bytes).map_err(|_| Failure::internal("a stored histogram cannot be read"))?;
+    for (key, histogram) in sample {
+        if wanted(key) {
+            sum.merge(&histogram);
+        }
+    }
+    Ok(())
+}
+
+/// What statements of clients have been counted since the last sample, and since when; nothing where the library is not
+/// preloaded.
+pub fn unsampled() -> Result<Option<(Histogram, i64)>> {
+    let Some(shared) = shared::get() else { return Ok(None) };
+    let (marks, counted) = Marks::read(shared, Payload::Scopes)?;
+    let mut sum = Histogram::default();
+    for (scope, now) in scopes(shared).filter(|(scope, _)| OF_STATEMENTS.contains(scope)) {
+        sum.merge(&marks.rest(scope, &now));
+    }
+    Ok(Some((sum, counted)))
+}
+
+/// What clients of this database have been counted since the server was started, by scope; nothing where the library is
+/// not preloaded.
+pub fn since_start() -> Vec<(&'static str, Histogram)> {
+    let Some(shared) = shared::get() else { return Vec::new() };
+    NAMES.into_iter().zip(scopes(shared).map(|(_, calls)| calls)).collect()
+}
+
+/// The scopes in the order of [`Scope::ALL`].
+const NAMES: [&str; Scope::ALL.len()] =
+    ["select", "write", "utility", "other", "transactions", "maintenance", "client_wait"];
 
 /// What one sample adds to the history.
 pub struct Sample {

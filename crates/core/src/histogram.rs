@@ -64,6 +64,15 @@ impl Histogram {
         self.counts.iter().skip(index(OBJECTIVE_US)).sum()
     }
 
+    /// How many calls took less than that; those whose bucket ends beyond it are left out.
+    #[must_use]
+    pub fn below(&self, microseconds: u64) -> u64 {
+        self.occupied()
+            .take_while(|(bucket, _)| bounds(*bucket).1 <= microseconds)
+            .map(|(_, count)| count)
+            .sum()
+    }
+
     /// The time that a share `q` of the calls did not exceed; nothing where there were no calls.
     #[must_use]
     pub fn quantile(&self, q: f64) -> Option<f64> {

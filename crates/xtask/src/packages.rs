@@ -29,6 +29,8 @@ const NO_CLUSTER: &str = "/etc/postgresql-common/createcluster.d/groundskeeper.c
 pub struct Needs {
     /// Packages by their names.
     pub packages: &'static [&'static str],
+    /// Packages that not every system has: without one, some tests are skipped.
+    pub optional: &'static [&'static str],
     /// Extensions of PostgreSQL, packaged for each release of it. They are optional: not every system has each.
     pub extensions: &'static [&'static str],
 }
@@ -38,6 +40,9 @@ pub struct Needs {
 pub fn server(named: Option<Installation>, major: Option<u32>, needs: Needs) -> Result<Installation> {
     let apt = Path::new(APT).exists();
     let mut wanted: Vec<String> = BUILD.iter().chain(needs.packages).map(|name| (*name).to_owned()).collect();
+    if apt && needs.optional.iter().any(|package| !installed(package)) {
+        wanted.extend(known(&needs.optional.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()));
+    }
     match (named, apt) {
         (Some(installation), true) => {
             install(&wanted, false)?;

@@ -14,13 +14,17 @@ use crate::process::{announce, ask, cargo, follow, run_quietly, target_dir};
 const CARGO_PGRX: &str = "0.18.1";
 
 /// Needed to show it: nothing besides the server.
-const DEMO: Needs = Needs { packages: &[], extensions: &[] };
+const DEMO: Needs = Needs { packages: &[], optional: &[], extensions: &[] };
 /// Needed by the tests: what stands before the server, where Python's libraries go, what lists processes, and the
-/// extensions that they try ours with.
-const TESTS: Needs =
-    Needs { packages: &["pgbouncer", "python3-venv", "procps"], extensions: &["cron", "hypopg"] };
+/// extensions that they try ours with; and what reads metrics.
+const TESTS: Needs = Needs {
+    packages: &["pgbouncer", "python3-venv", "procps"],
+    optional: &["prometheus"],
+    extensions: &["cron", "hypopg"],
+};
 /// Needed by benchmarks: what ours is measured against, and what counts instructions.
-const BENCHMARKS: Needs = Needs { packages: &["valgrind", "python3-venv"], extensions: &["cron", "partman"] };
+const BENCHMARKS: Needs =
+    Needs { packages: &["valgrind", "python3-venv"], optional: &[], extensions: &["cron", "partman"] };
 
 /// The libraries that applications connect with, in the releases that the tests were written with.
 const PYTHON_LIBRARIES: [&str; 9] = [

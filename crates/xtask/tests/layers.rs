@@ -16,7 +16,7 @@ const LAYERS: [&[&str]; 9] = [
     &["compat", "guc", "sql", "subtransaction", "parse", "backend"],
     &["owner", "target", "extension", "waiting", "worker", "latency", "connections"],
     &["catalog", "bloat", "kpi", "metrics"],
-    &["journal", "jobs", "alerts"],
+    &["journal", "jobs", "alerts", "report", "exposition"],
     &["index", "partition", "migration", "statistics", "schedule"],
     &["plan"],
     &["runner", "launcher", "api"],

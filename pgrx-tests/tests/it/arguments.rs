@@ -120,6 +120,20 @@ const WITH_NULL: &[(&str, &[&str])] = &[
     ("SELECT groundskeeper_internal.look_after_jobs ", &[]),
     ("SELECT groundskeeper.maintain relation", &["groundskeeper.maintain(NULL)"]),
     ("SELECT groundskeeper_internal.measured_bloat relations", &[]),
+    ("SELECT groundskeeper_internal.metrics ", &[]),
+    (
+        "SELECT groundskeeper.performance_report since compared_with",
+        &["groundskeeper.performance_report(NULL)"],
+    ),
+    (
+        "SELECT groundskeeper_internal.performance_report since compared_with",
+        &["groundskeeper_internal.performance_report(NULL, NULL)"],
+    ),
+    (
+        "SELECT groundskeeper.performance_report_html since compared_with",
+        &["groundskeeper.performance_report_html(NULL)"],
+    ),
+    ("SELECT groundskeeper.prometheus_metrics ", &[]),
     ("SELECT groundskeeper.prune_history ", &[]),
     ("SELECT groundskeeper.query_latency since", &["groundskeeper.query_latency(NULL)"]),
     ("SELECT groundskeeper.record_metrics ", &[]),

@@ -23,6 +23,8 @@ mod dump;
 #[cfg(test)]
 mod encodings;
 #[cfg(test)]
+mod exposition;
+#[cfg(test)]
 mod feed;
 #[cfg(test)]
 mod fuzz;
@@ -58,6 +60,8 @@ mod quality;
 mod queries;
 #[cfg(test)]
 mod reference;
+#[cfg(test)]
+mod report;
 #[cfg(test)]
 mod rights;
 #[cfg(test)]

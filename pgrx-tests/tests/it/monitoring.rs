@@ -41,6 +41,10 @@ const REPORTS: &[&str] = &[
     "monitoring.vacuum_health",
     "monitoring.wait_events",
     "groundskeeper.prerequisites()",
+    "groundskeeper.performance_report()",
+    "groundskeeper.performance_report_html('1 hour', now() - interval '1 hour')",
+    "groundskeeper.prometheus_metrics()",
+    "monitoring.metrics",
 ];
 
 /// The first column of a query, as text.

@@ -16,7 +16,7 @@ const ROWS: &str = "
           JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid
          WHERE e.extname = 'pg_groundskeeper' AND d.deptype = 'e')
     SELECT format('| `%s(%s)` | `%s` | %s |', p.oid::regproc,
-                  regexp_replace(pg_get_function_arguments(p.oid), '::[a-z]+(\\[\\])?', '', 'g'),
+                  regexp_replace(pg_get_function_arguments(p.oid), '::[a-z]+( with time zone)?(\\[\\])?', '', 'g'),
                   coalesce(pg_get_function_result(p.oid), 'CALL'), obj_description(p.oid, 'pg_proc'))
       FROM members m JOIN pg_proc p ON m.classid = 'pg_proc'::regclass AND m.objid = p.oid
      WHERE p.pronamespace <> 'groundskeeper_internal'::regnamespace

@@ -232,6 +232,7 @@ fn a_member_of_pg_monitor_reads_all_and_changes_nothing() {
             "monitoring.index_health SELECT",
             "monitoring.lock_tree SELECT",
             "monitoring.maintenance_status SELECT",
+            "monitoring.metrics SELECT",
             "monitoring.partition_health SELECT",
             "monitoring.sequences SELECT",
             "monitoring.server_health SELECT",
@@ -454,6 +455,10 @@ fn a_hostile_search_path_gets_nothing_called_and_nothing_changed() {
         "SELECT FROM groundskeeper.check_alerts()",
         "SELECT FROM groundskeeper.alerts",
         "SELECT FROM monitoring.idle_transactions",
+        "SELECT groundskeeper.performance_report()",
+        "SELECT groundskeeper.performance_report_html()",
+        "SELECT groundskeeper.prometheus_metrics()",
+        "SELECT FROM monitoring.metrics",
     ] {
         trapped.batch_execute(call).unwrap_or_else(|error| panic!("{error:?}: {call}"));
     }

@@ -106,3 +106,14 @@ proptest! {
         let _ = decode(&bytes);
     }
 }
+
+proptest! {
+    #[test]
+    fn as_many_calls_are_below_a_bound_as_are_not_beyond_it(times in prop::collection::vec(0_u64..3_000_000, 0..60)) {
+        let mut histogram = Histogram::default();
+        times.iter().for_each(|time| histogram.record(*time, false));
+        prop_assert_eq!(histogram.below(OBJECTIVE_US) + histogram.over_objective(), histogram.calls());
+        prop_assert!(histogram.below(1_000) <= histogram.below(2_000));
+        prop_assert_eq!(histogram.below(u64::MAX), histogram.calls());
+    }
+}
