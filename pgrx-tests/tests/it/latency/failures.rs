@@ -139,7 +139,8 @@ fn a_statement_that_always_fails_is_known_by_what_it_says() {
         &mut client,
         &format!(
             "CREATE EXTENSION pg_stat_statements; CREATE TABLE big AS SELECT n, md5(n::text) AS t FROM generate_series(1, 20000) n;
-             GRANT pg_monitor TO {monitor}; GRANT EXECUTE ON FUNCTION groundskeeper.statement_latency, groundskeeper_internal.statement_texts TO {granted}"
+             GRANT pg_monitor TO {monitor}; GRANT EXECUTE ON FUNCTION groundskeeper.statement_latency, groundskeeper_internal.statement_texts TO {granted};
+             GRANT SELECT ON groundskeeper.metrics, groundskeeper.latency_mark TO {granted}"
         ),
     );
     run_sql(&mut client, "SET statement_timeout = '600ms'");
