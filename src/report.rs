@@ -45,7 +45,7 @@ pub fn report(since: Length, window: &Window, other: Option<&Window>) -> Result<
         bloat: ask(include_str!("report/bloat.sql"), &[]),
         indexes: ask(include_str!("report/indexes.sql"), &[]),
         connections: ask(include_str!("report/connections.sql"), &window.ends()),
-        growth: growth(),
+        growth: ask(include_str!("report/growth.sql"), &[]),
         alerts: ask(include_str!("report/alerts.sql"), &window.ends()),
         settings: ask(include_str!("report/settings.sql"), &[]),
         prerequisites: ask(include_str!("report/prerequisites.sql"), &[]),
@@ -127,14 +127,4 @@ fn statements(since: Length) -> Part<Vec<Statement>> {
         statement.query = query.map(|query| query.chars().take(2_000).collect());
     }
     found
-}
-
-fn growth<T: DeserializeOwned>() -> Part<T> {
-    let there = "SELECT EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-                                WHERE n.nspname = 'monitoring' AND c.relname = 'growth')";
-    let measured = sql::first(there, &[], |row| required(row, 1));
-    match measured {
-        Ok(Some(true)) => ask(include_str!("report/growth.sql"), &[]),
-        _ => ask(include_str!("report/sizes.sql"), &[]),
-    }
 }
