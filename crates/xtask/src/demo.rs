@@ -1,6 +1,7 @@
 //! A betting database before and after the plan.
 
 mod data;
+mod day;
 mod migration;
 mod progress;
 mod queries;
@@ -78,15 +79,16 @@ pub fn run(options: &Options) -> Result<()> {
     announce("starting a private server");
     let server = server_options(&installation)?.start()?;
     server.create_database(DATABASE, "template0")?;
-    show(&server, &source, options.shape)?;
+    let report = show(&server, &source, options.shape)?;
     println!(
-        "\nLook around:\n  {}\n  cargo xtask demo --stop    ends the server",
-        server.psql_line(DATABASE)
+        "\nLook around:\n  {}\n  cargo xtask demo --stop    ends the server\n\nThe report of a day, for a browser:\n  {}",
+        server.psql_line(DATABASE),
+        report.display()
     );
     remember(server)
 }
 
-fn show(server: &Server, source: &data::Source, shape: Shape) -> Result<()> {
+fn show(server: &Server, source: &data::Source, shape: Shape) -> Result<PathBuf> {
     let mut client = server.connect(DATABASE, SUPERUSER)?;
     shape.sql().iter().try_for_each(|sql| client.batch_execute(sql))?;
     let outcome = data::load(&mut client, source, shape)?;
@@ -100,7 +102,8 @@ fn show(server: &Server, source: &data::Source, shape: Shape) -> Result<()> {
     migration::show(&mut client)?;
     report::scores(&mut client, outcome.as_ref())?;
     report::way_back();
-    Ok(())
+    day::pass(server, &mut client, &queries)?;
+    day::report(&mut client)
 }
 
 fn install_and_compare(client: &mut Client, queries: &[Query], before: &[Cost]) -> Result<()> {

@@ -174,8 +174,12 @@ fn told(named: &mut Named) {
         (r#"SELECT groundskeeper.drain_default('"NNN"."NNN plain"')"#, "55000"),
         ("INSERT INTO groundskeeper.kpi_targets VALUES ('NNN', 1, '<', 1, NULL)", "22023"),
         (
-            "INSERT INTO groundskeeper.schedule (job_name, schedule, command) VALUES ('NNN', 'NNN', 'NNN')",
+            "INSERT INTO groundskeeper.schedule (job_name, schedule, command) VALUES ('NNN', 'NNN', 'SELECT 1')",
             "22023",
+        ),
+        (
+            "INSERT INTO groundskeeper.schedule (job_name, schedule, command) VALUES ('NNN', '0 4 * * *', 'NNN')",
+            "42601",
         ),
         ("INSERT INTO groundskeeper.column_names VALUES ('NNN', 'NNN', 'NNN')", "22023"),
     ] {

@@ -24,6 +24,13 @@ pub struct Query {
     sample: Sample,
 }
 
+impl Query {
+    /// The query as it is asked since the plan, about what was drawn for it.
+    pub fn now(&self) -> String {
+        self.sample.fill(self.after)
+    }
+}
+
 /// What stands for each of [`NAMES`], as far as the shape has it.
 #[derive(Clone)]
 struct Sample(Vec<(&'static str, String)>);

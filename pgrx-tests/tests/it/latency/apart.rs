@@ -66,7 +66,8 @@ fn our_own_upkeep_is_told_apart() {
     run_sql(&mut client, "CALL groundskeeper.run_overdue()");
     let after = (latency(&mut observer, "statements"), latency(&mut observer, "transactions"));
     assert_eq!((after.0.over_slo, after.1.over_slo), (before.0.over_slo, before.1.over_slo), "{after:?}");
-    assert_eq!(latency(&mut observer, "maintenance").calls, apart.calls + 2);
+    // The launcher may have called what is due meanwhile.
+    assert!(latency(&mut observer, "maintenance").calls >= apart.calls + 2);
     let queries =
         "SELECT query FROM groundskeeper.statement_latency() WHERE query ~ 'run_scheduled|run_overdue'";
     assert!(texts(&mut observer, queries).unwrap().is_empty());
