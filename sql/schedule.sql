@@ -153,7 +153,10 @@ SELECT f.relation, f.failures, f.failed_at, f.reason, c.relkind = 'm' AS is_view
            AND NOT EXISTS (SELECT FROM groundskeeper.maintenance_log later
                             WHERE later.relation = l.relation AND later.started_at > l.started_at AND later.action <> 'failed')
          GROUP BY l.relation) f
-  JOIN pg_catalog.pg_class c ON c.oid = pg_catalog.to_regclass(f.relation)
+ -- by name: to_regclass() raises an error for whom the schema is closed
+ CROSS JOIN pg_catalog.parse_ident(f.relation) i (name)
+  JOIN pg_catalog.pg_namespace n ON n.nspname = i.name[1]
+  JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = i.name[2]
  WHERE f.relation = ANY (groundskeeper_internal.planned_relations())
     OR EXISTS (SELECT FROM groundskeeper.maintained_relations m WHERE m.relation = f.relation)
     OR EXISTS (SELECT FROM groundskeeper.managed_tables m WHERE m.parent = f.relation);

@@ -18,7 +18,10 @@ pub fn as_owner<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
 
 thread_local! {
     static OWNER: Kept = const {
-        Kept::new("SELECT e.extowner FROM pg_catalog.pg_extension e WHERE e.extname = 'pg_groundskeeper'")
+        Kept::new(
+            "SELECT e.extowner FROM pg_catalog.pg_extension e
+              WHERE e.extname OPERATOR(pg_catalog.=) 'pg_groundskeeper'::pg_catalog.name",
+        )
     };
 }
 

@@ -8,16 +8,23 @@ use pgrx::is_a;
 use pgrx::pg_sys::{self, NodeTag};
 use std::ffi::CStr;
 
-/// The parse tree of exactly one statement, in the current memory context.
+/// The parse trees of a text, read as it will be run: with backslashes in literals that mean nothing. NULL for none.
 ///
 /// # Safety
 /// Raises PostgreSQL's errors: the caller runs in a transaction, inside what catches them.
+unsafe fn parsed(text: &CStr) -> *mut pg_sys::List {
+    // SAFETY: a NUL-terminated text.
+    as_written(|| unsafe { pg_sys::raw_parser(text.as_ptr(), pg_sys::RawParseMode::RAW_PARSE_DEFAULT) })
+}
+
+/// The parse tree of exactly one statement, in the current memory context.
+///
+/// # Safety
+/// As of [`parsed`].
 pub unsafe fn one_statement(text: &CStr) -> Result<*mut pg_sys::RawStmt> {
-    // SAFETY: a NUL-terminated text; a list of one element has that element first, and each is a RawStmt.
+    // SAFETY: the caller's; a list of one element has that element first, and each is a RawStmt.
     unsafe {
-        // as it will be run: with backslashes in literals that mean nothing
-        let parsed =
-            as_written(|| pg_sys::raw_parser(text.as_ptr(), pg_sys::RawParseMode::RAW_PARSE_DEFAULT));
+        let parsed = parsed(text);
         if parsed.is_null() || (*parsed).length != 1 {
             return Err(Failure::internal("exactly one statement is expected"));
         }
@@ -29,9 +36,8 @@ pub unsafe fn one_statement(text: &CStr) -> Result<*mut pg_sys::RawStmt> {
 pub fn statements(text: &str) -> Result<usize> {
     let text = to_server_cstring(text).ok_or_else(|| Failure::internal("a statement contains a NUL byte"))?;
     isolated(|| {
-        // SAFETY: in a subtransaction, which catches errors; an empty list is NULL.
-        let parsed =
-            unsafe { pg_sys::raw_parser(text.as_ptr(), pg_sys::RawParseMode::RAW_PARSE_DEFAULT).as_ref() };
+        // SAFETY: in a subtransaction, which catches errors.
+        let parsed = unsafe { parsed(&text).as_ref() };
         Ok(parsed.map_or(0, |list| usize::try_from(list.length).unwrap_or(0)))
     })
 }

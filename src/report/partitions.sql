@@ -10,7 +10,11 @@ part AS MATERIALIZED (
                                     ELSE b.lower::timestamp END) AS month
       FROM health h
       JOIN groundskeeper.managed_tables m ON m.parent = h.parent
-      JOIN pg_inherits i ON i.inhparent = to_regclass(h.parent)
+     -- by name: to_regclass() raises an error for whom the schema is closed
+     CROSS JOIN parse_ident(h.parent) p (name)
+      JOIN pg_namespace n ON n.nspname = p.name[1]
+      JOIN pg_class t ON t.relnamespace = n.oid AND t.relname = p.name[2]
+      JOIN pg_inherits i ON i.inhparent = t.oid
       JOIN pg_class c ON c.oid = i.inhrelid
      CROSS JOIN LATERAL (SELECT substring(pg_get_expr(c.relpartbound, 0)
                                           FROM $re$^FOR VALUES FROM \('(\d{4}-\d\d-\d\d[^']{0,40})'\)$re$)) b (lower)

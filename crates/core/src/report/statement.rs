@@ -1,8 +1,7 @@
 //! Texts of statements without what was looked for or written: literals are nobody's.
 
+use crate::statement_text::without_constants;
 use std::collections::HashSet;
-use std::iter::Peekable;
-use std::str::Chars;
 
 /// What begins a statement whose constants pg_stat_statements takes out. It keeps those of all others.
 const NORMALIZED: [&str; 8] = ["SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "VALUES", "WITH", "TABLE"];
@@ -42,10 +41,8 @@ const LONGEST: usize = 10_000;
 #[must_use]
 pub fn without_values(statement: &str) -> String {
     let end = statement.char_indices().nth(LONGEST).map_or(statement.len(), |(end, _)| end);
-    let mut reader = Reader { rest: statement[..end].chars().peekable(), out: String::new() };
-    reader.run();
-    let text = reader.out.trim().to_owned();
-    let mut words = text.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty());
+    let text = either_way(&statement[..end]);
+    let mut words = text.split(|c: char| !is_of_word(c)).filter(|word| !word.is_empty());
     let first = words.next().unwrap_or_default().to_ascii_uppercase();
     if NORMALIZED.contains(&first.as_str()) {
         return text;
@@ -57,134 +54,29 @@ pub fn without_values(statement: &str) -> String {
     if OBJECTS.contains(&second.as_str()) { format!("{first} {second} …") } else { format!("{first} …") }
 }
 
+/// A statement without its constants, as far as that is the same whether backslashes escaped when it was run.
+fn either_way(statement: &str) -> String {
+    let shown = |escapes| {
+        // a constant of one byte is replaced by a parameter's number
+        let mut out = vec![0; statement.len() * 6];
+        let length = without_constants(statement.as_bytes(), escapes, &mut out);
+        out.truncate(length);
+        String::from_utf8_lossy(&out).into_owned()
+    };
+    let (plain, escaped) = (shown(false), shown(true));
+    if plain == escaped {
+        return plain;
+    }
+    let same: String =
+        plain.chars().zip(escaped.chars()).take_while(|(one, other)| one == other).map(|(c, _)| c).collect();
+    format!("{} …", same.trim_end())
+}
+
 /// The words of a statement, its names among them, in lower case.
 #[must_use]
 pub fn words(statement: &str) -> HashSet<String> {
     let text = without_values(statement).to_lowercase();
     text.split(|c: char| !is_of_word(c)).filter(|word| !word.is_empty()).map(str::to_owned).collect()
-}
-
-struct Reader<'a> {
-    rest: Peekable<Chars<'a>>,
-    out: String,
-}
-
-impl Reader<'_> {
-    fn run(&mut self) {
-        while let Some(next) = self.rest.next() {
-            match next {
-                '\'' => self.literal(),
-                '"' => self.name(),
-                '-' if self.rest.peek() == Some(&'-') => {
-                    while self.rest.next_if(|c| *c != '\n' && *c != '\r').is_some() {}
-                }
-                '/' if self.rest.next_if_eq(&'*').is_some() => self.comment(),
-                '$' => self.dollar(),
-                c if c.is_ascii_digit() => self.number(),
-                c if is_of_word(c) => self.word(c),
-                c if c.is_whitespace() => self.space(),
-                c => self.out.push(c),
-            }
-        }
-    }
-
-    fn space(&mut self) {
-        if !self.out.ends_with(' ') {
-            self.out.push(' ');
-        }
-    }
-
-    fn word(&mut self, first: char) {
-        let mut word = String::from(first);
-        while let Some(c) = self.rest.next_if(|c| is_of_word(*c) || *c == '$') {
-            word.push(c);
-        }
-        // E'…' and its like: a letter of the literal's own.
-        let prefix = ["e", "b", "x", "n", "u"].contains(&word.to_ascii_lowercase().as_str());
-        if prefix && self.rest.next_if_eq(&'\'').is_some() {
-            if word.eq_ignore_ascii_case("e") { self.escaped() } else { self.literal() }
-        } else {
-            self.out.push_str(&word);
-        }
-    }
-
-    /// As standard_conforming_strings reads it. With that off a backslash before the quote would go on: what follows
-    /// then counts as a literal too, or what was one as words; so a backslash in one ends the showing.
-    fn literal(&mut self) {
-        self.out.push('?');
-        while let Some(c) = self.rest.next() {
-            match c {
-                '\'' if self.rest.next_if_eq(&'\'').is_none() => return,
-                '\\' => return self.give_up(),
-                _ => {}
-            }
-        }
-    }
-
-    fn escaped(&mut self) {
-        self.out.push('?');
-        while let Some(c) = self.rest.next() {
-            match c {
-                '\\' => drop(self.rest.next()),
-                '\'' if self.rest.next_if_eq(&'\'').is_none() => return,
-                _ => {}
-            }
-        }
-    }
-
-    fn give_up(&mut self) {
-        self.out.push_str(" …");
-        self.rest = "".chars().peekable();
-    }
-
-    fn name(&mut self) {
-        self.out.push('"');
-        for c in self.rest.by_ref() {
-            self.out.push(c);
-            if c == '"' {
-                return;
-            }
-        }
-    }
-
-    fn comment(&mut self) {
-        let mut depth = 1;
-        while depth > 0
-            && let Some(c) = self.rest.next()
-        {
-            if c == '*' && self.rest.next_if_eq(&'/').is_some() {
-                depth -= 1;
-            } else if c == '/' && self.rest.next_if_eq(&'*').is_some() {
-                depth += 1;
-            }
-        }
-        self.space();
-    }
-
-    /// A parameter, `$1`, or a literal, `$tag$…$tag$`.
-    fn dollar(&mut self) {
-        let mut tag = String::new();
-        while let Some(c) = self.rest.next_if(|c| is_of_word(*c)) {
-            tag.push(c);
-        }
-        if self.rest.next_if_eq(&'$').is_none() {
-            self.out.push('$');
-            self.out.push_str(&tag);
-            return;
-        }
-        self.out.push('?');
-        let end = format!("${tag}$");
-        let rest: String = self.rest.clone().collect();
-        match rest.find(&end) {
-            Some(at) => drop(self.rest.by_ref().nth(rest[..at].chars().count() + end.chars().count() - 1)),
-            None => self.give_up(),
-        }
-    }
-
-    fn number(&mut self) {
-        while self.rest.next_if(|c| is_of_word(*c) || *c == '.').is_some() {}
-        self.out.push('?');
-    }
 }
 
 fn is_of_word(c: char) -> bool {
@@ -212,12 +104,15 @@ mod tests {
         let said = |text| without_values(text);
         assert_eq!(
             said("SELECT a FROM t1 WHERE b = $1 AND c = 'it''s' LIMIT 20"),
-            "SELECT a FROM t1 WHERE b = $1 AND c = ? LIMIT ?"
+            "SELECT a FROM t1 WHERE b = $1 AND c = $2 LIMIT $3"
         );
-        assert_eq!(said(r"SELECT E'a\'secret', U&'secret', $x$ secret $x$ + 1.5e3"), "SELECT ?, U&?, ? + ?");
-        assert_eq!(said(r"SELECT 'a\' OR secret"), "SELECT ? …");
+        assert_eq!(
+            said(r"SELECT E'a\'secret', U&'secret', $x$ secret $x$ + 1.5e3"),
+            "SELECT $1, $2, $3 + $4"
+        );
+        assert_eq!(said(r"SELECT 'a\' OR secret"), "SELECT $1 …");
         assert_eq!(said("SELECT \"x 1\" /* secret /* nested */ */ FROM\n\tt"), "SELECT \"x 1\" FROM t");
-        assert_eq!(said("(SELECT 1) UNION TABLE t"), "(SELECT ?) UNION TABLE t");
+        assert_eq!(said("(SELECT 1) UNION TABLE t"), "(SELECT $1) UNION TABLE t");
     }
 
     #[test]

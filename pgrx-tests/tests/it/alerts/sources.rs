@@ -1,6 +1,7 @@
 //! Each thing that is watched, brought about for real.
 
 use super::*;
+use groundskeeper_sandbox::server::quote_ident;
 use groundskeeper_tests::sql::{refusal, text};
 
 /// All rules at once, without waiting.
@@ -80,7 +81,7 @@ const INVERSE: &str = "
 
 #[test]
 fn a_view_that_is_not_refreshed_twice_fires_though_its_task_succeeds() {
-    let (_db, mut client) = at_once(Template::Empty);
+    let (mut db, mut client) = at_once(Template::Empty);
     run_sql(&mut client, INVERSE);
     run_sql(&mut client, "SELECT FROM update_table_statistics(true)");
     assert_eq!(checked(&mut client, "failing_views"), "ok", "once");
@@ -93,7 +94,12 @@ fn a_view_that_is_not_refreshed_twice_fires_though_its_task_succeeds() {
         "not refreshed: curated.inverse (2 times in a row); groundskeeper.maintenance_log has the errors"
     );
     let status = "SELECT consecutive_failures || ' ' || last_error FROM monitoring.maintenance_status WHERE task = 'statistics'";
-    assert_eq!(text(&mut client, status).unwrap(), "2 curated.inverse: division by zero (22012)");
+    let why = "2 curated.inverse: division by zero (22012)";
+    assert_eq!(text(&mut client, status).unwrap(), why);
+    // Nor must who only watches be able to look into the schema.
+    let watcher = db.role("watcher").unwrap();
+    run_sql(&mut client, &format!("GRANT pg_monitor TO {}", quote_ident(&watcher)));
+    assert_eq!(text(&mut db.client_as(&watcher).unwrap(), status).unwrap(), why);
     run_sql(
         &mut client,
         "DELETE FROM curated.numbers WHERE a = 0; SELECT FROM update_table_statistics(true)",

@@ -93,3 +93,26 @@ fn what_a_conversion_was_in_the_way_of_is_done_after_it() {
     let totals = &plan_states(&mut client).unwrap()["1.1.staging.moneylines.chk_moneylines_quality_score"];
     assert_eq!(totals.state, "pending");
 }
+
+#[test]
+fn what_a_stranger_asks_for_is_not_done_as_the_tables_owner() {
+    let mut db = TestDb::new(Template::ShapeA).unwrap();
+    let mut client = db.client().unwrap();
+    let stranger = db.role("stranger").unwrap();
+    client
+        .batch_execute(&format!(
+            "SET groundskeeper.apply_at_install = off; CREATE EXTENSION pg_groundskeeper;
+             GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA groundskeeper TO {};
+             SELECT groundskeeper.partition_table('staging.moneylines', 'processed_at', accept => '{{on_conflict}}')",
+            quote_ident(&stranger)
+        ))
+        .unwrap();
+    db.settle().unwrap();
+    let item = "1.1.staging.moneylines.data_quality_score";
+    let mut asking = db.client_as(&stranger).unwrap();
+    let outcome = carry_out(&mut asking, &format!("apply_plan(items => '{{{item}}}')")).unwrap().remove(0);
+    assert_eq!((outcome.action.as_str(), outcome.state.as_str()), ("skip", "blocked"), "{outcome:?}");
+    client.batch_execute("SELECT groundskeeper.finalize_partitioning('staging.moneylines')").unwrap();
+    db.settle().unwrap();
+    assert_eq!(plan_states(&mut client).unwrap()[item].state, "pending");
+}
