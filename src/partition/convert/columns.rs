@@ -4,7 +4,7 @@
 use super::exchange;
 use super::record::{self, Conversion, LOG};
 use super::sync::{self, Pair};
-use crate::error::Result;
+use crate::error::{Failure, Result};
 use crate::settings;
 use crate::sql::{self, required};
 use crate::subtransaction::isolated;
@@ -47,14 +47,30 @@ fn changes(conversion: &Conversion) -> Result<Vec<Change>> {
 /// Gives the twin the columns that the table has. What must not be NULL may be until the rows are brought over.
 pub fn carry_over(between: &mut Between, conversion: &Conversion) -> Result<()> {
     between.transaction(|| {
-        let changes: Vec<Change> =
-            changes(conversion)?.into_iter().filter(|change| !change.is_late).collect();
+        let changes = early(conversion)?;
         changes.iter().try_for_each(carry_out)?;
         if changes.iter().any(|change| change.differs) {
             compare_anew(conversion)?;
         }
         Ok(())
     })
+}
+
+fn early(conversion: &Conversion) -> Result<Vec<Change>> {
+    Ok(changes(conversion)?.into_iter().filter(|change| !change.is_late).collect())
+}
+
+/// Whether a step failed over a table that was altered while it was taken, and has what it lacked by now.
+pub fn carried_over_after(between: &mut Between, conversion: &Conversion, failure: &Failure) -> bool {
+    let has_no_twin = matches!(conversion.stage, Stage::Begun | Stage::Restored | Stage::Finalized);
+    if has_no_twin || failure.is_stop_request() || failure.is_lock_not_available() {
+        return false;
+    }
+    let is_same = |between: &mut Between| between.transaction(|| Ok(early(conversion)?.is_empty()));
+    // What is still another afterwards would be so forever.
+    matches!(is_same(between), Ok(false))
+        && carry_over(between, conversion).is_ok()
+        && matches!(is_same(between), Ok(true))
 }
 
 /// All rows are to be compared, and what was proven is not any more.

@@ -2,16 +2,20 @@
 //! its owner has done to the constraints and indexes since is done to it too.
 
 use super::builds::{self, Wanted};
-use super::record::{self, Carried, Conversion, FORMER};
-use super::shadow;
-use super::steps::BATCH;
+use super::record::{self, Carried, Conversion, FORMER, LOG};
+use super::steps::{self, BATCH};
 use super::sync::{self, Pair};
-use crate::error::Result;
+use super::{exchange, lost, shadow, triggers};
+use crate::error::{Failure, Result};
+use crate::partition::managed;
 use crate::settings;
 use crate::sql::{self, qualified, quote_identifier, required};
+use crate::target;
 use crate::waiting::run_before_deadline;
 use crate::worker::Between;
 use groundskeeper_core::names::suffixed;
+use groundskeeper_core::partition::convert::Stage;
+use pgrx::PgSqlErrorCode;
 
 /// What its owner may not do to the table any more, as to one that rows are only added to, he must be able to do to the
 /// unpartitioned one, which is brought up to date. On the way back it gets the table's grants.
@@ -113,4 +117,38 @@ fn create(former: &str, index: &Wanted) -> String {
             format!("CREATE {unique}INDEX {own} ON {former} USING {}", index.tail)
         }
     }
+}
+
+/// Drops the unpartitioned table, every row of which the partitioned one was proven to have; what was written since is
+/// in the log, and compared under the lock.
+pub fn drop(between: &mut Between, conversion: &Conversion) -> Result<()> {
+    steps::catch_up(between, conversion)?;
+    if between.transaction(|| record::get(&conversion.table))?.stage != conversion.stage {
+        return Ok(());
+    }
+    let (table, former) = (conversion.quoted(), conversion.beside_quoted(FORMER));
+    let drop = || {
+        exchange::lock_all(&table, &former)?;
+        lost::must_be_watched(conversion)?;
+        let pair = Pair::of(conversion);
+        let taken = sync::apply(conversion, &pair, exchange::LEFT)?;
+        sync::verify(conversion, &pair, &taken)?;
+        if sync::backlog(conversion, 1)? > 0 {
+            return Err(Failure::new(
+                PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE,
+                "too many rows were changed meanwhile",
+            ));
+        }
+        let mut statements = triggers::of_functions(&[conversion.beside_quoted(record::CAPTURE)])?;
+        statements.push(format!("DROP TABLE {former}"));
+        statements.push(format!("DROP TABLE {}", conversion.beside_quoted(LOG)));
+        statements.push(format!("DROP FUNCTION {}()", conversion.beside_quoted(record::CAPTURE)));
+        run_before_deadline(settings::lock_timeout_ms(), &statements)?;
+        if let Some(mut known) = managed::find(&table)? {
+            known.former = None;
+            managed::register(&known)?;
+        }
+        record::reach(conversion, Stage::Finalized)
+    };
+    target::unheld(|| between.transaction(drop))
 }

@@ -55,29 +55,42 @@ fn steps(between: &mut Between, table: &Qualified, goal: Goal) -> Result<()> {
         }
         let step = next(goal, conversion.stage);
         between.transaction(|| report(conversion.stage.as_str(), progress(&conversion)))?;
-        match step {
-            Step::MakeShadow => make_shadow(between, &conversion)?,
-            Step::Capture => begin_capture(between, &conversion)?,
-            Step::Copy => copy(between, &conversion)?,
-            Step::Index => index(between, &conversion)?,
-            Step::Prove => prove(between, &conversion, goal)?,
-            Step::Swap => swap(between, &conversion, goal)?,
-            Step::Settle => {
-                settle(between, &conversion)?;
-                between.transaction(|| record::reach(&conversion, Stage::Converted))?;
+        match take(between, &conversion, step, goal) {
+            Ok(true) => return Ok(()),
+            // It is taken again, from where it is.
+            Err(failure) if !columns::carried_over_after(between, &conversion, &failure) => {
+                return Err(failure);
             }
-            Step::CatchUp => return catch_up(between, &conversion),
-            Step::CleanUp => return clean_up(between, &conversion),
-            Step::DropFormer => drop_former(between, &conversion)?,
-            Step::Done => return Ok(()),
-            Step::TooLate => {
-                return Err(Failure::new(
-                    PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-                    format!("{table} has come too far: it is {}", conversion.stage.as_str()),
-                ));
-            }
+            Ok(false) | Err(_) => {}
         }
     }
+}
+
+/// Takes a step; whether it was the last one.
+fn take(between: &mut Between, conversion: &Conversion, step: Step, goal: Goal) -> Result<bool> {
+    match step {
+        Step::MakeShadow => make_shadow(between, conversion)?,
+        Step::Capture => begin_capture(between, conversion)?,
+        Step::Copy => copy(between, conversion)?,
+        Step::Index => index(between, conversion)?,
+        Step::Prove => prove(between, conversion, goal)?,
+        Step::Swap => swap(between, conversion, goal)?,
+        Step::Settle => {
+            settle(between, conversion)?;
+            between.transaction(|| record::reach(conversion, Stage::Converted))?;
+        }
+        Step::DropFormer => former::drop(between, conversion)?,
+        Step::CatchUp => catch_up(between, conversion)?,
+        Step::CleanUp => clean_up(between, conversion)?,
+        Step::Done => {}
+        Step::TooLate => {
+            return Err(Failure::new(
+                PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                format!("{} has come too far: it is {}", conversion.table, conversion.stage.as_str()),
+            ));
+        }
+    }
+    Ok(matches!(step, Step::CatchUp | Step::CleanUp | Step::Done))
 }
 
 /// How much of the whole is done; copying is most of it.
@@ -354,38 +367,4 @@ fn clean_up(between: &mut Between, conversion: &Conversion) -> Result<()> {
         briefly(&statements)?;
         record::forget(conversion)
     })
-}
-
-/// Drops the unpartitioned table, every row of which the partitioned one was proven to have; what was written since is
-/// in the log, and compared under the lock.
-fn drop_former(between: &mut Between, conversion: &Conversion) -> Result<()> {
-    catch_up(between, conversion)?;
-    if between.transaction(|| record::get(&conversion.table))?.stage != conversion.stage {
-        return Ok(());
-    }
-    let (table, former) = (conversion.quoted(), conversion.beside_quoted(FORMER));
-    let drop = || {
-        exchange::lock_all(&table, &former)?;
-        lost::must_be_watched(conversion)?;
-        let pair = Pair::of(conversion);
-        let taken = sync::apply(conversion, &pair, exchange::LEFT)?;
-        sync::verify(conversion, &pair, &taken)?;
-        if sync::backlog(conversion, 1)? > 0 {
-            return Err(Failure::new(
-                PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE,
-                "too many rows were changed meanwhile",
-            ));
-        }
-        let mut statements = triggers::of_functions(&[conversion.beside_quoted(record::CAPTURE)])?;
-        statements.push(format!("DROP TABLE {former}"));
-        statements.push(format!("DROP TABLE {}", conversion.beside_quoted(LOG)));
-        statements.push(format!("DROP FUNCTION {}()", conversion.beside_quoted(record::CAPTURE)));
-        briefly(&statements)?;
-        if let Some(mut known) = managed::find(&table)? {
-            known.former = None;
-            managed::register(&known)?;
-        }
-        record::reach(conversion, Stage::Finalized)
-    };
-    target::unheld(|| between.transaction(drop))
 }

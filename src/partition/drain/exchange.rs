@@ -33,7 +33,7 @@ pub struct Step<'a> {
     /// Indexes of the new partitions that go.
     pub helpers: Vec<Qualified>,
     /// What the tables looked like when all was made.
-    pub was: String,
+    pub was: &'a str,
     /// The triggers that log what is written, in their versions.
     pub watches: Vec<String>,
     /// How many rows may be written under the lock.
@@ -76,7 +76,7 @@ pub fn shape(round: &Round) -> Result<String> {
 }
 
 /// Another attempt begins anew.
-fn changed_meanwhile(round: &Round) -> Failure {
+pub fn changed_meanwhile(round: &Round) -> Failure {
     Failure::new(
         PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE,
         format!("{} or {} was altered meanwhile", round.parent.quoted, round.default.quoted),
@@ -110,7 +110,7 @@ impl Step<'_> {
         let deadline = referring::lock(parent.oid, deadline)?;
         lock(&self.to_lock()?, deadline)?;
         target::check()?;
-        if shape(self.round)? != self.was || watch::triggers_of(default.oid)? != self.watches {
+        if shape(self.round)? != *self.was || watch::triggers_of(default.oid)? != self.watches {
             return Err(changed_meanwhile(self.round));
         }
         // What was in the way of nothing when the rows were copied may have come since.

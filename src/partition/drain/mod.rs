@@ -104,11 +104,29 @@ pub fn drain(between: &mut Between, parent: &Qualified, batch_size: i64) -> Resu
 fn carry_out(between: &mut Between, round: &Round, batch_size: i64) -> Result<()> {
     exchange::repeatedly(between, || round.clear())?;
     let (helpers, was) = between.transaction(|| Ok((apart::make(round)?, exchange::shape(round)?)))?;
+    let result = move_rows(between, round, helpers, &was, batch_size);
+    match result {
+        // What a step stumbles over where the table was altered meanwhile says nothing to anybody.
+        Err(failure) if !failure.is_stop_request() && !failure.is_lock_not_available() => {
+            match between.transaction(|| exchange::shape(round)) {
+                Ok(now) if now == was => Err(failure),
+                _ => Err(exchange::changed_meanwhile(round)),
+            }
+        }
+        result => result,
+    }
+}
+
+fn move_rows(
+    between: &mut Between,
+    round: &Round,
+    helpers: Vec<Qualified>,
+    was: &str,
+    batch_size: i64,
+) -> Result<()> {
     let mut watches = Vec::new();
     if round.has_identity() {
         watches = exchange::repeatedly(between, || watch::begin(&round.copied, round.default.oid))?;
-    }
-    if round.has_identity() {
         apart::fill(between, round)?;
         steps::apply(between, &round.copied)?;
         between.transaction(|| report("comparing rows", 0.8))?;
@@ -116,6 +134,5 @@ fn carry_out(between: &mut Between, round: &Round, batch_size: i64) -> Result<()
             sync::prove(&round.copied, &sync::Pair::of(&round.copied), round.parent.key_type)
         })?;
     }
-    let step = exchange::Step { round, helpers, was, watches, batch_size };
-    step.take(between)
+    exchange::Step { round, helpers, was, watches, batch_size }.take(between)
 }

@@ -1,5 +1,6 @@
 //! A table becomes a partitioned one while it is written, and goes back.
 
+mod altered;
 mod attach;
 mod both;
 mod carried;
