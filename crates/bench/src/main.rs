@@ -113,7 +113,7 @@ fn main() -> ExitCode {
 
 fn run(options: &Options) -> Result<()> {
     let installation = options.choice.for_benchmarks()?;
-    xtask::install::run(&installation)?;
+    xtask::install::run(&installation, xtask::install::Profile::Release)?;
     let machine = machine::Machine::look(&installation)?;
     let effort = Effort { installation, rows: options.rows, quick: options.quick };
     let order: Vec<String> = Suite::value_variants().iter().map(|suite| suite.name()).collect();

@@ -73,7 +73,7 @@ pub fn run(options: &Options) -> Result<()> {
     }
     let source = data::Source::new(options.odds.as_deref(), options.rows, options.seed)?;
     let installation = options.choice.prepare()?;
-    install::run(&installation)?;
+    install::run(&installation, install::Profile::Release)?;
     end_last()?;
 
     announce("starting a private server");

@@ -10,13 +10,26 @@ use crate::packages::as_root;
 use crate::process::{announce, follow};
 use crate::setup::pgrx;
 
-/// Builds the extension for release and installs it.
-pub fn run(installation: &Installation) -> Result<()> {
+/// How the extension is built.
+#[derive(Clone, Copy)]
+pub enum Profile {
+    /// As it is shipped.
+    Release,
+    /// With checks that tests are to run into, and faster.
+    Checked,
+}
+
+/// Builds the extension and installs it.
+pub fn run(installation: &Installation, profile: Profile) -> Result<()> {
+    let profile = match profile {
+        Profile::Release => "release",
+        Profile::Checked => "checked",
+    };
     announce(format!(
         "building the extension for PostgreSQL {}: takes minutes the first time",
         installation.major()
     ));
-    let mut command = with_pgrx(pgrx(&["install", "--release"]), installation);
+    let mut command = with_pgrx(pgrx(&["install", "--profile", profile]), installation);
     command.arg("--pg-config").arg(installation.pg_config());
     if !writable(installation)? {
         command.arg("--sudo");

@@ -45,7 +45,7 @@ const SUITES: [(&str, &str, &str); 2] = [
 /// `cargo xtask regress`
 pub fn run(choice: Choice) -> Result<()> {
     let installation = choice.prepare()?;
-    install::run(&installation)?;
+    install::run(&installation, install::Profile::Checked)?;
     let source = source::of_server(&installation)?;
     let mut tally = Tally::default();
     for (suite, program, schedule) in SUITES {

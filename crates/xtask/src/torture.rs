@@ -22,7 +22,7 @@ pub struct Options {
 /// `cargo xtask torture`
 pub fn run(options: &Options) -> Result<()> {
     let installation = options.choice.for_tests()?;
-    install::run(&installation)?;
+    install::run(&installation, install::Profile::Checked)?;
     let settings = [
         ("GROUNDSKEEPER_TORTURE_MINUTES", options.minutes.to_string()),
         ("GROUNDSKEEPER_TORTURE_SEED", options.seed.to_string()),
