@@ -5,6 +5,8 @@
 use crate::catalog;
 use crate::error::{Failure, Result};
 use crate::owner;
+use crate::sql::{self, required};
+use groundskeeper_core::plan::words::qualified_names;
 use groundskeeper_core::plan::{Author, Item};
 use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys::Oid;
@@ -14,7 +16,9 @@ pub fn acting<T>(item: &Item, work: impl FnOnce() -> Result<T>) -> Result<T> {
     match &item.author {
         None => work(),
         Some(author) => {
-            owner::as_author(least(item, author)?, work).map_err(|failure| named(failure, author))
+            let whom = least(item, author)?;
+            refuse_strange_types(item, whom)?;
+            owner::as_author(whom, work).map_err(|failure| named(failure, author))
         }
     }
 }
@@ -23,7 +27,11 @@ pub fn acting<T>(item: &Item, work: impl FnOnce() -> Result<T>) -> Result<T> {
 pub fn looking<T>(item: &Item, work: impl FnOnce() -> Result<T>) -> Result<T> {
     match &item.author {
         None => work(),
-        Some(author) => owner::as_author_to_look(least(item, author)?, work),
+        Some(author) => {
+            let whom = least(item, author)?;
+            refuse_strange_types(item, whom)?;
+            owner::as_author_to_look(whom, work)
+        }
     }
 }
 
@@ -53,6 +61,22 @@ fn least(item: &Item, author: &Author) -> Result<Oid> {
         return Ok(author);
     };
     Ok(if owner.can_login || role.superuser { of } else { author })
+}
+
+/// Refuses words that name another ordinary role's type with checks, or a column of one: to read a constant of it runs what
+/// that role has put into it.
+fn refuse_strange_types(item: &Item, whom: Oid) -> Result<()> {
+    let names = qualified_names(item).map_err(|error| Failure::internal(error.to_string()))?;
+    let (schemas, names): (Vec<String>, Vec<String>) = names.into_iter().unzip();
+    let strange =
+        sql::first(include_str!("strange_types.sql"), &[schemas.into(), names.into(), whom.into()], |row| {
+            Ok((required::<String>(row, 1)?, required::<String>(row, 2)?))
+        })?;
+    let Some((domain, of)) = strange else { return Ok(()) };
+    let reader = catalog::role_by_oid(whom)?.map(|role| role.name).unwrap_or_default();
+    let message = format!("it names what is of the type {domain}, which belongs to {of}");
+    Err(Failure::new(PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE, message)
+        .detail(format!("to read it would run that role's checks as {reader}")))
 }
 
 fn there(author: &Author) -> Result<Oid> {

@@ -14,6 +14,7 @@ mod item;
 pub mod own;
 pub mod role;
 mod undo;
+pub mod words;
 
 pub use crate::names::Qualified;
 pub use built_in::{Malformed, built_in};

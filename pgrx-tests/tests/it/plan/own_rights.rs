@@ -211,3 +211,58 @@ query = "SELECT * FROM pg_catalog.pg_class, app.sly_view"
     assert_eq!(plan_states(&mut client).unwrap()["own.app.counts"].state, "applied");
     assert_sprung_for_its_owner_only(&mut client);
 }
+
+#[test]
+fn a_superusers_words_are_not_read_where_they_name_anothers_type() {
+    let (db, mut client, mut own, role) = with_event_log(Template::Empty);
+    own.batch_execute(TRAP).unwrap();
+    own.batch_execute("CREATE TABLE app.slies (p app.pair, s app.sly, n integer)").unwrap();
+    client.batch_execute("CREATE TABLE public.mine (id integer)").unwrap();
+    import(
+        &mut client,
+        r#"
+[[items]]
+relation = "public.by_name"
+kind = "view"
+query = "SELECT '(x)'::app.pair AS p"
+
+[[items]]
+relation = "public.by_array"
+kind = "view"
+query = "SELECT '{x}' :: \"app\" . Sly[] AS p"
+
+[[items]]
+relation = "public.by_column"
+kind = "view"
+query = "SELECT n FROM app.slies WHERE p = '(x)'"
+
+[[items]]
+relation = "public.mine"
+kind = "check_constraint"
+name = "by_check"
+expression = "'(x)'::app.pair IS NOT NULL"
+
+[[items]]
+relation = "public.mine"
+kind = "expression_index"
+name = "by_index"
+keys = ["(('(x)'::app.pair).a)"]
+"#,
+    );
+    for call in ["apply_plan(true)", "apply_plan()", "rollback_plan()"] {
+        plan_states(&mut client).unwrap();
+        carry_out(&mut client, call).unwrap();
+        db.settle().unwrap();
+    }
+    let states = plan_states(&mut client).unwrap();
+    let strange: Vec<_> = states.iter().filter(|(item, _)| item.starts_with("own.public.")).collect();
+    assert_eq!(strange.len(), 5);
+    for (item, state) in strange {
+        assert_eq!(state.state, "blocked", "{item}");
+        assert!(state.detail.contains(&format!("which belongs to {role}")), "{item}: {}", state.detail);
+    }
+    assert_eq!(counted(&mut client, "as_another"), 0);
+    // What is nobody else's code is read as ever.
+    own.batch_execute("ALTER DOMAIN app.sly DROP CONSTRAINT sly_check").unwrap();
+    assert_eq!(plan_states(&mut client).unwrap()["own.public.by_name"].state, "pending");
+}
