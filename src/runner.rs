@@ -4,6 +4,7 @@ use crate::catalog;
 use crate::error::{Failure, Result};
 use crate::extension::as_owner;
 use crate::index::{build, dropped, rebuild as index_rebuild};
+use crate::jobs::pace;
 use crate::journal;
 use crate::migration;
 use crate::owner;
@@ -109,6 +110,9 @@ fn target(row: &Tuple<'_>) -> Result<Option<Target>> {
 }
 
 fn carry_out(between: &mut Between, job: &Job) -> Result<()> {
+    if job.task.is_heavy() {
+        pace::wait(between)?;
+    }
     match &job.task {
         task @ Task::CreateIndex { .. } => build::towards(between, task),
         Task::DropIndex { index, unused: None } => build::away(between, index),

@@ -3,13 +3,15 @@
 use crate::encoding::to_rust;
 use groundskeeper_core::plan::decide::Budget;
 use pgrx::prelude::*;
-use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting, pg_sys};
+use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting, PostgresGucEnum, pg_sys};
 use std::ffi::{CStr, CString};
 
 static APPLY_AT_INSTALL: GucSetting<bool> = GucSetting::<bool>::new(true);
 static LOCK_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(300);
 static INLINE_BUILD_LIMIT: GucSetting<i32> = GucSetting::<i32>::new((Budget::ORDINARY / 1024) as i32);
 static MAX_WORKERS: GucSetting<i32> = GucSetting::<i32>::new(2);
+static JOB_PACE: GucSetting<Pace> = GucSetting::<Pace>::new(Pace::Considerate);
+static MAX_REPLICATION_LAG: GucSetting<i32> = GucSetting::<i32>::new(64 * 1024);
 static ALLOW_PARTITION_DDL: GucSetting<bool> = GucSetting::<bool>::new(false);
 static MIGRATING: GucSetting<bool> = GucSetting::<bool>::new(false);
 static MAX_PARTITIONS: GucSetting<i32> = GucSetting::<i32>::new(1000);
@@ -23,6 +25,25 @@ static INDEX_OBSERVATION: GucSetting<i32> = GucSetting::<i32>::new(7 * 24 * 60);
 static BLOAT_FLOOR: GucSetting<i32> = GucSetting::<i32>::new(10 * 1024);
 static METRICS_RETENTION: GucSetting<i32> = GucSetting::<i32>::new(30 * 24 * 60);
 static WATCHED_SCHEMAS: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
+
+/// How much of the machine a job takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PostgresGucEnum)]
+pub enum Pace {
+    /// It works in small pieces, rests after each, and waits for standbys.
+    Considerate,
+    /// All that it gets.
+    Full,
+}
+
+/// How much of the machine jobs take.
+pub fn job_pace() -> Pace {
+    JOB_PACE.get()
+}
+
+/// How many bytes a standby may be behind before jobs wait for it.
+pub fn max_replication_lag_bytes() -> u64 {
+    u64::from(MAX_REPLICATION_LAG.get().unsigned_abs()) * 1024
+}
 
 /// How long writers may queue behind one of our locks, in milliseconds.
 pub fn lock_timeout_ms() -> i32 {
@@ -141,6 +162,7 @@ pub fn define() {
         GucContext::Userset,
         GucFlags::NO_SHOW_ALL,
     );
+    define_pace();
     define_timezone();
     define_partitions();
     GucRegistry::define_int_guc(
@@ -187,6 +209,27 @@ pub fn define() {
     define_watched_schemas();
     // SAFETY: called once, from _PG_init, after our own variables are defined; the name is a static C string.
     unsafe { pg_sys::MarkGUCPrefixReserved(c"groundskeeper".as_ptr()) };
+}
+
+fn define_pace() {
+    GucRegistry::define_enum_guc(
+        c"groundskeeper.job_pace",
+        c"How much of the machine jobs take.",
+        c"considerate: in small pieces, with a rest after each, and no further ahead of standbys than max_replication_lag; full: all they get.",
+        &JOB_PACE,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_int_guc(
+        c"groundskeeper.max_replication_lag",
+        c"How far a standby or subscriber may be behind before jobs wait for it.",
+        c"What monitoring.server_health warns of, too.",
+        &MAX_REPLICATION_LAG,
+        0,
+        i32::MAX,
+        GucContext::Userset,
+        GucFlags::UNIT_KB,
+    );
 }
 
 fn define_partitions() {

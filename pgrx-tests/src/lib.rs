@@ -14,6 +14,7 @@ mod program;
 pub mod python;
 pub mod sample;
 pub mod sql;
+mod standby;
 mod template;
 
 use std::path::Path;
@@ -25,6 +26,7 @@ pub use database::{TestDb, difference};
 pub use facts::facts;
 pub use lacking::{is_there, lacks, older_than};
 pub use program::fed;
+pub use standby::standby_of;
 pub use template::Template;
 
 /// The environment variable with the shared server's directory.

@@ -2,6 +2,7 @@
 
 mod dispatcher;
 mod fair;
+pub mod pace;
 mod progress;
 
 pub use progress::{remark, report, step_done, works_on};

@@ -11,6 +11,11 @@ pub fn report(phase: &str, progress: f64) -> Result<()> {
     of_this_worker("phase = $1, progress = $2", &[phase.into(), progress.into()])
 }
 
+/// Shows what it waits for.
+pub fn waits(phase: &str) -> Result<()> {
+    of_this_worker("phase = $1", &[phase.into()])
+}
+
 /// Says something that is to be known of the job's work, once it has succeeded too.
 pub fn remark(text: &str) -> Result<()> {
     of_this_worker("detail = $1", &[text.into()])

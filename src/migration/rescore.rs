@@ -6,7 +6,7 @@ use super::lock::Lock;
 use super::{games, prepare_transaction, rights};
 use crate::catalog;
 use crate::error::{Failure, Result};
-use crate::jobs;
+use crate::jobs::{self, pace};
 use crate::sql::{self, Text, required};
 use crate::worker::Between;
 use groundskeeper_core::job::{JobRequest, Task};
@@ -48,17 +48,20 @@ fn target(name: &Qualified) -> Option<Target> {
 
 /// Scores all of its rows, a batch at a time. After a crash it begins anew, and finds most rows right.
 pub fn rescore(between: &mut Between, table: &Qualified) -> Result<()> {
+    let mut pace = pace::begin();
     match target(table) {
         Some(Target::Records(market)) => {
             let mut after = i64::MIN;
             while let Some(last) = between.transaction(|| rights::on(market, || records(market, after)))? {
                 after = last;
+                pace.rest(between)?;
             }
         }
         Some(Target::Games) => {
             let mut after = Text::default();
             while let Some(last) = between.transaction(|| rights::on_games(|| all_games(&after)))? {
                 after = last;
+                pace.rest(between)?;
             }
         }
         None => return Err(Failure::internal(format!("{table} is not scored"))),

@@ -11,7 +11,7 @@ use super::release::{Child, children};
 use crate::catalog;
 use crate::error::{Failure, Result};
 use crate::guc::pinned;
-use crate::jobs::{self, remark, report};
+use crate::jobs::{self, pace, remark, report};
 use crate::settings;
 use crate::sql::{self, Argument, quote_identifier, quote_literal, required};
 use crate::target;
@@ -159,6 +159,7 @@ fn in_order(
     let texts: Vec<String> =
         conversion.key_columns.iter().map(|c| format!("x.{}::text", quote_identifier(c))).collect();
     let mut part = Part { conversion, columns, after: None, upto: None };
+    let mut pace = pace::begin();
     loop {
         part.upto = None;
         between.transaction(|| {
@@ -175,6 +176,7 @@ fn in_order(
             Some(last) => part.after = Some(last),
             None => return Ok(()),
         }
+        pace.rest(between)?;
     }
 }
 

@@ -81,11 +81,11 @@ pub fn begin(argument: pg_sys::Datum, rights: Rights) -> Option<Between> {
         Rights::Server => {
             BackgroundWorker::attach_signal_handlers(SignalWakeFlags::SIGHUP | SignalWakeFlags::SIGTERM);
         }
-        // SAFETY: at the start of a worker, whose signals are blocked until its handler is there.
-        Rights::Role => unsafe {
-            set_sigterm_handler();
-            pg_sys::BackgroundWorkerUnblockSignals();
-        },
+        Rights::Role => {
+            // SAFETY: at the start of a worker, whose signals are blocked until its handlers are there.
+            unsafe { set_sigterm_handler() };
+            BackgroundWorker::attach_signal_handlers(SignalWakeFlags::SIGHUP);
+        }
     }
     let role = match rights {
         Rights::Server => None,

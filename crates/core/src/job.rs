@@ -5,6 +5,7 @@
 //! repeated to any harm.
 
 mod load;
+pub mod pace;
 mod request;
 mod retry;
 mod steps;

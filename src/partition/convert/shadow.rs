@@ -3,6 +3,7 @@
 use super::record::{self, CAPTURE, Conversion, KEYS, LOG, SHADOW};
 use super::sync;
 use crate::error::{Failure, Result};
+use crate::jobs::pace;
 use crate::partition::bounds::{KeyType, literals};
 use crate::settings;
 use crate::sql::{self, qualified, quote_identifier, quote_literal, required};
@@ -18,6 +19,8 @@ pub const CAPTURE_TRUNCATE: &str = "groundskeeper_capture_truncate";
 
 /// The most rows that one transaction copies.
 const BATCH: i64 = 50_000;
+/// The same where others are to notice little: what they commit waits for at most so much.
+const SMALL_BATCH: i64 = 10_000;
 
 /// The statements that make the shadow and its partitions, empty and without indexes.
 pub fn make(conversion: &Conversion, key_type: KeyType, starts: &[NaiveDate]) -> Result<Vec<String>> {
@@ -241,7 +244,7 @@ pub fn copy(conversion: &Conversion) -> Result<(i64, Option<Vec<String>>)> {
         "SELECT ARRAY[{}] FROM {table} WHERE {} ORDER BY {keys} OFFSET {} LIMIT 1",
         texts.join(", "),
         after.as_deref().unwrap_or("true"),
-        BATCH - 1
+        if pace::is_considerate() { SMALL_BATCH } else { BATCH } - 1
     );
     let last = sql::first(&last, &[], |row| required::<Vec<String>>(row, 1))?;
     let upto = last.as_ref().map(|last| format!("({keys}) <= {}", bound(last)));

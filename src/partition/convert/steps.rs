@@ -7,7 +7,7 @@ use super::sync::{self, Pair};
 use super::{bind, builds, columns, former, heal, key_type, lost, preflight, shadow, triggers, unfinished};
 use crate::error::{Failure, Result};
 use crate::guc;
-use crate::jobs::{self, report};
+use crate::jobs::{self, pace, report};
 use crate::partition::managed;
 use crate::settings;
 use crate::sql::{self};
@@ -170,11 +170,14 @@ fn copy(between: &mut Between, conversion: &Conversion) -> Result<()> {
     columns::carry_over(between, conversion)?;
     let mut now = conversion.clone();
     let mut copied = 0;
+    let mut pace = pace::begin();
     loop {
         let last = between.transaction(|| {
             let (rows, last) = shadow::copy(&now)?;
             record::copied(&now, last.clone(), rows)?;
             match &last {
+                // Who is considerate waits for the disk as everybody does, and longer where it is slow.
+                Some(_) if pace::is_considerate() => {}
                 Some(_) => guc::commit_asynchronously(),
                 None => record::reach(&now, Stage::Copied)?,
             }
@@ -187,6 +190,7 @@ fn copy(between: &mut Between, conversion: &Conversion) -> Result<()> {
             return Ok(());
         }
         now.copied_to = last;
+        pace.rest(between)?;
     }
 }
 
@@ -198,6 +202,7 @@ fn index(between: &mut Between, conversion: &Conversion) -> Result<()> {
     })?;
     between.transaction(|| record::carry(conversion, &builds::carried(&wanted)))?;
     for build in builds::builds(conversion, &wanted, &partitions) {
+        pace::wait(between)?;
         let make = || {
             // What has its name and is another table's is no index of ours: PostgreSQL then says so.
             if builds::is_of(&build.table, &build.name)? {

@@ -5,7 +5,7 @@
 use super::Round;
 use crate::error::{Failure, Result};
 use crate::guc::{self, pinned};
-use crate::jobs::report;
+use crate::jobs::{pace, report};
 use crate::owner;
 use crate::partition::convert::record::SHADOW;
 use crate::partition::convert::sync::quoted;
@@ -121,10 +121,13 @@ pub fn fill(between: &mut Between, round: &Round) -> Result<()> {
     let expected = between
         .transaction(|| sql::first(rows, &[round.default.oid.into()], |row| required::<i64>(row, 1)))?;
     let (mut now, mut copied) = (round.copied.clone(), 0);
+    let mut pace = pace::begin();
     loop {
         let last = between.transaction(|| {
             let (rows, last) = owner::of(round.parent.oid, || shadow::copy(&now))?;
-            guc::commit_asynchronously();
+            if !pace::is_considerate() {
+                guc::commit_asynchronously();
+            }
             copied += rows;
             report("copying rows", 0.8 * (copied as f64 / expected.unwrap_or(1) as f64).min(1.0))?;
             Ok(last)
@@ -134,6 +137,7 @@ pub fn fill(between: &mut Between, round: &Round) -> Result<()> {
             break;
         }
         now.copied_to = last;
+        pace.rest(between)?;
     }
     // What is applied and compared from here on is planned by them.
     between.transaction(|| {

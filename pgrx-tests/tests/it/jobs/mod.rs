@@ -5,6 +5,7 @@ mod hostile;
 mod life;
 mod limits;
 mod many;
+mod pace;
 mod partitioned;
 mod rebuild;
 mod rights;

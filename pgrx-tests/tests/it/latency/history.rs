@@ -3,7 +3,7 @@
 use super::*;
 use groundskeeper_sandbox::server::{SUPERUSER, StopMode};
 use groundskeeper_tests::sql::{refusal, text};
-use std::process::Stdio;
+use groundskeeper_tests::standby_of;
 
 /// What the marked statement has been counted, over all time.
 fn marked(client: &mut Client) -> i64 {
@@ -109,21 +109,7 @@ fn a_standby_counts_its_own_and_writes_nothing() {
     let mut client = db.client().unwrap();
     slow(&mut client);
     record(&mut client);
-    let base = server.base().join("standby");
-    let run = |command: &mut std::process::Command| {
-        let status =
-            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap();
-        assert!(status.success(), "{command:?}: {status}");
-    };
-    let mut backup = server.installation().server_program("pg_basebackup").unwrap();
-    backup.arg("--host").arg(server.socket_dir()).args(["--port", &server.port().to_string()]);
-    backup.args(["--username", SUPERUSER, "--write-recovery-conf", "--checkpoint=fast", "--no-sync"]);
-    run(backup.arg("--pgdata").arg(base.join("data")));
-    let mut start = server.installation().server_program("pg_ctl").unwrap();
-    start.args(["start", "--silent", "--wait"]).arg("--pgdata").arg(base.join("data"));
-    start.arg("--log").arg(base.join("log")).arg("--options").arg(format!("-k {}", base.display()));
-    run(&mut start);
-    let standby = Server::attach(&base).unwrap();
+    let standby = standby_of(&server).unwrap();
 
     let mut reader = standby.connect(db.name(), SUPERUSER).unwrap();
     assert_eq!(marked(&mut reader), 0, "the primary's");

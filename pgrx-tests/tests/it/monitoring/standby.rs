@@ -2,6 +2,7 @@
 
 use super::*;
 use groundskeeper_tests::sql::refusal;
+use groundskeeper_tests::standby_of;
 
 #[test]
 fn reports_run_on_a_hot_standby() {
@@ -19,17 +20,7 @@ fn reports_run_on_a_hot_standby() {
          CREATE UNLOGGED TABLE staging.scratch AS SELECT n FROM generate_series(1, 10000) n;
          CREATE INDEX game_n ON staging.game (n)",
     );
-    // Beside the primary's own directories, and its socket in there too, so that the port may be the same.
-    let base = server.base().join("standby");
-    let mut backup = server.installation().server_program("pg_basebackup").unwrap();
-    backup.arg("--host").arg(server.socket_dir()).args(["--port", &server.port().to_string()]);
-    backup.args(["--username", SUPERUSER, "--write-recovery-conf", "--checkpoint=fast", "--no-sync"]);
-    succeed(backup.arg("--pgdata").arg(base.join("data")));
-    let mut start = server.installation().server_program("pg_ctl").unwrap();
-    start.args(["start", "--silent", "--wait"]).arg("--pgdata").arg(base.join("data"));
-    start.arg("--log").arg(base.join("log")).arg("--options").arg(format!("-k {}", base.display()));
-    succeed(&mut start);
-    let standby = Server::attach(&base).unwrap();
+    let standby = standby_of(&server).unwrap();
 
     let mut client = standby.connect(db.name(), &reader).unwrap();
     assert_eq!(value(&mut client, "SELECT pg_is_in_recovery()"), "true");
