@@ -1,5 +1,10 @@
 //! Metrics for monitoring systems: rows and text are the same, bounded, and quick.
 
+mod causes;
+mod exporters;
+mod scraped;
+mod world;
+
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
