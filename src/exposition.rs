@@ -8,43 +8,119 @@ use crate::guc::pinned;
 use crate::latency;
 use crate::sql::{self, Argument, required};
 use crate::subtransaction::isolated;
-use groundskeeper_core::exposition::{Sample, in_order, of_histogram};
+use groundskeeper_core::exposition::{FAMILIES, Family, Part, Read, Sample, of_histogram};
 use groundskeeper_core::histogram::Histogram;
 use groundskeeper_core::kpi::KPIS;
 use groundskeeper_core::plan::Plan;
+use pgrx::PgLogLevel;
 use serde_json::{Map, Value};
 use std::ffi::CStr;
 
-/// All samples, in the order of their families.
-pub fn samples(plan: &Plan) -> Result<Vec<Sample>> {
-    let percentages: Vec<String> =
-        KPIS.iter().filter(|kpi| kpi.is_percentage).map(|kpi| kpi.name.to_owned()).collect();
-    let (schemas, names) = tables(plan);
-    let mut all = about()?;
-    // Nobody is granted the extension's own tables; what is said of them is sums.
-    collect(&mut all, "own", || as_owner(|| ask(include_str!("exposition/own.sql"), &[])));
-    collect(&mut all, "kpis", || {
-        as_owner(|| ask(include_str!("exposition/kpis.sql"), &[percentages.into()]))
-    });
-    collect(&mut all, "maintenance", || as_owner(|| ask(include_str!("exposition/maintenance.sql"), &[])));
-    collect(&mut all, "connections", || ask(include_str!("exposition/connections.sql"), &[]));
-    collect(&mut all, "tables", || {
-        ask(include_str!("exposition/tables.sql"), &[schemas.into(), names.into()])
-    });
-    collect(&mut all, "latency", || Ok(counted()));
-    Ok(in_order(all))
+/// What has been read: each part when it is first asked for, and once.
+pub struct Reading {
+    schemas: Vec<String>,
+    names: Vec<String>,
+    read: Vec<(Part, Option<Read>)>,
+}
+
+impl Reading {
+    /// Nothing yet.
+    pub fn new(plan: &Plan) -> Self {
+        let (schemas, names) = tables(plan);
+        Self { schemas, names, read: Vec::new() }
+    }
+
+    /// All samples, in the order of their families.
+    pub fn all(mut self) -> Result<Vec<Sample>> {
+        let families: Result<Vec<_>> = FAMILIES.iter().map(|family| self.of(family)).collect();
+        Ok(families?.concat())
+    }
+
+    /// The samples of one family.
+    pub fn of(&mut self, family: &Family) -> Result<Vec<Sample>> {
+        let read = self.part(family.part)?;
+        let samples = read.into_iter().flat_map(|read| &read.samples);
+        Ok(samples.filter(|sample| family.has(&sample.name)).cloned().collect())
+    }
+
+    /// A part; nothing where it could not be read.
+    fn part(&mut self, part: Part) -> Result<Option<&Read>> {
+        let at = match self.read.iter().position(|(known, _)| *known == part) {
+            Some(at) => at,
+            None => {
+                let read = self.look(part)?;
+                self.read.push((part, read));
+                self.read.len() - 1
+            }
+        };
+        Ok(self.read[at].1.as_ref())
+    }
+
+    fn look(&mut self, part: Part) -> Result<Option<Read>> {
+        let samples = match part {
+            Part::About => Some(about()?),
+            Part::Reading => return self.reading().map(Some),
+            Part::Latency => Some(counted()),
+            // Nobody is granted the extension's own tables; what is said of them is sums.
+            Part::Samples => last_sample(),
+            Part::Alerts => asked_as_owner(include_str!("exposition/alerts.sql"), &[]),
+            Part::Migration => asked_as_owner(include_str!("exposition/migration.sql"), &[]),
+            Part::Jobs => asked_as_owner(include_str!("exposition/jobs.sql"), &[]),
+            Part::Kpis => {
+                let percentages = KPIS.iter().filter(|kpi| kpi.is_percentage);
+                let percentages: Vec<String> = percentages.map(|kpi| kpi.name.to_owned()).collect();
+                asked_as_owner(include_str!("exposition/kpis.sql"), &[percentages.into()])
+            }
+            Part::Maintenance => asked_as_owner(include_str!("exposition/maintenance.sql"), &[]),
+            Part::Connections => asked(include_str!("exposition/connections.sql"), &[]),
+            Part::Tables => {
+                let named = [self.schemas.clone().into(), self.names.clone().into()];
+                asked(include_str!("exposition/tables.sql"), &named)
+            }
+        };
+        Ok(samples.map(|samples| Read::of(part, samples)))
+    }
+
+    fn reading(&mut self) -> Result<Read> {
+        for part in Part::COLLECTED {
+            self.part(part)?;
+        }
+        let collected = self.read.iter().filter(|(part, _)| Part::COLLECTED.contains(part));
+        let collected: Vec<_> = collected.map(|(part, read)| (*part, read.as_ref())).collect();
+        Ok(Read::of_reading(&collected))
+    }
 }
 
 /// Compiling takes longer than what these queries take, no lock is waited for, and moments are written in one way.
 const SETTINGS: [(&CStr, &CStr); 3] =
     [(c"jit", c"off"), (c"lock_timeout", c"100ms"), (c"datestyle", c"ISO, YMD")];
 
-/// The samples of one part, without waiting for a lock; whether they could be read is a sample, too.
-fn collect(all: &mut Vec<Sample>, collector: &str, look: impl FnOnce() -> Result<Vec<Sample>>) {
-    let found = isolated(|| pinned(&SETTINGS, look));
-    let success = if found.is_ok() { 1.0 } else { 0.0 };
-    all.push(Sample::labelled("groundskeeper_collector_success", "collector", collector, success));
-    all.extend(found.into_iter().flatten());
+/// What a query says, without waiting for a lock; nothing where it fails, which is said by a sample of its own.
+fn asked(query: &str, args: &[Argument]) -> Option<Vec<Sample>> {
+    found(|| ask(query, args))
+}
+
+fn asked_as_owner(query: &str, args: &[Argument]) -> Option<Vec<Sample>> {
+    found(|| as_owner(|| ask(query, args)))
+}
+
+fn found(look: impl FnOnce() -> Result<Vec<Sample>>) -> Option<Vec<Sample>> {
+    match isolated(|| pinned(&SETTINGS, look)) {
+        Ok(samples) => Some(samples),
+        Err(failure) => {
+            // Whoever asks by hand can be told why.
+            failure.say(PgLogLevel::DEBUG1);
+            None
+        }
+    }
+}
+
+/// Most have one of today, for which the partitions of a long history need not be opened.
+fn last_sample() -> Option<Vec<Sample>> {
+    let within =
+        |time: &str| asked_as_owner(include_str!("exposition/samples.sql"), &[time.to_owned().into()]);
+    let recent = within("1 day")?;
+    if recent.is_empty() { within("1000 years") } else { Some(recent) }
 }
 
 /// What a query says of names, labels and values.

@@ -11,6 +11,7 @@ mod lacking;
 pub mod pgbouncer;
 pub mod plan;
 mod program;
+pub mod prometheus;
 pub mod python;
 pub mod sample;
 pub mod sql;

@@ -7,7 +7,13 @@ use std::process::{Command, Output, Stdio};
 use anyhow::{Context as _, Result};
 
 /// Programs that tests run where they are there.
-const KNOWN: [&str; 1] = ["promtool"];
+const KNOWN: [&str; 5] = [
+    "promtool",
+    "prometheus",
+    "prometheus-alertmanager",
+    "prometheus-postgres-exporter",
+    "prometheus-sql-exporter",
+];
 
 /// Where a program of that name is, if it is one of those that tests ask for; nothing for what is no program.
 pub(crate) fn find(name: &str) -> Option<Option<PathBuf>> {

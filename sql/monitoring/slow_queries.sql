@@ -31,12 +31,17 @@ DECLARE
   latency CONSTANT text := CASE WHEN counted
     THEN '(SELECT l.queryid, l.p95_ms, l.failed, true, (SELECT d.oid FROM pg_catalog.pg_database d
                                                          WHERE d.datname = current_database())
-             FROM groundskeeper.statement_latency($3) l)'
+             FROM pg_catalog.jsonb_to_recordset($3) l (queryid bigint, p95_ms double precision, failed bigint))'
     ELSE '(SELECT NULL::bigint, NULL::double precision, NULL::bigint, NULL::boolean, NULL::oid)' END;
+  ours jsonb;
   told bigint[] := '{}';
   source text;
   version integer[];
 BEGIN
+  -- Asked once: it goes through all samples.
+  IF counted THEN
+    SELECT jsonb_agg(to_jsonb(l)) INTO ours FROM groundskeeper.statement_latency(since) l;
+  END IF;
   SELECT format('%I.pg_stat_statements', n.nspname), string_to_array(e.extversion, '.')::integer[]
     INTO source, version
     FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
@@ -60,7 +65,7 @@ BEGIN
         CASE WHEN version >= '{1,9}' THEN 's.toplevel' ELSE 'NULL::boolean' END,
         CASE WHEN version >= '{1,11}' THEN 's.stats_since' ELSE 'NULL::timestamptz' END,
         source, latency)
-      USING database, nested, since;
+      USING database, nested, ours;
       EXECUTE format('SELECT COALESCE(pg_catalog.array_agg(s.queryid), $1) FROM %s s
                        WHERE s.queryid IS NOT NULL
                          AND s.dbid = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = current_database())',
@@ -78,7 +83,8 @@ BEGIN
       SELECT l.query, l.calls, l.total_ms, round((l.total_ms / l.calls)::numeric, 3)::double precision, 0::bigint, NULL::numeric, l.queryid, NULL::name,
              NULL::double precision, l.max_ms, NULL::double precision, true, NULL::timestamptz, l.p95_ms,
              current_database(), l.failed
-        FROM groundskeeper.statement_latency(since) l
+        FROM jsonb_to_recordset(ours) l (query text, calls bigint, total_ms double precision, queryid bigint,
+                                         max_ms double precision, p95_ms double precision, failed bigint)
        WHERE l.queryid IS NOT NULL AND l.failed = l.calls AND l.queryid <> ALL (told);
   END IF;
 END

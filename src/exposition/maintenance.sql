@@ -16,3 +16,5 @@ SELECT m.name, jsonb_build_object('task', t.job_name), m.value
        ('groundskeeper_maintenance_period_seconds', extract(epoch FROM t.after_next - t.next_run)),
        ('groundskeeper_maintenance_failures', t.failures)) m (name, value)
  WHERE m.value IS NOT NULL
+UNION ALL
+SELECT 'groundskeeper_series_dropped', NULL, greatest(count(*) - 60, 0) * 4 FROM groundskeeper.schedule_state

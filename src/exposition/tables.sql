@@ -1,6 +1,6 @@
 -- Tables that are managed or that the plan is about ($1 their schemas, $2 their names), by catalogs alone: no relation is
 -- opened, so that nothing waits for a lock.
-WITH listed AS MATERIALIZED (
+WITH candidate AS MATERIALIZED (
     SELECT c.oid, format('%I.%I', n.nspname, c.relname) AS name, c.relkind, bool_or(l.is_managed) AS is_managed,
            max(l.timezone) AS timezone
       FROM (SELECT m.name[1] AS schema, m.name[2] AS name, true AS is_managed, m.timezone
@@ -10,9 +10,8 @@ WITH listed AS MATERIALIZED (
       JOIN pg_namespace n ON n.nspname = l.schema
       JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = l.name AND c.relkind IN ('r', 'p', 'm')
      GROUP BY c.oid, n.nspname, c.relname, c.relkind
-     ORDER BY bool_or(l.is_managed) DESC, n.nspname, c.relname
-     LIMIT 150
 ),
+listed AS MATERIALIZED (SELECT * FROM candidate ORDER BY is_managed DESC, name LIMIT 120),
 part AS MATERIALIZED (
     SELECT l.name, l.is_managed, c.oid, c.relpages, c.reltuples, c.reltoastrelid, c.relpartbound IS NOT NULL AS is_partition,
            CASE WHEN l.is_managed THEN pg_get_expr(c.relpartbound, 0) END AS bound
@@ -64,3 +63,7 @@ UNION ALL
 SELECT 'groundskeeper_invalid_indexes', NULL, count(*)
   FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
  WHERE NOT i.indisvalid AND c.relpersistence <> 't'
+UNION ALL
+SELECT 'groundskeeper_series_dropped', NULL, sum(CASE WHEN l.is_managed THEN 9 ELSE 6 END)
+  FROM (SELECT c.is_managed FROM candidate c ORDER BY c.is_managed DESC, c.name OFFSET 120) l
+HAVING count(*) > 0

@@ -1,27 +1,37 @@
 -- What the samples between $1 and $2 come to; as in groundskeeper.metrics_over().
 WITH counted AS (
-    SELECT m.sampled_at, m.database_busy_connections, m.connections, c.name, c.value,
-           lag(c.value) OVER w AS before,
-           m.stats_reset IS DISTINCT FROM lag(m.stats_reset) OVER w AS reset
+    SELECT m.database_busy_connections, m.connections, m.heap_blks_hit, m.heap_blks_read, m.idx_blks_hit, m.idx_blks_read,
+           m.xact_commit, m.xact_rollback, m.deadlocks, m.temp_bytes,
+           lag(m.heap_blks_hit) OVER w AS heap_hit_before, lag(m.heap_blks_read) OVER w AS heap_read_before,
+           lag(m.idx_blks_hit) OVER w AS idx_hit_before, lag(m.idx_blks_read) OVER w AS idx_read_before,
+           lag(m.xact_commit) OVER w AS commits_before, lag(m.xact_rollback) OVER w AS rollbacks_before,
+           lag(m.deadlocks) OVER w AS deadlocks_before, lag(m.temp_bytes) OVER w AS temp_bytes_before,
+           m.stats_reset IS DISTINCT FROM lag(m.stats_reset) OVER w
+             AND (m.xact_commit < lag(m.xact_commit) OVER w OR m.xact_rollback < lag(m.xact_rollback) OVER w
+                  OR m.deadlocks < lag(m.deadlocks) OVER w OR m.temp_bytes < lag(m.temp_bytes) OVER w) AS reset
       FROM groundskeeper.metrics m
-     CROSS JOIN LATERAL (VALUES
-           ('heap_hit', m.heap_blks_hit), ('heap_read', m.heap_blks_read),
-           ('idx_hit', m.idx_blks_hit), ('idx_read', m.idx_blks_read),
-           ('commits', m.xact_commit), ('rollbacks', m.xact_rollback),
-           ('deadlocks', m.deadlocks), ('temp_bytes', m.temp_bytes)) c (name, value)
      WHERE m.sampled_at >= $1 AND m.sampled_at <= $2
-    WINDOW w AS (PARTITION BY c.name ORDER BY m.sampled_at)
+    WINDOW w AS (ORDER BY m.sampled_at)
 ),
-increase AS (
-    SELECT name, sum(CASE WHEN reset THEN value ELSE greatest(value - before, 0) END) AS value
-      FROM counted WHERE before IS NOT NULL GROUP BY name
-),
+-- Of the first one nothing is known before it.
 total AS (
-    SELECT max(value) FILTER (WHERE name = 'heap_hit') AS heap_hit, max(value) FILTER (WHERE name = 'heap_read') AS heap_read,
-           max(value) FILTER (WHERE name = 'idx_hit') AS idx_hit, max(value) FILTER (WHERE name = 'idx_read') AS idx_read,
-           max(value) FILTER (WHERE name = 'commits') AS commits, max(value) FILTER (WHERE name = 'rollbacks') AS rollbacks,
-           max(value) FILTER (WHERE name = 'deadlocks') AS deadlocks, max(value) FILTER (WHERE name = 'temp_bytes') AS temp_bytes
-      FROM increase
+    SELECT sum(CASE WHEN reset THEN heap_blks_hit ELSE greatest(heap_blks_hit - heap_hit_before, 0) END)
+               FILTER (WHERE heap_hit_before IS NOT NULL) AS heap_hit,
+           sum(CASE WHEN reset THEN heap_blks_read ELSE greatest(heap_blks_read - heap_read_before, 0) END)
+               FILTER (WHERE heap_hit_before IS NOT NULL) AS heap_read,
+           sum(CASE WHEN reset THEN idx_blks_hit ELSE greatest(idx_blks_hit - idx_hit_before, 0) END)
+               FILTER (WHERE heap_hit_before IS NOT NULL) AS idx_hit,
+           sum(CASE WHEN reset THEN idx_blks_read ELSE greatest(idx_blks_read - idx_read_before, 0) END)
+               FILTER (WHERE heap_hit_before IS NOT NULL) AS idx_read,
+           sum(CASE WHEN reset THEN xact_commit ELSE greatest(xact_commit - commits_before, 0) END)
+               FILTER (WHERE heap_hit_before IS NOT NULL) AS commits,
+           sum(CASE WHEN reset THEN xact_rollback ELSE greatest(xact_rollback - rollbacks_before, 0) END)
+               FILTER (WHERE heap_hit_before IS NOT NULL) AS rollbacks,
+           sum(CASE WHEN reset THEN deadlocks ELSE greatest(deadlocks - deadlocks_before, 0) END)
+               FILTER (WHERE heap_hit_before IS NOT NULL) AS deadlocks,
+           sum(CASE WHEN reset THEN temp_bytes ELSE greatest(temp_bytes - temp_bytes_before, 0) END)
+               FILTER (WHERE heap_hit_before IS NOT NULL) AS temp_bytes
+      FROM counted
 ),
 peak AS (
     SELECT max(connections) AS connections, max(database_busy_connections) AS busy FROM counted

@@ -4,9 +4,13 @@ WITH step AS (
       FROM generate_series(0, greatest(ceil(extract(epoch FROM $2 - $1) / $3)::integer, 1) - 1) n
 ),
 counted AS (
-    SELECT m.*, floor(extract(epoch FROM m.sampled_at - $1) / $3)::integer AS n,
+    SELECT m.connections, m.database_busy_connections, m.usable_slots, m.heap_blks_hit, m.heap_blks_read, m.idx_blks_hit,
+           m.idx_blks_read, m.xact_commit, floor(extract(epoch FROM m.sampled_at - $1) / $3)::integer AS n,
            extract(epoch FROM m.sampled_at - lag(m.sampled_at) OVER w) AS seconds,
-           m.stats_reset IS DISTINCT FROM lag(m.stats_reset) OVER w AS reset,
+           -- As in groundskeeper.metrics_over(): the reset of one table's counters is none.
+           m.stats_reset IS DISTINCT FROM lag(m.stats_reset) OVER w
+             AND (m.xact_commit < lag(m.xact_commit) OVER w OR m.xact_rollback < lag(m.xact_rollback) OVER w
+                  OR m.deadlocks < lag(m.deadlocks) OVER w OR m.temp_bytes < lag(m.temp_bytes) OVER w) AS reset,
            lag(m.heap_blks_hit) OVER w AS heap_hit_before, lag(m.heap_blks_read) OVER w AS heap_read_before,
            lag(m.idx_blks_hit) OVER w AS idx_hit_before, lag(m.idx_blks_read) OVER w AS idx_read_before,
            lag(m.xact_commit) OVER w AS commits_before

@@ -19,7 +19,12 @@ const DEMO: Needs = Needs { packages: &[], optional: &[], extensions: &[] };
 /// extensions that they try ours with; and what reads metrics.
 const TESTS: Needs = Needs {
     packages: &["pgbouncer", "python3-venv", "procps"],
-    optional: &["prometheus"],
+    optional: &[
+        "prometheus",
+        "prometheus-alertmanager",
+        "prometheus-postgres-exporter",
+        "prometheus-sql-exporter",
+    ],
     extensions: &["cron", "hypopg"],
 };
 /// Needed by benchmarks: what ours is measured against, and what counts instructions.

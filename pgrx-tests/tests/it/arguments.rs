@@ -120,7 +120,7 @@ const WITH_NULL: &[(&str, &[&str])] = &[
     ("SELECT groundskeeper_internal.look_after_jobs ", &[]),
     ("SELECT groundskeeper.maintain relation", &["groundskeeper.maintain(NULL)"]),
     ("SELECT groundskeeper_internal.measured_bloat relations", &[]),
-    ("SELECT groundskeeper_internal.metrics ", &[]),
+    ("SELECT groundskeeper_internal.metrics name", &[]),
     (
         "SELECT groundskeeper.performance_report since compared_with",
         &["groundskeeper.performance_report(NULL)"],

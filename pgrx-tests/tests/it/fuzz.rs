@@ -169,6 +169,8 @@ const VALUES: &[(&str, &[&str])] = &[
             "'history'",
             "'end'",
             "'heartbeat'",
+            "'groundskeeper_table_size_bytes'",
+            "'groundskeeper_series_dropped'",
             "'cache_hit'",
             "'moneyline_quality'",
             "'4.1'",

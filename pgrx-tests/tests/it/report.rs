@@ -1,5 +1,6 @@
 //! The performance report: what it says is true, whatever the names are, and for whom it may be.
 
+mod history;
 mod hostile;
 mod rights;
 mod truth;

@@ -4,9 +4,11 @@
 //! is never a query in one.
 
 mod family;
+mod part;
 mod text;
 
-pub use family::{FAMILIES, Family, Kind, family_of};
+pub use family::{FAMILIES, Family, Kind, family_of, names};
+pub use part::{Part, Read};
 pub use text::text;
 
 use crate::histogram::Histogram;
@@ -14,6 +16,9 @@ use serde_json::{Map, Value};
 
 /// There are no more samples at once, whatever the database.
 pub const MOST_SERIES: usize = 2_000;
+
+/// The series that says how many are left out.
+const DROPPED: &str = "groundskeeper_series_dropped";
 
 /// Where buckets of latency end, in milliseconds. The objective is among them, and exact; the others are at most 6.25 %
 /// off.
@@ -65,27 +70,6 @@ pub fn of_histogram(family: &str, label: &str, value_of_label: &str, calls: &His
         of("_count", calls.calls() as f64),
     ];
     bounded.into_iter().chain(rest).collect()
-}
-
-/// The samples in the order of their families, each once, and no more than there may be; what is left out is said by
-/// `groundskeeper_series_dropped`.
-#[must_use]
-pub fn in_order(samples: Vec<Sample>) -> Vec<Sample> {
-    let place = |sample: &Sample| FAMILIES.iter().position(|family| family.has(&sample.name));
-    let mut known: Vec<(usize, Sample)> =
-        samples.into_iter().filter_map(|sample| Some((place(&sample)?, sample))).collect();
-    known.sort_by_key(|(place, _)| *place);
-    let mut seen = std::collections::HashSet::new();
-    known.retain(|(_, sample)| {
-        seen.insert((sample.name.clone(), Value::Object(sample.labels.clone()).to_string()))
-    });
-    let dropped = (known.len() + 1).saturating_sub(MOST_SERIES);
-    known.truncate(MOST_SERIES - 1);
-    let said = Sample::plain("groundskeeper_series_dropped", dropped as f64);
-    let at = place(&said).unwrap_or(0);
-    let first_behind = known.iter().position(|(place, _)| *place > at).unwrap_or(known.len());
-    known.insert(first_behind, (at, said));
-    known.into_iter().map(|(_, sample)| sample).collect()
 }
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ fn labels(sample: &Sample) -> String {
 }
 
 fn escaped(text: &str, quotes: bool) -> String {
-    let text = text.replace('\\', "\\\\").replace('\n', "\\n").replace('\r', " ");
+    let text = text.replace('\\', "\\\\").replace('\n', "\\n");
     if quotes { text.replace('"', "\\\"") } else { text }
 }
 

@@ -45,6 +45,11 @@ pub fn of_things(value: i64, one: &str, several: &str) -> String {
     format!("{} {}", count(value), if value == 1 { one } else { several })
 }
 
+/// An interval as PostgreSQL writes it, in whole seconds.
+pub fn whole_seconds(interval: &str) -> &str {
+    interval.split_once('.').map_or(interval, |(whole, _)| whole)
+}
+
 /// A length of time, given in milliseconds.
 pub fn milliseconds(value: f64) -> String {
     match value.abs() {
@@ -134,5 +139,6 @@ mod tests {
         assert_eq!(bytes(1_572_864.0), "1.5 MB");
         assert_eq!([99.96, 100.0, 12.34].map(percent), ["> 99.9 %", "100 %", "12.3 %"]);
         assert_eq!(of_things(1, "row", "rows"), "1 row");
+        assert_eq!(["1 day 02:03:04.567", "01:00:00"].map(whole_seconds), ["1 day 02:03:04", "01:00:00"]);
     }
 }

@@ -2,13 +2,14 @@
 
 use std::fmt::Write as _;
 
-use groundskeeper_core::exposition::{FAMILIES, Family, Kind};
+use groundskeeper_core::exposition::{FAMILIES, Family, Kind, names};
 
 /// Path below `integrations/` and content of each file.
-pub fn files() -> [(&'static str, String); 4] {
+pub fn files() -> [(&'static str, String); 5] {
     [
         ("postgres_exporter/queries.yaml", postgres_exporter()),
         ("sql_exporter/groundskeeper.collector.yml", sql_exporter()),
+        ("sql_exporter/justwatch.yml", justwatch()),
         ("pgwatch/metrics.yaml", pgwatch()),
         ("cloudnative-pg/queries.yaml", cloudnative_pg()),
     ]
@@ -142,6 +143,41 @@ fn sql_exporter() -> String {
     out
 }
 
+/// Another program of the same name, which Debian has: one query for all, whose names Prometheus puts back.
+fn justwatch() -> String {
+    let mut labels: Vec<&str> = FAMILIES.iter().flat_map(|family| family.labels.iter().copied()).collect();
+    labels.push("le");
+    labels.sort_unstable();
+    labels.dedup();
+    let mut out = format!(
+        "{ORIGIN}\
+# justwatchcom/sql_exporter, which Debian has as prometheus-sql-exporter: -config.file. It has a metric for each query
+# and calls it sql_groundskeeper; in its scrape_config, Prometheus gives each series its name back:
+#   metric_relabel_configs:
+#     - {{source_labels: [metric], regex: '(groundskeeper_.+)', target_label: __name__}}
+#     - {{regex: 'metric|col|driver|host|database|user|sql_job', action: labeldrop}}
+jobs:
+  - name: groundskeeper
+    interval: 30s
+    connections:
+      - 'postgres://monitor@localhost:5432/betting?sslmode=disable'
+    queries:
+      - name: groundskeeper
+        help: 'All metrics of pg_groundskeeper, each with its name as a label.'
+        labels: [metric, {}]
+        values: [value]
+        query: |
+          SELECT name AS metric,
+",
+        labels.join(", ")
+    );
+    for label in labels {
+        let _ = writeln!(out, "                 coalesce(labels ->> '{label}', '') AS \"{label}\",");
+    }
+    out.push_str("                 value\n            FROM monitoring.metrics\n");
+    out
+}
+
 /// One measurement for each set of labels; what a row has no figure of is NULL, and left out.
 fn pgwatch() -> String {
     let mut out = format!(
@@ -185,13 +221,15 @@ fn measurement(out: &mut String, name: &str, labels: &[&str], families: &[&Famil
     }
     let _ = writeln!(out, "        SELECT (extract(epoch FROM now()) * 1e9)::bigint AS epoch_ns,");
     let _ = writeln!(out, "               {}", columns.join(",\n               "));
-    let keys: Vec<String> = labels.iter().map(|label| format!("'{label}'")).collect();
-    let wanted = if keys.is_empty() {
-        "labels = '{}'".to_owned()
-    } else {
-        format!("labels ?& ARRAY[{}]", keys.join(", "))
-    };
-    let _ = writeln!(out, "          FROM monitoring.metrics\n         WHERE {wanted}");
+    let wanted: Vec<String> = names()
+        .filter(|(_, of)| families.iter().any(|family| family.name == of.name))
+        .map(|(name, _)| format!("'{name}'"))
+        .collect();
+    let _ = writeln!(
+        out,
+        "          FROM monitoring.metrics\n         WHERE name IN ({})",
+        wanted.join(",\n                        ")
+    );
     if tags > 0 {
         let groups: Vec<String> = (2..2 + tags).map(|column| column.to_string()).collect();
         let _ = writeln!(out, "         GROUP BY {}", groups.join(", "));

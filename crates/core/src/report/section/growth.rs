@@ -4,7 +4,7 @@ use super::table::{Align, Column, table};
 use super::{absent, known, section};
 use crate::report::data::{Growth, Report};
 use crate::report::markup::Markup;
-use crate::report::units::bytes;
+use crate::report::units::{bytes, whole_seconds};
 
 /// The largest first.
 pub fn draw(out: &mut Markup, report: &Report, rows: usize) {
@@ -35,5 +35,5 @@ fn row(cells: &mut super::table::Cells, one: &Growth) {
     cells.figure(one.bytes, |size| bytes(size as f64));
     cells.figure(one.bytes_per_day, |rate| format!("{}{}", if rate > 0.0 { "+" } else { "" }, bytes(rate)));
     cells.figure(one.forecast_30d_bytes, bytes);
-    cells.name(Some(one.measured_over.as_deref().unwrap_or("not measured yet")));
+    cells.name(Some(one.measured_over.as_deref().map_or("not measured yet", whole_seconds)));
 }

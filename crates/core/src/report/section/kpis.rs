@@ -5,7 +5,7 @@ use crate::kpi::KPIS;
 use crate::report::chart::spark;
 use crate::report::data::{Kpi, Report};
 use crate::report::markup::Markup;
-use crate::report::units::{count, figure, milliseconds, percent};
+use crate::report::units::{figure, milliseconds, of_things, percent, whole_seconds};
 use crate::report::verdict::{is_percentage, title};
 
 /// A card for each.
@@ -40,8 +40,8 @@ fn card(out: &mut Markup, report: &Report, kpi: &Kpi) {
     if let Some(detail) = &kpi.detail {
         out.element("p", &[("class", &"note")], |out| out.name(detail));
     }
-    let over = kpi.measured_over.as_ref().map(|over| format!(" over {over}"));
-    let samples = format!("{} samples{}", count(kpi.samples), over.unwrap_or_default());
+    let over = kpi.measured_over.as_deref().map(|over| format!(" over {}", whole_seconds(over)));
+    let samples = format!("{}{}", of_things(kpi.samples, "sample", "samples"), over.unwrap_or_default());
     out.said("p", &[("class", &"note")], samples);
 }
 
