@@ -181,8 +181,11 @@ fn fastest(client: &mut Client) -> (Duration, usize) {
     (fastest, series)
 }
 
-/// A sample's line: its name, its labels as they are, its value.
-fn read(line: &str) -> Option<(String, Vec<(String, String)>, f64)> {
+/// A name, labels as they are, a value.
+type Line = (String, Vec<(String, String)>, f64);
+
+/// A sample's line.
+fn read(line: &str) -> Option<Line> {
     let (head, value) = line.rsplit_once(' ')?;
     let Some((name, rest)) = head.split_once('{') else {
         return Some((head.to_owned(), Vec::new(), value.parse().ok()?));
