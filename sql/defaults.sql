@@ -44,8 +44,8 @@ BEGIN
     EXECUTE format('CREATE TRIGGER put_back AFTER DELETE OR TRUNCATE ON %s
                         FOR EACH STATEMENT EXECUTE FUNCTION groundskeeper_internal.put_back(%L)', relation, key);
     EXECUTE format('COMMENT ON TRIGGER put_back ON %s IS %L', relation, 'Puts the default of a deleted row back');
-    -- There is nothing to delete yet; the trigger finds all missing.
-    EXECUTE format('DELETE FROM %s', relation);
+    -- Nothing is deleted; the trigger finds what is missing: all of it, or in an update what the table had no row for.
+    EXECUTE format('DELETE FROM %s WHERE false', relation);
     PERFORM pg_extension_config_dump(relation, '');
 END $$;
 -- The first only computes, the second tells what the catalogs tell everybody.

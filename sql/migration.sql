@@ -55,11 +55,11 @@ CREATE TABLE groundskeeper.migration_progress (
     raw_table text PRIMARY KEY,
     home text NOT NULL,
     files text NOT NULL,
-    mapping text,
-    definition text,
     seen_id bigint,
     staged_id bigint,
-    swept_at timestamptz
+    swept_at timestamptz,
+    mapping text,
+    definition text
 );
 COMMENT ON TABLE groundskeeper.migration_progress IS 'How far each raw table has been migrated, so that no run looks at all of it again';
 COMMENT ON COLUMN groundskeeper.migration_progress.home IS 'The cluster and database that this is true of; a copy begins anew';

@@ -3,7 +3,7 @@
 
 use crate::backend;
 use crate::error::Result;
-use crate::extension::as_owner;
+use crate::extension::{LIBRARY, as_owner};
 use crate::guc::pinned;
 use crate::latency;
 use crate::sql::{self, Argument, required};
@@ -139,7 +139,7 @@ fn about() -> Result<Vec<Sample>> {
         required::<String>(row, 1)
     })?;
     let mut labels: Map<String, Value> = Map::new();
-    labels.insert("version".to_owned(), env!("CARGO_PKG_VERSION").into());
+    labels.insert("version".to_owned(), LIBRARY.into());
     labels.insert("server_version".to_owned(), server.unwrap_or_default().into());
     let is = |fact: bool| if fact { 1.0 } else { 0.0 };
     Ok(vec![

@@ -5,7 +5,11 @@ use crate::error::{Failure, Result};
 use crate::guc::pinned;
 use crate::owner::Switched;
 use crate::sql::{self, Kept, required};
-use pgrx::{PgSqlErrorCode, pg_sys};
+use groundskeeper_core::release::{Remedy, remedy};
+use pgrx::{PgLogLevel, PgSqlErrorCode, pg_sys};
+
+/// The version of this library.
+pub const LIBRARY: &str = env!("CARGO_PKG_VERSION");
 
 /// Runs `work` with the rights of the extension's owner, for its own tables only: callers need no grants on
 /// them, and cannot write them by themselves.
@@ -17,18 +21,61 @@ pub fn as_owner<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
 }
 
 thread_local! {
-    static OWNER: Kept = const {
+    static INSTALLED: Kept = const {
         Kept::new(
-            "SELECT e.extowner FROM pg_catalog.pg_extension e
+            "SELECT e.extowner, e.extversion FROM pg_catalog.pg_extension e
               WHERE e.extname OPERATOR(pg_catalog.=) 'pg_groundskeeper'::pg_catalog.name",
         )
     };
 }
 
+/// The extension's owner and version in this database, if it is installed.
+fn installed() -> Result<Option<(pg_sys::Oid, String)>> {
+    INSTALLED.with(|installed| installed.first(|row| Ok((required(row, 1)?, required(row, 2)?))))
+}
+
 fn owner() -> Result<pg_sys::Oid> {
-    OWNER
-        .with(|owner| owner.first(|row| required(row, 1)))?
-        .ok_or_else(|| Failure::internal("extension pg_groundskeeper is not installed in this database"))
+    let (owner, version) = installed()?
+        .ok_or_else(|| Failure::internal("extension pg_groundskeeper is not installed in this database"))?;
+    // An update calls functions of the new version before there is all that they read.
+    if version == LIBRARY || backend::is_creating_extension() {
+        return Ok(owner);
+    }
+    Err(another(&version)?)
+}
+
+/// Whether the extension in this database is of this library's version.
+pub fn is_of_this_version() -> Result<bool> {
+    Ok(installed()?.is_some_and(|(_, version)| version == LIBRARY))
+}
+
+/// Whether this library has something to look after in this database. Where another version is installed, the log says
+/// what is to be done.
+pub fn is_at_home() -> Result<bool> {
+    let Some((_, version)) = installed()? else { return Ok(false) };
+    if version != LIBRARY {
+        another(&version)?.say(PgLogLevel::LOG);
+    }
+    Ok(version == LIBRARY)
+}
+
+/// What a function of a version of before says, which only a catalog of that version calls.
+pub fn not_updated() -> Result<Failure> {
+    another(&installed()?.map_or_else(String::new, |(_, version)| version))
+}
+
+/// What is wrong where the extension in this database is of another version than this library.
+fn another(version: &str) -> Result<Failure> {
+    let database = sql::texts("SELECT pg_catalog.quote_ident(pg_catalog.current_database())", &[])?.concat();
+    let code = PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE;
+    let message =
+        format!("pg_groundskeeper in database {database} is of version {version}, its library of {LIBRARY}");
+    Ok(Failure::new(code, message).hint(match remedy(LIBRARY, version) {
+        Some(Remedy::Update) => "ALTER EXTENSION pg_groundskeeper UPDATE; brings both together.",
+        Some(Remedy::Reload) | None => {
+            "Connect anew to have the library that is there now; where it is in shared_preload_libraries, restart the server."
+        }
+    }))
 }
 
 /// Refuses what would write on a standby, before anything else fails there.

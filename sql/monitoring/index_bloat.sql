@@ -40,7 +40,7 @@ SELECT
          WHEN 'brin' THEN 'a BRIN index summarizes ranges of blocks, however many rows they hold'
          ELSE format('how access method %I fills its pages is in no statistics', l.amname) END
        WHEN e.relation IS NULL THEN 'too small to judge: under 20 pages, the last of which is rarely full'
-       ELSE e.reason END AS bloat_reason,
+       ELSE e.reason END COLLATE "default" AS bloat_reason,
   s.reason AS size_reason
 FROM listed l
 JOIN measure s ON s.relation = l.oid

@@ -22,7 +22,7 @@ extension_sql_file!(
         "journal",
         "managed_tables",
         "schedule",
-        check_alert_rule,
+        check_alert_rule_0_2,
         check_alerts,
         silence_alert
     ]
@@ -65,9 +65,9 @@ fn silence_alert(
 const LONGEST: i64 = 30 * 86_400 * 1_000_000;
 
 /// True, or an error that says what is wrong: for a CHECK constraint.
-#[pg_extern(schema = "groundskeeper_internal", immutable, parallel_safe)]
+#[pg_extern(schema = "groundskeeper_internal", name = "check_alert_rule", immutable, parallel_safe)]
 #[expect(clippy::too_many_arguments, reason = "the columns of a rule")]
-fn check_alert_rule(
+pub(super) fn check_alert_rule_0_2(
     metric: Option<Utf8>,
     target: Option<Utf8>,
     comparison: Option<Utf8>,

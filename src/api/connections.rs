@@ -14,14 +14,19 @@ use pgrx::prelude::*;
 extension_sql_file!(
     "../../sql/connections.sql",
     name = "connections",
-    requires =
-        ["bootstrap", "metrics_tables", connection_pool_config, recommend_pool_size, apply_server_settings]
+    requires = [
+        "bootstrap",
+        "metrics_tables",
+        connection_pool_config_0_2,
+        recommend_pool_size,
+        apply_server_settings
+    ]
 );
 
 /// The plan's pool settings as somebody's configuration.
-#[pg_extern(schema = "groundskeeper", stable, parallel_restricted)]
+#[pg_extern(schema = "groundskeeper", name = "connection_pool_config", stable, parallel_restricted)]
 #[search_path(pg_catalog, pg_temp)]
-fn connection_pool_config(
+fn connection_pool_config_0_2(
     format: default!(Option<Utf8>, "'json'"),
     pool_size: default!(Option<i32>, "NULL"),
     pooler: default!(Option<Utf8>, "NULL"),

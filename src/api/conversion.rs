@@ -12,8 +12,13 @@ use pgrx::prelude::*;
 extension_sql_file!(
     "../../sql/conversion.sql",
     name = "conversion",
-    requires =
-        ["conversion_table", partition_preflight, partition_table, undo_partitioning, finalize_partitioning]
+    requires = [
+        "conversion_table",
+        partition_preflight_0_2,
+        partition_table_0_2,
+        undo_partitioning,
+        finalize_partitioning
+    ]
 );
 
 // A value of type `name` reaches a function as one of type `cstring` does: as a pointer to a NUL-terminated text. So the
@@ -27,7 +32,7 @@ extension_sql_file!(
     LANGUAGE c VOLATILE PARALLEL UNSAFE SET search_path TO pg_catalog, pg_temp
     AS '@MODULE_PATHNAME@', '@FUNCTION_NAME@';")]
 #[allow(clippy::type_complexity, reason = "the columns of the contract")]
-fn partition_preflight(
+fn partition_preflight_0_2(
     relation: Option<Regclass>,
     partition_key: Option<&core::ffi::CStr>,
     interval: Option<Utf8>,
@@ -74,7 +79,7 @@ fn asked(
     LANGUAGE c VOLATILE PARALLEL UNSAFE SET search_path TO pg_catalog, pg_temp
     AS '@MODULE_PATHNAME@', '@FUNCTION_NAME@';")]
 #[expect(clippy::too_many_arguments, reason = "the arguments of the contract")]
-fn partition_table(
+fn partition_table_0_2(
     relation: Option<Regclass>,
     partition_key: Option<&core::ffi::CStr>,
     interval: Option<Utf8>,

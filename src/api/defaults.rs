@@ -3,7 +3,7 @@
 use super::{built_in_plan, given};
 use crate::encoding::Utf8;
 use crate::error::Failure;
-use crate::extension::as_owner;
+use crate::extension::{as_owner, is_of_this_version};
 use crate::settings;
 use crate::sql;
 use groundskeeper_core::quality;
@@ -43,7 +43,13 @@ fn watched_schemas() -> Result<Vec<Utf8>, ErrorReport> {
         Some(listed) => listed,
         None => {
             let mut schemas = built_in_plan()?.schemas.clone();
-            for schema in as_owner(|| sql::texts(include_str!("defaults/kept_schemas.sql"), &[]))? {
+            // prerequisites() asks, too, and is to say so where it is not.
+            let kept = if is_of_this_version()? {
+                as_owner(|| sql::texts(include_str!("defaults/kept_schemas.sql"), &[]))?
+            } else {
+                Vec::new()
+            };
+            for schema in kept {
                 if !schemas.contains(&schema) {
                     schemas.push(schema);
                 }

@@ -15,7 +15,7 @@ use std::collections::HashMap;
 extension_sql_file!(
     "../../sql/statement_texts.sql",
     name = "statement_texts",
-    requires = ["bootstrap", query_latency, statement_latency, latency_uncounted]
+    requires = ["bootstrap", query_latency, statement_latency_0_2, latency_uncounted]
 );
 
 /// The scopes in the order of the result, each with the counters that it sums up.
@@ -79,10 +79,10 @@ fn query_latency(
 
 /// The same by statement, the most expensive first; those that were not told apart in a last row without an
 /// identifier.
-#[pg_extern(schema = "groundskeeper", volatile, parallel_restricted)]
+#[pg_extern(schema = "groundskeeper", name = "statement_latency", volatile, parallel_restricted)]
 #[search_path(pg_catalog, pg_temp)]
 #[expect(clippy::type_complexity, reason = "pgrx reads the columns off the signature")]
-fn statement_latency(
+fn statement_latency_0_2(
     since: default!(Option<Interval>, "'1 hour'"),
 ) -> Result<
     TableIterator<

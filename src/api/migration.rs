@@ -17,9 +17,9 @@ extension_sql_file!(
     requires = [
         "journal",
         "names",
-        start_migration,
-        migration_step,
-        fail_migration,
+        start_migration_0_2,
+        migration_step_0_2,
+        fail_migration_0_2,
         rescore,
         moment_of,
         local_time_of,
@@ -28,9 +28,9 @@ extension_sql_file!(
 );
 
 /// Begins a run for each market that nobody is migrating; the numbers of those with something to do.
-#[pg_extern(schema = "groundskeeper_internal", volatile, parallel_unsafe)]
+#[pg_extern(schema = "groundskeeper_internal", name = "start_migration", volatile, parallel_unsafe)]
 #[search_path(pg_catalog, pg_temp)]
-fn start_migration(
+fn start_migration_0_2(
     bet_type: Option<Utf8>,
     batch_size: Option<i32>,
     sweep: Option<bool>,
@@ -46,17 +46,17 @@ fn start_migration(
 
 /// Does the next piece of a run's work in this transaction, and says what became of it. A request to stop is heeded
 /// here, and written down.
-#[pg_extern(schema = "groundskeeper_internal", volatile, parallel_unsafe)]
+#[pg_extern(schema = "groundskeeper_internal", name = "migration_step", volatile, parallel_unsafe)]
 #[search_path(pg_catalog, pg_temp)]
-fn migration_step(run: Option<i64>, tries: Option<i32>) -> Result<&'static str, ErrorReport> {
+fn migration_step_0_2(run: Option<i64>, tries: Option<i32>) -> Result<&'static str, ErrorReport> {
     let in_procedure = backend::is_in_procedure();
     Ok(migration::step(given(run, "run")?, given(tries, "tries")?, in_procedure)?)
 }
 
 /// Raises what a step has failed with, and lets requests to stop through again.
-#[pg_extern(schema = "groundskeeper_internal", volatile, parallel_unsafe)]
+#[pg_extern(schema = "groundskeeper_internal", name = "fail_migration", volatile, parallel_unsafe)]
 #[search_path(pg_catalog, pg_temp)]
-fn fail_migration() -> Result<(), ErrorReport> {
+fn fail_migration_0_2() -> Result<(), ErrorReport> {
     let failed = migration::failed();
     backend::heed_requests_to_stop(failed.is_none());
     failed.map_or(Ok(()), |failure| Err(failure.into()))

@@ -21,6 +21,7 @@ mod plan;
 mod prerequisites;
 mod quality;
 mod regclass;
+mod released;
 mod report;
 mod schedule;
 mod server_text;

@@ -15,10 +15,10 @@ extension_sql_file!(
     "../../sql/partitions.sql",
     name = "partitions",
     requires = [
-        create_monthly_partitions,
+        create_monthly_partitions_0_2,
         adopt_partitioned_table,
         stop_managing,
-        set_retention,
+        set_retention_0_2,
         apply_retention,
         detach_partition,
         drop_partition,
@@ -41,7 +41,7 @@ CREATE FUNCTION groundskeeper.create_monthly_partitions(months_ahead integer DEF
     LANGUAGE c VOLATILE PARALLEL UNSAFE SET search_path TO pg_catalog, pg_temp
     AS '@MODULE_PATHNAME@', '@FUNCTION_NAME@';", requires = ["managed_tables"])]
 #[expect(clippy::type_complexity, reason = "pgrx reads the columns off the signature")]
-fn create_monthly_partitions(
+fn create_monthly_partitions_0_2(
     months_ahead: default!(Option<i32>, 3),
     dry_run: default!(Option<bool>, false),
 ) -> Result<
@@ -91,9 +91,9 @@ fn stop_managing(parent: Option<Utf8>) -> Result<(), ErrorReport> {
 
 /// Says how long partitions are kept after their end, what becomes of them then, and which function is called with each
 /// before; NULL keeps them for ever.
-#[pg_extern(schema = "groundskeeper", volatile, parallel_unsafe, requires = ["managed_tables"])]
+#[pg_extern(schema = "groundskeeper", name = "set_retention", volatile, parallel_unsafe, requires = ["managed_tables"])]
 #[search_path(pg_catalog, pg_temp)]
-fn set_retention(
+fn set_retention_0_2(
     relation: Option<Regclass>,
     keep: Option<Interval>,
     action: default!(Option<Utf8>, "'detach'"),
@@ -185,14 +185,14 @@ fn rebuild_keys(relation: Option<Regclass>) -> Result<i64, ErrorReport> {
 extension_sql_file!(
     "../../sql/monitoring/partition_health.sql",
     name = "partition_health_view",
-    requires = ["bootstrap", partition_health]
+    requires = ["bootstrap", partition_health_0_2]
 );
 
 /// How all managed tables stand.
-#[pg_extern(schema = "groundskeeper_internal", stable, parallel_unsafe, requires = ["managed_tables"])]
+#[pg_extern(schema = "groundskeeper_internal", name = "partition_health", stable, parallel_unsafe, requires = ["managed_tables"])]
 #[search_path(pg_catalog, pg_temp)]
 #[expect(clippy::type_complexity, reason = "pgrx reads the columns off the signature")]
-fn partition_health() -> Result<
+fn partition_health_0_2() -> Result<
     TableIterator<
         'static,
         (

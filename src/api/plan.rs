@@ -13,13 +13,17 @@ use pgrx::iter::TableIterator;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
-extension_sql_file!("../../sql/plan.sql", name = "plan", requires = [plan_status, apply_plan, rollback_plan]);
+extension_sql_file!(
+    "../../sql/plan.sql",
+    name = "plan",
+    requires = [plan_status_0_2, apply_plan_0_2, rollback_plan]
+);
 
 /// Each item of the plan and how it stands here.
-#[pg_extern(schema = "groundskeeper", volatile, parallel_unsafe)]
+#[pg_extern(schema = "groundskeeper", name = "plan_status", volatile, parallel_unsafe)]
 #[search_path(pg_catalog, pg_temp)]
 #[expect(clippy::type_complexity, reason = "pgrx reads the columns off the signature")]
-fn plan_status() -> Result<
+fn plan_status_0_2() -> Result<
     TableIterator<
         'static,
         (
@@ -66,10 +70,10 @@ fn plan_status() -> Result<
 }
 
 /// Applies what is pending, of the sections or single items asked for; a dry run only says what it would do.
-#[pg_extern(schema = "groundskeeper", volatile, parallel_unsafe)]
+#[pg_extern(schema = "groundskeeper", name = "apply_plan", volatile, parallel_unsafe)]
 #[search_path(pg_catalog, pg_temp)]
 #[expect(clippy::type_complexity, reason = "pgrx reads the columns off the signature")]
-fn apply_plan(
+fn apply_plan_0_2(
     dry_run: default!(Option<bool>, false),
     sections: default!(Option<Vec<Option<Utf8>>>, "NULL"),
     items: default!(Option<Vec<Option<Utf8>>>, "NULL"),

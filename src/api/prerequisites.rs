@@ -1,5 +1,6 @@
 //! `prerequisites`, and what it asks the library.
 
+use crate::extension::LIBRARY;
 use pgrx::prelude::*;
 
 extension_sql_file!(
@@ -11,5 +12,5 @@ extension_sql_file!(
 /// The version of the library that this session has loaded.
 #[pg_extern(schema = "groundskeeper_internal", stable, parallel_safe)]
 fn library_version() -> &'static str {
-    env!("CARGO_PKG_VERSION")
+    LIBRARY
 }

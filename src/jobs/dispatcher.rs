@@ -5,7 +5,7 @@ use super::fair;
 use crate::backend;
 use crate::catalog::CAN_CONNECT;
 use crate::error::Result;
-use crate::extension::home;
+use crate::extension::{home, is_at_home};
 use crate::settings;
 use crate::sql::{self, quote_identifier, required};
 use crate::worker::{self, Between, Rights, Worker, locks, session};
@@ -124,9 +124,7 @@ fn wait_for_transaction(between: &mut Between, xid: u32) {
 }
 
 fn take_the_post() -> Result<bool> {
-    let installed = "SELECT EXISTS (SELECT FROM pg_catalog.pg_extension WHERE extname = 'pg_groundskeeper')";
-    let installed: Option<bool> = sql::first(installed, &[], |row| required(row, 1))?;
-    Ok(installed == Some(true) && locks::take(locks::DISPATCHER))
+    Ok(is_at_home()? && locks::take(locks::DISPATCHER))
 }
 
 fn leave_the_post() -> Result<bool> {

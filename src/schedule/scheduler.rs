@@ -6,6 +6,7 @@ use super::run;
 use crate::backend;
 use crate::catalog::{self, Login};
 use crate::error::{Failure, Result};
+use crate::extension;
 use crate::jobs;
 use crate::settings;
 use crate::sql::{self, quote_identifier, required};
@@ -26,6 +27,8 @@ const BRIEF: &str = "pg_groundskeeper scheduled check";
 const SOON: Duration = Duration::from_secs(5);
 /// How soon to look again for what is running: it may fail, or its next time may come meanwhile.
 const RUNNING: Duration = Duration::from_secs(15);
+/// How soon to look again where the library found another version than its own.
+const NOT_UPDATED: Duration = Duration::from_secs(60);
 /// How long a run may take to begin, and a brief one to end, while the scheduler is there.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -107,6 +110,9 @@ pub extern "C-unwind" fn groundskeeper_scheduler(argument: pg_sys::Datum) {
 fn look_after(between: &mut Between, long_runs: usize) -> Result<Option<Looked>> {
     if !between.transaction(installed)? {
         return Ok(Some(Looked::default()));
+    }
+    if !between.transaction(extension::is_at_home)? {
+        return Ok(Some(Looked { next: Some(Utc::now() + NOT_UPDATED), ..Looked::default() }));
     }
     let mut looked = Looked { none_free: !between.transaction(jobs::go_on)?, ..Looked::default() };
     let actives = between.transaction(launched)?;

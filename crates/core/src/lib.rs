@@ -21,6 +21,7 @@ pub mod odds;
 pub mod partition;
 pub mod plan;
 pub mod quality;
+pub mod release;
 pub mod report;
 pub mod schedule;
 pub mod sportsbooks;

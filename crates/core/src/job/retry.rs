@@ -13,16 +13,27 @@ pub fn backoff(attempt: u32, jitter: f64) -> Duration {
     Duration::from_secs_f64(full * (0.5 + 0.5 * jitter.clamp(0.0, 1.0)))
 }
 
-/// Whether an error may pass by itself, so that the job is worth another attempt.
+/// Whether an error may pass by itself, so that the job is worth another attempt: locks, deadlocks, what is scarce, and a
+/// node of a cluster that is not to be reached (class 08) or is starting (57P03).
 #[must_use]
 pub fn is_passing(sqlstate: &str) -> bool {
-    matches!(sqlstate, "55P03" | "40P01" | "40001" | "53000" | "53100" | "53200" | "53300" | "55006")
+    sqlstate.starts_with("08")
+        || matches!(
+            sqlstate,
+            "55P03" | "40P01" | "40001" | "53000" | "53100" | "53200" | "53300" | "55006" | "57P03"
+        )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_node_that_is_away_may_come_back_and_a_wrong_statement_stays_wrong() {
+        assert!(["08006", "08001", "57P03", "40P01", "55P03"].into_iter().all(is_passing));
+        assert!(!["42601", "23505", "57014", "XX000"].into_iter().any(is_passing));
+    }
 
     proptest! {
         #[test]
