@@ -3,6 +3,7 @@
 mod data;
 mod day;
 mod migration;
+mod picture;
 mod progress;
 mod queries;
 mod report;
@@ -60,6 +61,9 @@ pub struct Options {
     seed: u64,
     #[command(flatten)]
     choice: Choice,
+    /// Take a picture of the report for the README, which needs Chromium
+    #[arg(long)]
+    picture: bool,
     /// End the server that the last demo left running
     #[arg(long)]
     stop: bool,
@@ -72,7 +76,8 @@ pub fn run(options: &Options) -> Result<()> {
         return Ok(());
     }
     let source = data::Source::new(options.odds.as_deref(), options.rows, options.seed)?;
-    let installation = options.choice.prepare()?;
+    let installation =
+        if options.picture { options.choice.for_pictures() } else { options.choice.prepare() }?;
     install::run(&installation, install::Profile::Release)?;
     end_last()?;
 
@@ -85,6 +90,9 @@ pub fn run(options: &Options) -> Result<()> {
         server.psql_line(DATABASE),
         report.display()
     );
+    if options.picture {
+        println!("\nA picture of it:\n  {}", picture::take(&report)?.display());
+    }
     remember(server)
 }
 

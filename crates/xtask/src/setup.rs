@@ -15,6 +15,8 @@ const CARGO_PGRX: &str = "0.18.1";
 
 /// Needed to show it: nothing besides the server.
 const DEMO: Needs = Needs { packages: &[], optional: &[], extensions: &[] };
+/// Needed to take a picture of it besides.
+const PICTURES: Needs = Needs { packages: &["chromium"], optional: &[], extensions: &[] };
 /// Needed by the tests: what stands before the server, where Python's libraries go, what lists processes, and the
 /// extensions that they try ours with; and what reads metrics.
 const TESTS: Needs = Needs {
@@ -56,6 +58,11 @@ impl Choice {
     /// Installs what is missing and says which PostgreSQL to build for.
     pub fn prepare(self) -> Result<Installation> {
         self.with(DEMO)
+    }
+
+    /// The same with what takes pictures.
+    pub fn for_pictures(self) -> Result<Installation> {
+        self.with(PICTURES)
     }
 
     /// The same with what the tests need besides.
