@@ -22,6 +22,17 @@ BEGIN
 END
 $$;
 
+-- Citus has the nodes of a cluster make the extension, too, over one connection to each: it refuses where the plan has used
+-- several, and changes to a table where its rows were read without one. Where there are no such settings, none is made.
+DO $$
+BEGIN
+    IF pg_catalog.current_setting('citus.multi_shard_modify_mode', true) IS NOT NULL THEN
+        PERFORM pg_catalog.set_config('citus.multi_shard_modify_mode', 'sequential', true),
+                pg_catalog.set_config('citus.enable_local_execution', 'off', true);
+    END IF;
+END
+$$;
+
 -- The installation itself: all of the plan that is safe in this transaction, the rest as jobs; nothing of it for who looks
 -- first.
 DO $$

@@ -65,6 +65,17 @@ pub fn shows_notices() -> bool {
     current(c"client_min_messages").as_c_str() == c"notice"
 }
 
+/// Whether there is a setting of that name, be it a library's that is loaded.
+pub fn exists(name: &CStr) -> bool {
+    // SAFETY: a name that ends with NUL; who may not read a setting is not asked here, as none is read.
+    unsafe { !pg_sys::GetConfigOption(name.as_ptr(), true, false).is_null() }
+}
+
+/// How long locks are waited for as it is set now.
+pub fn lock_timeout() -> CString {
+    current(c"lock_timeout")
+}
+
 /// One of PostgreSQL's own settings as it is now.
 fn current(name: &CStr) -> CString {
     // SAFETY: a setting that there is, as a text that ends with NUL and is copied at once.

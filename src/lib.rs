@@ -9,6 +9,7 @@ mod api;
 mod backend;
 mod bloat;
 mod catalog;
+mod cluster;
 mod compat;
 mod connections;
 mod encoding;
@@ -52,7 +53,8 @@ extension_sql_file!(
     requires = ["bootstrap"]
 );
 extension_sql_file!("../sql/monitoring/slow_queries.sql", name = "slow_queries", requires = ["bootstrap"]);
-extension_sql_file!("../sql/monitoring/sizes.sql", name = "sizes", requires = ["bootstrap"]);
+extension_sql_file!("../sql/cluster.sql", name = "cluster", requires = ["bootstrap"]);
+extension_sql_file!("../sql/monitoring/sizes.sql", name = "sizes", requires = ["cluster"]);
 extension_sql_file!("../sql/monitoring/lock_tree.sql", name = "lock_tree", requires = ["bootstrap"]);
 extension_sql_file!("../sql/monitoring/sequences.sql", name = "sequences", requires = ["sizes"]);
 extension_sql_file!("../sql/monitoring/vacuum_health.sql", name = "vacuum_health", requires = ["bootstrap"]);

@@ -1,6 +1,7 @@
 //! The history of metrics: one sample at a time, in partitions that are made and dropped on the way.
 
 use crate::backend;
+use crate::cluster;
 use crate::error::{Failure, Result};
 use crate::extension::as_owner;
 use crate::sql::{self, qualified, quote_literal, required};
@@ -35,6 +36,8 @@ pub fn record() -> Result<Option<TimestampWithTimeZone>> {
         };
         keep_sizes()?;
         latency::waits::write_down(settings::metrics_retention_minutes())?;
+        // a cluster that is not whole keeps nobody from taking this sample
+        let _ = isolated(cluster::record_on_workers);
         sql::returned(
             include_str!("metrics/sample.sql"),
             &[since.into(), scopes.into(), statements.into(), began.into()],

@@ -1,6 +1,7 @@
 //! The runner: one short-lived worker per attempt at a job, connected as the job's role.
 
 use crate::catalog;
+use crate::cluster;
 use crate::error::{Failure, Result};
 use crate::extension::as_owner;
 use crate::index::{build, dropped, rebuild as index_rebuild};
@@ -137,7 +138,7 @@ fn carry_out(between: &mut Between, job: &Job) -> Result<()> {
         Task::Analyze { table, column } => toplevel::run(between, &plan::analyze(table, column)),
         Task::Rescore { table } => migration::rescore(between, table),
         Task::AlterTable { item } => {
-            between.transaction(|| plan::apply_item(&*own::whole(built_in()?)?, item))
+            between.transaction(|| cluster::one_by_one(|| plan::apply_item(&*own::whole(built_in()?)?, item)))
         }
         Task::AlterColumnType { table, column, type_name } => {
             between.transaction(|| plan::retype(table, column, type_name))

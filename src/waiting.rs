@@ -1,7 +1,8 @@
 //! Waiting for locks: writers queue behind whoever waits for a strong one, so nobody here waits for long.
 
+use crate::cluster;
 use crate::error::{Failure, Result};
-use crate::guc::{pinned, shows_notices};
+use crate::guc::{lock_timeout, pinned, shows_notices};
 use crate::owner;
 use crate::target;
 use std::ffi::CString;
@@ -31,5 +32,6 @@ pub fn run_waiting(milliseconds: i32, statement: &str) -> Result<()> {
 /// Runs `work` with another `lock_timeout`, and brings the caller's back.
 pub fn with_lock_timeout<T>(milliseconds: i32, work: impl FnOnce() -> Result<T>) -> Result<T> {
     let value = CString::new(format!("{milliseconds}ms")).map_err(|e| Failure::internal(e.to_string()))?;
-    pinned(&[(c"lock_timeout", &value)], work)
+    let before = lock_timeout();
+    pinned(&[(c"lock_timeout", &value)], || cluster::waiting_likewise(milliseconds, &before, work))
 }

@@ -98,3 +98,13 @@ GRANT SELECT ON groundskeeper.metrics, groundskeeper.latency_mark, groundskeeper
 GRANT EXECUTE ON FUNCTION groundskeeper.metrics_over(interval) TO pg_monitor;
 
 COMMENT ON FUNCTION groundskeeper.record_metrics() IS 'Takes one sample for groundskeeper.metrics and returns its time; to be called once a minute';
+
+-- The coordinator of a cluster asks every node, itself among them.
+CREATE FUNCTION groundskeeper_internal.record_as_worker() RETURNS timestamptz
+LANGUAGE sql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT CASE WHEN groundskeeper_internal.cluster_role() = 'worker' THEN groundskeeper.record_metrics() END
+$$;
+COMMENT ON FUNCTION groundskeeper_internal.record_as_worker() IS
+  'Takes one sample on a worker of a cluster of Citus, whose coordinator asks for it with its own; elsewhere none';

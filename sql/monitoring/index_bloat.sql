@@ -33,7 +33,8 @@ SELECT
   s.bytes AS index_bytes,
   round(e.bloat_percent::numeric, 1) AS bloat_percent,
   CASE WHEN e.bloat_percent IS NOT NULL THEN 'estimate' END AS bloat_method,
-  CASE WHEN s.main_bytes IS NULL THEN 'not judged: locked by another session'
+  CASE WHEN s.in_shards THEN 'not judged: its entries are in shards, which each node judges'
+       WHEN s.main_bytes IS NULL THEN 'not judged: locked by another session'
        WHEN l.amname <> 'btree' THEN 'not judged: ' || CASE l.amname
          WHEN 'hash' THEN 'a hash index adds buckets ahead of its rows, and no statistics tell how full they are'
          WHEN 'gin' THEN 'how well a GIN index compresses its lists of rows is in no statistics'

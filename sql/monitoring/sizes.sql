@@ -16,15 +16,23 @@ COMMENT ON FUNCTION groundskeeper_internal.relations_locked_by_others() IS
 
 
 CREATE FUNCTION groundskeeper_internal.sizes_without_waiting(relations oid[])
-RETURNS TABLE (relation oid, bytes bigint, reason text, main_bytes bigint)
+RETURNS TABLE (relation oid, bytes bigint, reason text, main_bytes bigint, in_shards boolean)
 LANGUAGE plpgsql STABLE
 SET lock_timeout = '100ms'  -- for a lock that is taken between our look and our use
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
   locked oid[] := ARRAY(SELECT groundskeeper_internal.relations_locked_by_others());
+  elsewhere oid[] := '{}';
 BEGIN
+  in_shards := true;
+  FOR relation, bytes, reason IN SELECT n.relation, n.bytes, n.reason FROM groundskeeper_internal.on_nodes(relations) n LOOP
+    elsewhere := elsewhere || relation;
+    RETURN NEXT;
+  END LOOP;
+  in_shards := false;
   FOREACH relation IN ARRAY relations LOOP
+    CONTINUE WHEN relation = ANY (elsewhere);
     bytes := NULL;
     main_bytes := NULL;
     reason := NULL;
@@ -59,4 +67,4 @@ $$;
 COMMENT ON FUNCTION groundskeeper_internal.sizes_without_waiting(oid[]) IS
   'Size on disk of tables (with TOAST) or indexes, without queueing behind ACCESS EXCLUSIVE: of a relation that '
   'cannot be read now, the figure in the catalog and the reason; reason is NULL for an exact size. main_bytes is what rows or entries '
-  'are in, without maps and TOAST; NULL for a relation that cannot be read now';
+  'are in, without maps and TOAST; NULL for a relation that cannot be read now, or is in shards of Citus: of that bytes are those of all nodes';

@@ -176,7 +176,8 @@ figure AS (
     coalesce(m.bloat_percent, e.bloat_percent) AS percent,
     CASE WHEN m.bloat_percent IS NOT NULL THEN 'pgstattuple_approx'
          WHEN e.bloat_percent IS NOT NULL THEN 'estimate' END AS method,
-    CASE WHEN s.main_bytes IS NULL THEN 'not judged: locked by another session'
+    CASE WHEN s.in_shards THEN 'not judged: its rows are in shards, which each node judges'
+         WHEN s.main_bytes IS NULL THEN 'not judged: locked by another session'
          WHEN m.bloat_percent IS NULL AND e.bloat_percent IS NULL
            THEN nullif(concat_ws('; ', e.reason, m.reason), '') END AS reason
   FROM measure s

@@ -162,6 +162,7 @@ usage AS (
     CASE WHEN bool_and(s.bytes IS NOT NULL) THEN sum(s.bytes)::bigint END AS index_bytes,
     max(s.reason) AS size_reason,
     bool_and(p.indisvalid) AS valid,
+    min(d.reason) FILTER (WHERE d.scans IS NULL) AS unknown,
     max(p.created_at) FILTER (WHERE p.relation = p.root) AS created_at,
     max(o.first_seen) FILTER (WHERE p.relation = p.root) AS first_seen,
     -- A counter that differs from what it was at the last look has moved since, or was reset and moved.
@@ -173,7 +174,9 @@ usage AS (
   JOIN groundskeeper_internal.sizes_without_waiting(ARRAY(SELECT relation FROM tree)) s USING (relation)
   LEFT JOIN pg_catalog.pg_stat_all_indexes u ON u.indexrelid = p.relation
   LEFT JOIN groundskeeper.index_observation o ON o.indexrelid = p.relation
-  CROSS JOIN LATERAL (SELECT coalesce(u.idx_scan, 0) AS scans) n
+  -- What is in shards is scanned on the nodes.
+  LEFT JOIN groundskeeper_internal.on_nodes(ARRAY(SELECT relation FROM tree)) d ON d.relation = p.relation
+  CROSS JOIN LATERAL (SELECT CASE WHEN d.relation IS NULL THEN coalesce(u.idx_scan, 0) ELSE coalesce(d.scans, o.idx_scan, 0) END AS scans) n
   GROUP BY p.root
 ),
 counting AS (
@@ -194,7 +197,7 @@ judged AS (
   SELECT u.*, w.observed_since,
     CASE
       WHEN u.purpose IS NOT NULL OR u.last_scan > now() - c.remembered THEN 'needed'
-      WHEN u.valid AND NOT pg_is_in_recovery() AND current_setting('track_counts')::boolean
+      WHEN u.valid AND u.unknown IS NULL AND NOT pg_is_in_recovery() AND current_setting('track_counts')::boolean
         AND coalesce(w.observed_since, now()) <= now() - c.required THEN 'unused'
       ELSE 'too_early'
     END AS verdict,
@@ -204,6 +207,7 @@ judged AS (
              ELSE 'observed since ' || date_trunc('second', w.observed_since) END),
       CASE WHEN u.idx_scan > 0 THEN 'the last at or before ' || date_trunc('second', u.last_scan) END,
       u.purpose,
+      'its scans are ' || u.unknown,
       CASE WHEN NOT u.valid THEN 'not valid: its build failed or is under way' END,
       CASE WHEN NOT current_setting('track_counts')::boolean THEN 'track_counts is off' END,
       CASE WHEN pg_is_in_recovery() THEN 'this is a standby: scans on the primary are not counted here' END

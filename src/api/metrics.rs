@@ -12,7 +12,7 @@ extension_sql_file!("../../sql/metrics/tables.sql", name = "metrics_tables", req
 extension_sql_file!(
     "../../sql/metrics/reports.sql",
     name = "metrics_reports",
-    requires = ["metrics_tables", "sizes", record_metrics]
+    requires = ["metrics_tables", "sizes", "cluster", record_metrics]
 );
 
 extension_sql_file!(

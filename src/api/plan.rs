@@ -2,6 +2,7 @@
 
 use super::{elements, given, whole_plan};
 use crate::backend;
+use crate::cluster;
 use crate::encoding::Utf8;
 use crate::error::{self, Failure};
 use crate::plan::{self, Asked, Context, Outcome, assess, own};
@@ -62,7 +63,10 @@ fn plan_status_0_2() -> Result<
             assessed.work.as_ref().map(plan::apply_sql).map(Utf8::from),
             revert.map(Utf8::from),
             locks.map(Utf8::from),
-            effort.map(|effort| i64::try_from(effort.bytes()).unwrap_or(i64::MAX)),
+            // where the nodes of a cluster do not tell, nobody knows
+            effort
+                .filter(|effort| effort.bytes() < cluster::UNKNOWN)
+                .map(|effort| i64::try_from(effort.bytes()).unwrap_or(i64::MAX)),
             effort.map(|effort| effort.runs_as().into()),
         ));
     }
@@ -102,7 +106,7 @@ fn apply_plan_0_2(
         .detail(format!("Its sections are {}; \"4\" stands for 4.1 and 4.2.", stated.sections.join(", ")))
         .into());
     }
-    let outcomes = plan::apply_plan(&stated, dry_run, &asked)?;
+    let outcomes = cluster::one_by_one(|| plan::apply_plan(&stated, dry_run, &asked))?;
     if backend::is_creating_extension() {
         say_what_was_done(&outcomes);
     }
@@ -133,7 +137,7 @@ fn rollback_plan(
     let items = asked(items, "items")?;
     let stated = whole_plan()?;
     must_know(&stated, items.as_deref())?;
-    let outcomes = plan::rollback_plan(&stated, dry_run, items.as_deref())?;
+    let outcomes = cluster::one_by_one(|| plan::rollback_plan(&stated, dry_run, items.as_deref()))?;
     Ok(TableIterator::new(outcomes.into_iter().map(row)))
 }
 

@@ -1,5 +1,6 @@
 //! Relations, their columns, sizes and privileges.
 
+use crate::cluster;
 use crate::error::Result;
 use crate::owner;
 use crate::sql::{self, quote_identifier, required};
@@ -151,8 +152,11 @@ pub fn numeric_column(oid: Oid, column: &str) -> Result<Option<(i16, Digits)>> {
 }
 
 /// Bytes of a relation's main fork, partitions included. Waits for nothing: a relation that is locked away
-/// counts with the pages that the catalog last knew of.
+/// counts with the pages that the catalog last knew of. Of one that is in shards all that the nodes have of it counts.
 pub fn relation_bytes(oid: Oid) -> Result<u64> {
+    if let Some(bytes) = cluster::bytes(oid)? {
+        return Ok(bytes);
+    }
     let bytes = sql::first(
         "SELECT COALESCE(pg_catalog.sum(
                     CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_locks l

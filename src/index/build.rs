@@ -2,6 +2,7 @@
 //! which is dropped and built again.
 
 use crate::catalog::{self, Build};
+use crate::cluster;
 use crate::error::{Failure, Result};
 use crate::settings;
 use crate::sql::qualified;
@@ -34,31 +35,42 @@ pub fn towards(between: &mut Between, task: &Task) -> Result<()> {
     if partitioned {
         return towards_partitioned(between, task, index, table);
     }
+    again(between, index, table, &statement(task, Build::Concurrent).unwrap_or_default())
+}
+
+/// The statement that drops an index without blocking writers. On a cluster a node may lack it.
+pub fn drop_statement(index: &Qualified) -> String {
+    format!("DROP INDEX CONCURRENTLY IF EXISTS {}", qualified(&index.schema, &index.name))
+}
+
+/// Builds an index of a table by that statement, without blocking writers.
+pub fn again(between: &mut Between, index: &Qualified, table: &Qualified, statement: &str) -> Result<()> {
+    let mut has_cleared = false;
     loop {
         match towards_index(state(between, index)?) {
             IndexStep::Done => return Ok(()),
             IndexStep::Drop => toplevel::run(between, &drop_statement(index))?,
             IndexStep::Build => {
-                toplevel::run(between, &statement(task, Build::Concurrent).unwrap_or_default())?;
+                let Err(failure) = toplevel::run(between, statement) else { continue };
+                // What a run that was lost has left on a shard is known by the name of what this one leaves.
+                if !clear_shards(between, index, table)? || has_cleared || !cluster::is_of_leftover(&failure)
+                {
+                    return Err(failure);
+                }
+                has_cleared = true;
             }
         }
     }
 }
 
-/// The statement that drops an index without blocking writers.
-pub fn drop_statement(index: &Qualified) -> String {
-    format!("DROP INDEX CONCURRENTLY {}", qualified(&index.schema, &index.name))
-}
-
-/// Builds an index as it was, without blocking writers.
-pub fn again(between: &mut Between, index: &Qualified, statement: &str) -> Result<()> {
-    loop {
-        match towards_index(state(between, index)?) {
-            IndexStep::Done => return Ok(()),
-            IndexStep::Drop => toplevel::run(between, &drop_statement(index))?,
-            IndexStep::Build => toplevel::run(between, statement)?,
-        }
+/// Drops what a build that failed has left of an index of a table that is in shards, there too; whether it is such a table.
+fn clear_shards(between: &mut Between, index: &Qualified, table: &Qualified) -> Result<bool> {
+    let spread = between
+        .transaction(|| catalog::relation(table)?.map_or(Ok(false), |table| cluster::in_shards(table.oid)))?;
+    if spread && state(between, index)? == IndexState::Invalid {
+        toplevel::run(between, &drop_statement(index))?;
     }
+    Ok(spread)
 }
 
 /// Drops an index without blocking writers. A partitioned one can only be dropped under a lock, briefly.

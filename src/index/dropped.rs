@@ -34,7 +34,7 @@ pub fn restore(between: &mut Between, index: &Qualified, definition: &Definition
     let statement = definition
         .concurrently()
         .ok_or_else(|| Failure::internal("an index that cannot be built concurrently"))?;
-    build::again(between, index, &statement)?;
+    build::again(between, index, &definition.table, &statement)?;
     between.transaction(|| {
         run_before_deadline(settings::lock_timeout_ms(), &definition.after)?;
         journal::mark_reverted(change)

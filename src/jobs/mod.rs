@@ -9,6 +9,7 @@ pub use progress::{remark, report, step_done, works_on};
 
 use crate::backend;
 use crate::catalog::{self, CAN_CONNECT, Login};
+use crate::cluster;
 use crate::error::{Failure, Result};
 use crate::extension::{as_owner, home};
 use crate::owner;
@@ -22,6 +23,7 @@ use std::collections::HashMap;
 /// Queues a job; its worker starts when the transaction commits. Returns the job's number, or that of the job
 /// which has the item already.
 pub fn enqueue(request: &JobRequest) -> Result<i64> {
+    cluster::not_on_worker("queue jobs")?;
     let relation = catalog::relation(&request.relation)?;
     let run_as = worker_role(&request.relation, relation.as_ref().map(|relation| relation.owner.clone()))?;
     let oid = relation.map(|relation| relation.oid);

@@ -6,11 +6,14 @@ WITH look AS (
          (SELECT max(sampled_at) FROM groundskeeper.metrics WHERE sampled_at BETWEEN now() - interval '2 days' AND clock_timestamp()) AS last
 ),
 current AS (
-  SELECT i.indexrelid, coalesce(pg_stat_get_numscans(i.indexrelid), 0) AS scans
+  SELECT i.indexrelid, CASE WHEN s.relation IS NULL THEN coalesce(pg_stat_get_numscans(i.indexrelid), 0) ELSE s.scans END AS scans
     FROM pg_index i
     JOIN pg_class c ON c.oid = i.indexrelid
     JOIN pg_namespace n ON n.oid = c.relnamespace
+    -- scanned on the nodes; those that are not known now are left for the next look
+    LEFT JOIN groundskeeper_internal.on_nodes(ARRAY(SELECT indexrelid FROM pg_index)) s ON s.relation = i.indexrelid
    WHERE c.relpersistence <> 't' AND n.nspname NOT IN ('pg_catalog', 'pg_toast', 'information_schema', 'groundskeeper')
+     AND (s.relation IS NULL OR s.scans IS NOT NULL)
 ),
 gone AS (
   DELETE FROM groundskeeper.index_observation o

@@ -1,9 +1,10 @@
 //! What the catalogs and the configuration tell of a deployment.
 
+use crate::cluster;
 use crate::error::{Failure, Result};
 use crate::extension::as_owner;
 use crate::settings;
-use crate::sql::{self, Text, required};
+use crate::sql::{self, Text, quote_literal, required};
 use groundskeeper_core::migration::{
     self, Capture, Column, ColumnNames, Facts, GAMES, Games, Market, Misfit, Shape, Source, Table,
 };
@@ -14,6 +15,8 @@ use std::collections::{HashMap, HashSet};
 /// The tables of the migration and what configures it, looked up once per transaction.
 pub struct Deployment {
     tables: HashMap<String, Table>,
+    /// Those of them that a cluster has spread over its nodes.
+    spread: Vec<String>,
     names: ColumnNames,
     /// The quality rules in force, as text.
     pub rules: String,
@@ -29,6 +32,7 @@ impl Deployment {
     /// Looks it up.
     pub fn load() -> Result<Self> {
         let tables = tables()?;
+        let spread = cluster::named_in_shards(&tables.keys().cloned().collect::<Vec<_>>())?;
         let configured = as_owner(|| {
             sql::first(
                 "SELECT r.rules, n.naming, c.columns, pg_catalog.md5(pg_catalog.concat_ws(' ', n.naming, c.columns, $1))
@@ -49,7 +53,7 @@ impl Deployment {
             configured.ok_or_else(|| Failure::internal("no configuration"))?;
         let names = serde_json::from_str(&columns).map_err(|error| Failure::internal(error.to_string()))?;
         let zone = settings::timezone();
-        Ok(Self { tables, names: ColumnNames::new(names), rules, naming, mapping, zone })
+        Ok(Self { tables, spread, names: ColumnNames::new(names), rules, naming, mapping, zone })
     }
 
     fn table(&self, name: &str) -> Table {
@@ -60,8 +64,24 @@ impl Deployment {
 
     /// How the migration is spelled for a market's tables, or what does not fit.
     pub fn fit(&self, market: Market) -> std::result::Result<Shape, Vec<Misfit>> {
+        let spread = self.spread(&[&market.raw(), &market.staging(), GAMES]);
+        if !spread.is_empty() {
+            return Err(spread);
+        }
         let (raw, staging) = (self.table(&market.raw()), self.table(&market.staging()));
         migration::fit(market, &raw, &staging, &self.table(GAMES), &self.names)
+    }
+
+    /// Those of the tables that are in shards: triggers, by which changes are noted, are refused on them.
+    fn spread(&self, tables: &[&str]) -> Vec<Misfit> {
+        let spread = self.spread.iter().filter(|name| tables.contains(&name.as_str()));
+        let misfit = |name: &String| Misfit {
+            what: name.clone(),
+            why: SPREAD.to_owned(),
+            remedy: Some(format!("SELECT undistribute_table({})", quote_literal(name))),
+            planned: false,
+        };
+        spread.map(misfit).collect()
     }
 
     /// The same, or an error that names what does not fit.
@@ -86,6 +106,10 @@ impl Deployment {
         let (schema, name) = (relation.schema.as_str(), relation.name.as_str());
         let list =
             |misfits: Vec<Misfit>| misfits.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+        let spread = self.spread(&[&relation.to_string()]);
+        if !spread.is_empty() {
+            return Err(list(spread));
+        }
         if relation.to_string() == GAMES {
             let table = self.table(GAMES);
             let unscored =
@@ -127,6 +151,9 @@ fn scored(columns: Vec<Column>) -> Vec<Column> {
     columns.into_iter().map(wide).collect()
 }
 
+/// Why the migration does not work on a table of a cluster.
+const SPREAD: &str = "is in shards of Citus, which refuses the triggers that note its changes";
+
 /// An error that names all that does not fit.
 pub fn unfit(misfits: &[Misfit]) -> Failure {
     // What is wrong with the games is wrong in every market.
@@ -139,7 +166,12 @@ pub fn unfit(misfits: &[Misfit]) -> Failure {
         format!("the migration does not fit: {}", all.first().map_or("", String::as_str)),
     )
     .detail(format!("{}.", all.join("; ")));
-    if remedies.is_empty() {
+    if misfits.iter().any(|misfit| misfit.why == SPREAD) {
+        let code = PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED;
+        let hint =
+            format!("The migration works on tables that are the coordinator's own: {};", remedies.join("; "));
+        Failure { code, ..failure }.hint(hint)
+    } else if remedies.is_empty() {
         failure.hint(
             "The columns that it needs are listed in docs/migration.md; groundskeeper.column_names tells it of other names.",
         )

@@ -5,6 +5,7 @@ use super::lock::Lock;
 use super::log::{self, Entry};
 use super::run::{self, Phase};
 use super::{FAILED, finish, look, notes, prepare_transaction, rights};
+use crate::cluster;
 use crate::error::{Failure, Result};
 use crate::sql::{self, required};
 use groundskeeper_core::migration::{GAMES, Market, Misfit, Shape};
@@ -26,6 +27,7 @@ pub fn start(bet_type: Option<&str>, batch_size: i32, sweep: bool) -> Result<Vec
         )
         .detail("It takes a number from 1 to 1000000."));
     }
+    cluster::not_on_worker("migrate")?;
     FAILED.take();
     prepare_transaction()?;
     let deployment = Deployment::load()?;
@@ -129,7 +131,7 @@ fn markets(bet_type: Option<&str>) -> Result<Vec<Market>> {
 /// Ids above the lowest one are staged; a row that has the lowest itself would silently be left out.
 fn refuse_lowest_id(shape: &Shape) -> Result<()> {
     let raw = shape.market.raw();
-    let there = format!("SELECT EXISTS (SELECT FROM {raw} r WHERE r.{} = $1)", shape.raw.id.quoted);
+    let there = format!("SELECT EXISTS (SELECT 1 FROM {raw} r WHERE r.{} = $1)", shape.raw.id.quoted);
     if sql::first(&there, &[i64::MIN.into()], |row| required::<bool>(row, 1))? != Some(true) {
         return Ok(());
     }

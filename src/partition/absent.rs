@@ -9,6 +9,7 @@ use super::convert::sync;
 use super::create::{self, Planned};
 use super::watch;
 use crate::backend;
+use crate::cluster;
 use crate::error::{Failure, Result};
 use crate::extension::as_owner;
 use crate::guc::pinned;
@@ -41,7 +42,9 @@ impl Absent {
         let ours = "SELECT d.relkind = 'r' AND d.relowner = p.relowner AND NOT d.relforcerowsecurity FROM pg_catalog.pg_class d, pg_catalog.pg_class p
                      WHERE d.oid = $1 AND p.oid = $2";
         let args = [default.oid.into(), parent.oid.into()];
-        if sql::first(ours, &args, |row| sql::required::<bool>(row, 1))? != Some(true) {
+        let is_ours = sql::first(ours, &args, |row| sql::required::<bool>(row, 1))? == Some(true);
+        // nor in shards, of which what is noted here says nothing
+        if !is_ours || cluster::in_shards(default.oid)? {
             return Ok(None);
         }
         let logged = Conversion {
@@ -81,7 +84,7 @@ impl Absent {
             return Ok(false);
         }
         let there =
-            format!("SELECT EXISTS (SELECT FROM ONLY {} WHERE {})", self.default.quoted, self.within());
+            format!("SELECT EXISTS (SELECT 1 FROM ONLY {} WHERE {})", self.default.quoted, self.within());
         let plain = [(c"row_security", c"off"), (c"enable_seqscan", c"off")];
         let found = pinned(&plain, || sql::first(&there, &[], |row| sql::required::<bool>(row, 1)))?;
         if found == Some(true) { Err(has_come(&self.default.quoted)) } else { Ok(true) }

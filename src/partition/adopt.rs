@@ -6,6 +6,7 @@ use super::managed::{self, Managed};
 use super::premake;
 use crate::backend;
 use crate::catalog;
+use crate::cluster;
 use crate::error::{Failure, Result};
 use crate::owner;
 use crate::settings;
@@ -17,6 +18,7 @@ use pgrx::pg_sys::Oid;
 
 /// Puts a table under management. Nothing of it is changed: `create_monthly_partitions()` makes what it lacks.
 pub fn adopt(relation: Oid, interval: Interval, timezone: Option<String>, premake: u32) -> Result<()> {
+    cluster::not_on_worker("look after partitions")?;
     let zone = catalog::time_zone(&timezone.unwrap_or_else(settings::timezone))?;
     let parent = partitioned(relation, &zone)?;
     let wanted = premake::wanted(interval, parent.today, 1, premake);

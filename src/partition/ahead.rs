@@ -21,7 +21,7 @@ use groundskeeper_core::plan::Qualified;
 use std::time::{Duration, Instant};
 
 /// As much of a default partition PostgreSQL may read while everybody waits.
-const READ_AT_ONCE: u64 = 8 << 20;
+pub const READ_AT_ONCE: u64 = 8 << 20;
 
 /// Whether making partitions of a table is better left to a job.
 pub fn takes_a_job(parent: &Parent) -> Result<bool> {

@@ -141,7 +141,7 @@ pub fn is_apart(planned: &Planned) -> Result<bool> {
                                   JOIN pg_catalog.pg_class c ON c.oid = con.conrelid AND NOT c.relispartition
                                  WHERE con.conrelid = pg_catalog.to_regclass($1) AND con.contype = 'c' AND con.conname = $2)";
     let args = [planned.quoted.as_str().into(), WITHIN_BOUNDS.into()];
-    let is_empty = format!("SELECT NOT EXISTS (SELECT FROM {})", planned.quoted);
+    let is_empty = format!("SELECT NOT EXISTS (SELECT 1 FROM {})", planned.quoted);
     Ok(sql::first(query, &args, |row| required::<bool>(row, 1))? == Some(true)
         && sql::first(&is_empty, &[], |row| required::<bool>(row, 1))? == Some(true))
 }
@@ -183,7 +183,7 @@ pub fn owner_may(parent: &Parent) -> Result<()> {
 pub fn rows_in_default(parent: &Parent, planned: &Planned) -> Result<()> {
     let Some(default) = &parent.default else { return Ok(()) };
     let query = format!(
-        "SELECT EXISTS (SELECT FROM {} WHERE {})",
+        "SELECT EXISTS (SELECT 1 FROM {} WHERE {})",
         default.quoted,
         planned.condition(&parent.key, parent.key_type)
     );

@@ -10,6 +10,7 @@ use super::drain;
 use super::managed::{self, Managed};
 use super::premake::{look_up, wanted};
 use super::retention;
+use crate::cluster;
 use crate::error::Result;
 use crate::guc::pinned;
 use crate::owner;
@@ -22,6 +23,9 @@ use pgrx::pg_sys::Oid;
 
 /// The most rows that are counted; beyond, the server's own estimate will do.
 const COUNTED: i64 = 1_000_000;
+
+/// The same of what is in shards, in bytes; beyond, they are not known.
+const COUNTED_IN_SHARDS: u64 = 128 << 20;
 
 /// From here on a log of changes is called long.
 const LONG_LOG: i64 = 100_000;
@@ -291,6 +295,10 @@ fn default_rows(
         &[default.oid.into()],
         |row| Ok((row.get::<i64>(1)?, row.get::<i64>(2)?)),
     )?;
+    // of what is in shards there are no statistics here
+    if cluster::bytes(default.oid)?.is_some_and(|bytes| bytes > COUNTED_IN_SHARDS) {
+        return Ok(None);
+    }
     let (live, estimated) = known.unwrap_or_default();
     let guess = live.max(estimated).unwrap_or(0).max(0);
     if guess <= COUNTED {

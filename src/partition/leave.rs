@@ -4,6 +4,7 @@ use super::drain;
 use super::managed;
 use super::release::{Leaving, ties};
 use crate::catalog;
+use crate::cluster;
 use crate::error::{Failure, Result};
 use crate::jobs;
 use crate::sql::{self, qualified, required};
@@ -54,16 +55,21 @@ pub fn detach(between: &mut Between, parent: &Qualified, partition: &Qualified) 
         (qualified(&parent.schema, &parent.name), qualified(&partition.schema, &partition.name));
     loop {
         let (state, default) = between.transaction(|| detach_state(parent, partition))?;
-        let keys = between
-            .transaction(|| Ok(managed_above(&parent_name)?.is_some_and(|t| t.key_table.is_some())))?;
+        let together = between.transaction(|| must_be_together(parent, &parent_name))?;
         let statement = |suffix: &str| format!("ALTER TABLE {parent_name} DETACH PARTITION {name}{suffix}");
-        match towards_detached(state, default || keys) {
+        match towards_detached(state, default || together) {
             DetachStep::Done => return Ok(()),
             DetachStep::Concurrently => toplevel::run(between, &statement(" CONCURRENTLY"))?,
             DetachStep::Finalize => toplevel::run(between, &statement(" FINALIZE"))?,
             DetachStep::Briefly => leave(between, parent, partition, vec![statement("")])?,
         }
     }
+}
+
+/// Whether more goes with a partition than PostgreSQL would take along in two transactions: its keys, or its shards.
+fn must_be_together(parent: &Qualified, quoted: &str) -> Result<bool> {
+    let has_keys = managed_above(quoted)?.is_some_and(|table| table.key_table.is_some());
+    Ok(has_keys || catalog::relation(parent)?.map_or(Ok(false), |found| cluster::in_shards(found.oid))?)
 }
 
 /// Drops a partition: in the transaction that detaches it, so a table that somebody else has detached is left

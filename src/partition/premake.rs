@@ -10,6 +10,7 @@ use super::premade::Premade;
 use super::referring;
 use super::retention;
 use crate::catalog;
+use crate::cluster;
 use crate::error::{Failure, Result};
 use crate::owner;
 use crate::settings;
@@ -313,15 +314,36 @@ fn attach(parent: &Parent, one: &Planned, patience: &mut Patience) -> Result<()>
 fn build(parent: &Parent, template: &Template, planned: &Planned) -> Result<()> {
     create::rows_in_default(parent, planned)?;
     create::owner_may(parent)?;
+    shards_in_default(parent)?;
     owner::of(parent.oid, || {
         run_before_deadline(settings::lock_timeout_ms(), &create::apart(parent, template, planned))
     })
+}
+
+/// Refuses to have a large default partition read under a lock, where that is in shards: nothing told here that it has no
+/// rows of a period is heard there.
+fn shards_in_default(parent: &Parent) -> Result<()> {
+    let Some(default) = &parent.default else { return Ok(()) };
+    match cluster::bytes(default.oid)? {
+        None => Ok(()),
+        Some(bytes) if bytes <= ahead::READ_AT_ONCE => Ok(()),
+        Some(bytes) => {
+            let message = format!("all rows of {} would be read under a lock", default.quoted);
+            let detail = if bytes == cluster::UNKNOWN {
+                "It is in shards, and not every node tells how large they are."
+            } else {
+                "It is in shards, and larger than 8 MB: move what it has elsewhere, or drop it where it has nothing."
+            };
+            Err(Failure::new(PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED, message).detail(detail))
+        }
+    }
 }
 
 /// What would be in the way of building and attaching it, as far as that can be told without a lock.
 fn could_build(parent: &Parent, planned: &Planned) -> Result<()> {
     with_lock_timeout(settings::lock_timeout_ms(), || create::rows_in_default(parent, planned))?;
     create::owner_may(parent)?;
+    shards_in_default(parent)?;
     if catalog::relation(&planned.name)?.is_none() {
         return Ok(());
     }

@@ -31,6 +31,7 @@ pub use rollback::{revert_sql, rollback_plan};
 pub use wanted::take_up;
 
 use crate::catalog;
+use crate::cluster;
 use crate::error::Result;
 use crate::jobs;
 use crate::journal::{self, Change};
@@ -119,6 +120,8 @@ pub struct Context {
     pub jobs: HashMap<String, String>,
     /// Items that are not wanted, with the reason.
     declined: HashMap<String, String>,
+    /// Whether the plan is another node's to carry out.
+    is_worker: bool,
     /// The changes that stand, newest first.
     standing: Vec<Change>,
     /// What the built-in items tell each other, and those of each role: nobody's item says anything to another's.
@@ -143,7 +146,9 @@ impl Context {
     pub fn new() -> Result<Self> {
         let jobs = jobs::active_by_item()?;
         jobs::look_after_open()?;
-        Ok(Self { jobs, declined: own::declined()?, standing: journal::standing()?, scenes: HashMap::new() })
+        let is_worker = cluster::is_worker()?;
+        let (declined, standing) = (own::declined()?, journal::standing()?);
+        Ok(Self { jobs, declined, is_worker, standing, scenes: HashMap::new() })
     }
 
     /// The last change of an item, if one stands.
@@ -197,6 +202,10 @@ pub fn item(plan: &Plan, id: &str) -> Result<Option<Rc<Item>>> {
 
 /// How an item stands. A lookup that fails makes the item `blocked`, never the caller fail.
 pub fn assess(item: &Rc<Item>, context: &mut Context) -> Assessment {
+    if context.is_worker && !matches!(item.action, Action::MonitoringView) {
+        let reason = "this is a worker of a cluster, whose coordinator carries the plan out";
+        return Assessment { verdict: Verdict::because(State::NotApplicable, reason), work: None };
+    }
     let id = item.id();
     // who may not act as who has added an item does not have its words read rows
     let rows_unread = context.jobs.contains_key(&id) || !rights::may_look_closely(item);

@@ -15,6 +15,7 @@ pub use tidy::arrange_removal;
 
 use crate::backend;
 use crate::catalog;
+use crate::cluster;
 use crate::error::{Failure, Result};
 use crate::extension::{as_owner, can_write, home};
 use crate::sql::{self, quote_identifier, quote_literal, required};
@@ -50,6 +51,7 @@ struct Row {
 /// Puts every entry that is enabled on the best scheduler that there is.
 pub fn schedule(timezone: Option<String>) -> Result<Vec<Scheduled>> {
     can_write("schedule maintenance")?;
+    cluster::not_on_worker("schedule maintenance")?;
     let zone = catalog::time_zone(&timezone.unwrap_or_else(settings::timezone))?;
     let role = role_that_runs()?;
     enter(&zone, &role)

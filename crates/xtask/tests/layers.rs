@@ -14,7 +14,7 @@ use sources::sources;
 const LAYERS: [&[&str]; 9] = [
     &["encoding", "error", "settings"],
     &["compat", "guc", "sql", "subtransaction", "parse", "backend"],
-    &["owner", "target", "extension", "waiting", "worker", "latency", "connections"],
+    &["owner", "target", "extension", "cluster", "waiting", "worker", "latency", "connections"],
     &["catalog", "bloat", "kpi", "metrics"],
     &["journal", "jobs", "alerts", "report", "exposition"],
     &["index", "partition", "migration", "statistics", "schedule"],

@@ -137,6 +137,8 @@ const WITH_NULL: &[(&str, &[&str])] = &[
     ("SELECT groundskeeper.prune_history ", &[]),
     ("SELECT groundskeeper.query_latency since", &["groundskeeper.query_latency(NULL)"]),
     ("SELECT groundskeeper.record_metrics ", &[]),
+    ("SELECT groundskeeper_internal.nodes_say ", &[]),
+    ("SELECT groundskeeper_internal.record_as_worker ", &[]),
     ("SELECT groundskeeper_internal.relations_locked_by_others ", &[]),
     ("SELECT groundskeeper.reindex index", &["groundskeeper.reindex(NULL)"]),
     ("SELECT groundskeeper.rescore relation", &["groundskeeper.rescore(NULL)"]),

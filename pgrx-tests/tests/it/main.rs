@@ -9,6 +9,8 @@ mod arguments;
 #[cfg(test)]
 mod chance;
 #[cfg(test)]
+mod cluster;
+#[cfg(test)]
 mod comments;
 #[cfg(test)]
 mod conflicts;

@@ -40,7 +40,7 @@ pub fn build(between: &mut Between, round: &Round) -> Result<()> {
         let unique = if index.unique { "UNIQUE " } else { "" };
         let statement = format!("CREATE {unique}INDEX CONCURRENTLY {own} ON {quoted} USING {}", index.tail);
         let index_name = Qualified { schema: table.schema.clone(), name };
-        if let Err(failure) = again(between, &index_name, &statement) {
+        if let Err(failure) = again(between, &index_name, table, &statement) {
             // what was not built to its end is of no use, and costs writers
             let _ = away_if_invalid(between, &index_name);
             return Err(failure);

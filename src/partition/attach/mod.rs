@@ -21,6 +21,7 @@ use super::create::Planned;
 use super::managed::Managed;
 use super::retention;
 use crate::catalog;
+use crate::cluster;
 use crate::error::{Failure, Result};
 use crate::jobs::{self, report};
 use crate::owner::{self, oid_by_name};
@@ -55,6 +56,12 @@ const FITS: &str = "groundskeeper_fits";
 pub fn ask(parent: Oid, table: Oid) -> Result<i64> {
     let (managed, parent) = owned(parent)?;
     let found = catalog::relation_by_oid(table)?.ok_or_else(gone)?;
+    if cluster::any_in_shards(&[parent.oid, table])? {
+        let message = format!("{} cannot be attached to {}", found.quoted, parent.quoted);
+        return Err(Failure::new(PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED, message)
+            .detail("One of them is in shards of Citus, which refuses the triggers that note what is written meanwhile.")
+            .hint("ALTER TABLE ... ATTACH PARTITION does it, and reads all rows under its lock."));
+    }
     let planned = fit(&managed, &parent, table, &found.name)?;
     warn_of_retention(&managed, &planned)?;
     let task =

@@ -179,7 +179,7 @@ pub fn remains(conversion: &Conversion) -> Result<Remains> {
 
 /// Whether a table has rows, as its owner sees it.
 pub fn has_rows(table: &str) -> Result<bool> {
-    let query = format!("SELECT EXISTS (SELECT FROM {table})");
+    let query = format!("SELECT EXISTS (SELECT 1 FROM {table})");
     let look = || sql::first(&query, &[], |row| required::<bool>(row, 1));
     Ok(owner::of_named(table, look)? == Some(true))
 }

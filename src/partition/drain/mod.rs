@@ -10,6 +10,7 @@
 mod apart;
 mod exchange;
 mod periods;
+mod shards;
 mod storage;
 
 pub use periods::horizon;
@@ -20,8 +21,10 @@ use super::convert::record::{Conversion, LOG, SHADOW};
 use super::convert::{steps, sync};
 use super::create::Planned;
 use super::watch;
+use crate::cluster;
 use crate::error::Result;
 use crate::jobs::{self, report};
+use crate::owner;
 use crate::sql::{self, qualified, required};
 use crate::target;
 use crate::worker::{Between, toplevel, write_at_once};
@@ -84,6 +87,9 @@ pub fn is_default(quoted: &str) -> Result<bool> {
 pub fn drain(between: &mut Between, parent: &Qualified, batch_size: i64) -> Result<()> {
     write_at_once(between);
     let quoted = qualified(&parent.schema, &parent.name);
+    if between.transaction(|| owner::oid_by_name(parent).map_or(Ok(false), cluster::in_shards))? {
+        return shards::drain(between, &quoted, batch_size);
+    }
     let mut done = BTreeSet::new();
     while let Some(round) = between.transaction(|| periods::next(&quoted, &done))? {
         target::beside(round.names());
