@@ -1,6 +1,6 @@
 //! What released versions' catalogs call. Between the update of a package and that of a database its functions call this
 //! library: those by whose names there are others now, with other arguments or columns, must be found, and say what is
-//! to be done; what stands in the way of writers or of DDL goes on. `crates/xtask/tests/upgrade.rs` compares.
+//! to be done; what stands in the way of writers or of DDL goes on. The client tests `upgrade` compare.
 
 use super::alerts::check_alert_rule_0_2;
 use super::built_in_plan;

@@ -1,14 +1,17 @@
 //! The extension, built and put where the server looks for it.
 
+use std::fs;
+use std::path::PathBuf;
 use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result, ensure};
 use groundskeeper_sandbox::installation::Installation;
 use nix::unistd::{AccessFlags, access};
 
 use crate::packages::as_root;
-use crate::process::{announce, follow};
+use crate::process::{announce, follow, repository, target_dir};
 use crate::setup::pgrx;
+use crate::upgrade::{RELEASED, install_script_of};
 
 /// How the extension is built.
 #[derive(Clone, Copy)]
@@ -36,6 +39,33 @@ pub fn run(installation: &Installation, profile: Profile) -> Result<()> {
         leave_to_running_servers(installation)?;
     }
     follow(&mut command)
+}
+
+/// Installs what released versions were, for tests to update from: all that CREATE EXTENSION made, but for the plan, which
+/// a library of before would have applied.
+pub fn released(installation: &Installation) -> Result<()> {
+    const APPLIES: &str = "PERFORM FROM groundskeeper.apply_plan()";
+    let extensions = installation.directory("--sharedir")?.join("extension");
+    for version in RELEASED {
+        let script = fs::read_to_string(install_script_of(&repository(), version))?;
+        let bare = script.replace(APPLIES, "NULL");
+        ensure!(bare != script, "{version} does not apply the plan where it is looked for");
+        let file = tempfile(&bare)?;
+        let to = extensions.join(format!("pg_groundskeeper--{version}.sql"));
+        if writable(installation)? {
+            fs::copy(&file, to)?;
+        } else {
+            as_root("cp", &[&file.display().to_string(), &to.display().to_string()])?;
+        }
+    }
+    Ok(())
+}
+
+fn tempfile(text: &str) -> Result<PathBuf> {
+    let path = target_dir().join("tmp/released.sql");
+    fs::create_dir_all(path.parent().context("a path with a name has a folder")?)?;
+    fs::write(&path, text)?;
+    Ok(path)
 }
 
 /// Through sudo cargo-pgrx writes into the installed library, and a server that has loaded it would crash. A copy

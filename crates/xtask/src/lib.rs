@@ -5,3 +5,4 @@ pub mod install;
 pub mod packages;
 pub mod process;
 pub mod setup;
+pub mod upgrade;

@@ -14,7 +14,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use xtask::setup::Choice;
-use xtask::{install, packages, process, setup};
+use xtask::{install, packages, process, setup, upgrade};
 
 /// Builds, shows, tests and measures pg_groundskeeper. Every command first installs what it lacks.
 #[derive(Parser)]
@@ -38,6 +38,8 @@ enum Command {
     Matrix(matrix::Options),
     /// Runs PostgreSQL's own regression and isolation suites without the extension and with it
     Regress(Choice),
+    /// Builds the extension, and writes the script that updates the last release to it
+    UpgradeScript(Choice),
     /// Does at random, for minutes, what users do to a table, and compares it with a plain one
     Torture(torture::Options),
     /// Measures; what is said behind it goes to the benchmarks, such as --help
@@ -57,6 +59,7 @@ fn main() -> ExitCode {
         Command::Lint(choice) => lint::run(choice),
         Command::Matrix(options) => matrix::run(&options),
         Command::Regress(choice) => regress::run(choice),
+        Command::UpgradeScript(choice) => upgrade_script(choice),
         Command::Torture(options) => torture::run(&options),
         Command::Bench { arguments } => bench(&arguments),
     };
@@ -67,6 +70,18 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// What cargo-pgrx has made of the sources is what an update leads to.
+fn upgrade_script(choice: Choice) -> anyhow::Result<()> {
+    let installation = choice.prepare()?;
+    install::run(&installation, install::Profile::Checked)?;
+    let file = format!("extension/pg_groundskeeper--{}.sql", upgrade::VERSION);
+    let install_script = std::fs::read_to_string(installation.directory("--sharedir")?.join(file))?;
+    let path = upgrade::path(&process::repository())?;
+    std::fs::write(&path, upgrade::script(&process::repository(), &install_script)?)?;
+    process::announce(format!("{} is written", path.display()));
+    Ok(())
 }
 
 /// The benchmarks are a program of their own, which is built when it is asked for.

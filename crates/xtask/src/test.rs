@@ -59,6 +59,7 @@ fn tiers(options: &Options, tally: &mut Tally) -> Result<()> {
         tally.check(lint::clippy(&installation));
     }
     install::run(&installation, install::Profile::Checked)?;
+    install::released(&installation)?;
     for round in 1..=options.repeat {
         if options.repeat > 1 {
             announce(format!("round {round} of {}", options.repeat));

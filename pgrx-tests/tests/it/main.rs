@@ -78,3 +78,5 @@ mod smoke;
 mod statistics;
 #[cfg(test)]
 mod torture;
+#[cfg(test)]
+mod upgrade;

@@ -13,6 +13,8 @@ mod swapped;
 mod texts;
 mod walk;
 
+pub use install::assert_passes_the_checker;
+
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 

@@ -1,0 +1,1 @@
+ALTER TABLE groundskeeper.job_attempt ADD COLUMN error_detail text;

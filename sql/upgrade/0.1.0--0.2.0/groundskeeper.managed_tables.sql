@@ -1,0 +1,1 @@
+ALTER TABLE groundskeeper.managed_tables ADD COLUMN retention_before text;
