@@ -1,8 +1,59 @@
 //! CREATE EXTENSION on a coordinator, what Citus makes of it on the workers, and DROP EXTENSION.
 
-use groundskeeper_tests::sql::{text, texts};
+use groundskeeper_tests::sql::{refusal, text, texts};
 
-use super::{Cluster, from_workers};
+use super::{Cluster, from_workers, settle};
+
+/// All of the betting database in shards, so that each worker has the names of all its tables.
+const SPREAD: &str = "
+    ALTER TABLE staging.moneylines DROP CONSTRAINT moneylines_raw_id_fkey;
+    SELECT create_distributed_table('raw_data.moneylines_raw', 'id');
+    SELECT create_reference_table('staging.games');
+    ALTER TABLE curated.moneylines DROP CONSTRAINT moneylines_staging_id_fkey;
+    SELECT create_distributed_table('staging.moneylines', 'id');
+    INSERT INTO staging.games (external_id, game_date) SELECT 'game ' || i, '2026-06-01' FROM generate_series(1, 50) i;
+    INSERT INTO staging.moneylines (game_id, sportsbook_name, home_odds, away_odds)
+    SELECT i % 50, 'book', -110, 100 FROM generate_series(1, 500) i;";
+
+#[test]
+fn the_extension_is_made_as_anywhere_and_workers_apply_nothing() {
+    let Some(mut cluster) = Cluster::of(1) else { return };
+    let mut client = cluster.client();
+    cluster.run(SPREAD);
+    cluster.run("CREATE EXTENSION pg_groundskeeper");
+    cluster.add_worker();
+    settle(&mut client);
+    let applied = "SELECT state FROM groundskeeper.plan_status() WHERE item = '4.1.staging.daily_game_stats'";
+    assert_eq!(text(&mut client, applied).unwrap(), "applied");
+
+    for mut worker in cluster.at_workers() {
+        let version = "SELECT extversion FROM pg_extension WHERE extname = 'pg_groundskeeper'";
+        assert_ne!(text(&mut worker, version).unwrap(), "");
+        let others = "SELECT item || ' ' || state FROM groundskeeper.plan_status()
+                       WHERE state <> 'not_applicable' AND kind <> 'monitoring_view'";
+        assert_eq!(texts(&mut worker, others).unwrap(), [""; 0]);
+        worker.batch_execute("SELECT FROM groundskeeper.apply_plan()").unwrap();
+        let made = "SELECT relname FROM pg_class WHERE relkind IN ('v', 'm') AND relnamespace = 'staging'::regnamespace
+                    UNION ALL SELECT tgname FROM pg_trigger WHERE tgname LIKE 'groundskeeper%'
+                    UNION ALL SELECT kind FROM groundskeeper.job
+                    UNION ALL SELECT job_name FROM groundskeeper.schedule WHERE scheduler <> 'none'";
+        assert_eq!(texts(&mut worker, made).unwrap(), [""; 0], "nothing was applied, queued or scheduled");
+        for call in ["SELECT groundskeeper.schedule_maintenance()", "CALL groundskeeper.migrate_to_staging()"]
+        {
+            let refused = refusal(&mut worker, call).unwrap();
+            assert_eq!(refused.code, "0A000", "{call}: {refused:?}");
+            assert_eq!(refused.hint, "Connect to the coordinator.");
+        }
+    }
+
+    client.batch_execute("SELECT groundskeeper.record_metrics()").unwrap();
+    let samples = from_workers(&mut client, "SELECT count(*) FROM groundskeeper.metrics");
+    assert_eq!(samples, ["1", "1"], "the coordinator has each worker take a sample of its own");
+
+    client.batch_execute("DROP EXTENSION pg_groundskeeper").unwrap();
+    let left = from_workers(&mut client, "SELECT count(*) FROM pg_namespace WHERE nspname ~ 'groundskeeper'");
+    assert_eq!(left, ["0", "0"]);
+}
 
 #[test]
 fn what_others_call_like_functions_of_citus_is_not_called() {
