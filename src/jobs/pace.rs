@@ -49,10 +49,10 @@ impl Paced {
 pub fn wait(between: &mut Between) -> Result<()> {
     let mut shown = None;
     while is_considerate() {
-        let wanting = between.transaction(wanting)?;
+        let wanting = target::unchecked(|| between.transaction(wanting))?;
         let Some(what) = wanting else { break };
         if shown != wanting {
-            between.transaction(|| progress::waits(what.as_str()))?;
+            target::unchecked(|| between.transaction(|| progress::waits(what.as_str())))?;
             shown = wanting;
         }
         sleep(between, LOOK)?;
@@ -89,8 +89,8 @@ fn free_bytes() -> Option<u64> {
         .min()
 }
 
-/// Without the target's lock, which others may wait for.
+/// Without the target's lock, which others may wait for; what has become of it is for the next step to see.
 fn sleep(between: &mut Between, time: Duration) -> Result<()> {
     let pause = "SELECT pg_catalog.pg_sleep($1)";
-    target::unheld(|| between.transaction(|| sql::run(pause, &[time.as_secs_f64().into()])))
+    target::unchecked(|| between.transaction(|| sql::run(pause, &[time.as_secs_f64().into()])))
 }
