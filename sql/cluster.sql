@@ -104,6 +104,9 @@ DECLARE
                                         THEN pg_catalog.pg_table_size(p.oid::pg_catalog.regclass) END) m (bytes)
              GROUP BY p.nspname, p.relname, p.is_toast) s $question$;
 BEGIN
+  IF groundskeeper_internal.cluster_role() IS NULL THEN
+    RETURN;
+  END IF;
   RETURN QUERY EXECUTE
     'SELECT coalesce(n.nodename || '':'' || n.nodeport, ''node '' || r.nodeid), r.success, r.result
        FROM pg_catalog.run_command_on_all_nodes($1) r LEFT JOIN pg_catalog.pg_dist_node n ON n.nodeid = r.nodeid'
