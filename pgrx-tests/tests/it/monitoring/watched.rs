@@ -76,7 +76,9 @@ fn materialized_views_toast_and_indexes_of_every_kind_are_looked_at() {
          CREATE MATERIALIZED VIEW report AS SELECT id, repeat('x', 100) AS filler FROM game;
          CREATE INDEX report_id ON report (id); DELETE FROM game WHERE id % 2 = 0; SELECT pg_stat_force_next_flush()",
     );
-    run_sql(&mut client, "ANALYZE curated.report; SELECT pg_stat_force_next_flush()");
+    // Since 16 a table is extended by more pages than it needs at once; VACUUM takes off what has remained empty.
+    run_sql(&mut client, "VACUUM (ANALYZE) curated.report");
+    run_sql(&mut client, "SELECT pg_stat_force_next_flush()");
     let mut reader = db.client_as(&reader).unwrap();
     let report = "SELECT concat_ws('|', bloat_percent < 5, bloat_method, table_bytes = pg_table_size('curated.report'), index_bytes > 0)
                     FROM monitoring.table_bloat WHERE tablename = 'report'";
