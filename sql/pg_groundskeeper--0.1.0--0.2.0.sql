@@ -3540,7 +3540,7 @@ CREATE FUNCTION groundskeeper_internal.lag_allowed() RETURNS bigint
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-  SELECT pg_size_bytes(coalesce(nullif(current_setting('groundskeeper.max_replication_lag', true), ''), '64MB'))
+  SELECT pg_size_bytes(coalesce(nullif(nullif(current_setting('groundskeeper.max_replication_lag', true), ''), '-1'), '64MB'))
 $$;
 
 COMMENT ON FUNCTION groundskeeper_internal.lag_allowed() IS 'How many bytes a standby may lag behind before that is said';
@@ -6430,10 +6430,23 @@ DELETE FROM pg_catalog.pg_shdepend d
 
 DROP TABLE groundskeeper.grants_before, groundskeeper.grants_now, groundskeeper.initial_now;
 
--- Open jobs are for what has the name by now, and for no other that may have it later.
-UPDATE groundskeeper.job j SET target_oid = c.oid, target_owner = c.relowner
-  FROM pg_catalog.pg_class c
- WHERE c.oid = pg_catalog.to_regclass(j.target) AND j.state IN ('queued', 'running') AND j.home = groundskeeper_internal.home();
+-- Jobs that may still run are for what has the name by now, and for no other that may have it later. Whose that is may have
+-- been put there since by whoever owns the schema: it is worked on as its owner, never with greater rights. Where no worker
+-- can be the owner, a member of that role goes on, and any other job finds that its relation is another one.
+UPDATE groundskeeper.job j
+   SET target_oid = CASE WHEN w.run_as IS NULL THEN 0 ELSE w.relation END,
+       target_owner = CASE WHEN w.run_as IS NULL THEN 0 ELSE w.owner END,
+       run_as = COALESCE(w.run_as, j.run_as)
+  FROM groundskeeper.job k
+  LEFT JOIN LATERAL (
+       SELECT c.oid, c.relowner,
+              CASE WHEN o.rolcanlogin THEN o.rolname::text
+                   WHEN NOT r.rolsuper AND pg_catalog.pg_has_role(r.oid, o.oid, 'USAGE') THEN k.run_as END
+         FROM pg_catalog.pg_class c
+         JOIN pg_catalog.pg_roles o ON o.oid = c.relowner
+         LEFT JOIN pg_catalog.pg_roles r ON r.rolname = k.run_as
+        WHERE c.oid = pg_catalog.to_regclass(k.target)) w (relation, owner, run_as) ON true
+ WHERE k.job_id = j.job_id AND j.state <> 'succeeded' AND j.home = groundskeeper_internal.home();
 
 -- Of a default partition that was being drained there may be a table with copies of its rows, which the job would have
 -- dropped. Nobody can tell by now that all are copies: it gets out of the way, and is its owner's to drop.

@@ -40,9 +40,9 @@ pub fn job_pace() -> Pace {
     JOB_PACE.get()
 }
 
-/// How many bytes a standby may be behind before jobs wait for it.
-pub fn max_replication_lag_bytes() -> u64 {
-    u64::from(MAX_REPLICATION_LAG.get().unsigned_abs()) * 1024
+/// How many bytes a standby may be behind before jobs wait for it; none where they wait for nobody.
+pub fn max_replication_lag_bytes() -> Option<u64> {
+    u64::try_from(MAX_REPLICATION_LAG.get()).ok().map(|kilobytes| kilobytes * 1024)
 }
 
 /// How long writers may queue behind one of our locks, in milliseconds.
@@ -223,9 +223,9 @@ fn define_pace() {
     GucRegistry::define_int_guc(
         c"groundskeeper.max_replication_lag",
         c"How far a standby or subscriber may be behind before jobs wait for it.",
-        c"What monitoring.server_health warns of, too.",
+        c"What monitoring.server_health warns of, too. -1: jobs wait for nobody.",
         &MAX_REPLICATION_LAG,
-        0,
+        -1,
         i32::MAX,
         GucContext::Userset,
         GucFlags::UNIT_KB,

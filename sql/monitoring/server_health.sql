@@ -5,7 +5,7 @@ CREATE FUNCTION groundskeeper_internal.lag_allowed() RETURNS bigint
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-  SELECT pg_size_bytes(coalesce(nullif(current_setting('groundskeeper.max_replication_lag', true), ''), '64MB'))
+  SELECT pg_size_bytes(coalesce(nullif(nullif(current_setting('groundskeeper.max_replication_lag', true), ''), '-1'), '64MB'))
 $$;
 COMMENT ON FUNCTION groundskeeper_internal.lag_allowed() IS 'How many bytes a standby may lag behind before that is said';
 

@@ -8,9 +8,10 @@ use crate::settings::{self, Pace};
 use crate::sql;
 use crate::target;
 use crate::worker::{self, Between};
-use groundskeeper_core::job::pace::{self, Strain, Wait};
+use groundskeeper_core::job::pace::{self, Disk, Strain, Wait};
 use pgrx::pg_sys;
-use std::ffi::CStr;
+use std::ffi::{CStr, OsStr};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -73,20 +74,19 @@ fn strain() -> Result<Strain> {
     Ok(Strain {
         lag_bytes: bytes.and_then(|bytes| u64::try_from(bytes).ok()),
         lag: seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
-        free_bytes: free_bytes(),
+        disks: disks(),
     })
 }
 
-/// What is free where the database and where its WAL is, whichever is less.
-fn free_bytes() -> Option<u64> {
+/// Those of the data directory and of the WAL.
+fn disks() -> [Option<Disk>; 2] {
     // SAFETY: the server's own NUL-terminated global, fixed since it started.
-    let data = unsafe { CStr::from_ptr(pg_sys::DataDir) };
-    let data = Path::new(data.to_str().ok()?);
-    [data.to_owned(), data.join("pg_wal")]
-        .iter()
-        .filter_map(|place| nix::sys::statvfs::statvfs(place.as_path()).ok())
-        .map(|disk| disk.blocks_available() * disk.fragment_size())
-        .min()
+    let data = Path::new(OsStr::from_bytes(unsafe { CStr::from_ptr(pg_sys::DataDir) }.to_bytes()));
+    [data.to_owned(), data.join("pg_wal")].map(|place| {
+        let disk = nix::sys::statvfs::statvfs(place.as_path()).ok()?;
+        let bytes = |blocks| blocks * disk.fragment_size();
+        Some(Disk { free: bytes(disk.blocks_available()), size: bytes(disk.blocks()) })
+    })
 }
 
 /// Without the target's lock, which others may wait for; what has become of it is for the next step to see.

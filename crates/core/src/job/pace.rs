@@ -6,8 +6,24 @@ use std::time::Duration;
 /// What a standby may be behind in time, besides what the setting says in bytes.
 pub const LONGEST_LAG: Duration = Duration::from_secs(10);
 
-/// What must stay free on a disk for a job to go on, whatever it is for: room for others' WAL and files.
-pub const LEAST_FREE: u64 = 1 << 30;
+/// What must stay free on a disk for a job to go on, whatever it is for: room for others' WAL and files. Of a small disk a
+/// twentieth will do.
+const LEAST_FREE: u64 = 1 << 30;
+
+/// A disk, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Disk {
+    /// What is free of it.
+    pub free: u64,
+    /// All that there is.
+    pub size: u64,
+}
+
+impl Disk {
+    fn is_nearly_full(self) -> bool {
+        self.free < LEAST_FREE.min(self.size / 20)
+    }
+}
 
 /// How the rest of the system is, as far as it can be seen from here.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -16,8 +32,8 @@ pub struct Strain {
     pub lag_bytes: Option<u64>,
     /// How long ago what it took in last was written.
     pub lag: Option<Duration>,
-    /// How many bytes are free where that is least; none where it is not known.
-    pub free_bytes: Option<u64>,
+    /// The disks that are written to, as far as they are known.
+    pub disks: [Option<Disk>; 2],
 }
 
 /// What a job waits for.
@@ -40,12 +56,14 @@ impl Wait {
     }
 }
 
-/// What to wait for before more is written; `lag_allowed` in bytes. There has to be room for the next piece, too.
+/// What to wait for before more is written; `lag_allowed` in bytes, none where nobody is to be waited for. There has to be
+/// room for the next piece, too.
 #[must_use]
-pub fn wait(strain: &Strain, lag_allowed: u64) -> Option<Wait> {
-    if strain.free_bytes.is_some_and(|bytes| bytes < LEAST_FREE) {
+pub fn wait(strain: &Strain, lag_allowed: Option<u64>) -> Option<Wait> {
+    if strain.disks.iter().flatten().any(|disk| disk.is_nearly_full()) {
         return Some(Wait::Space);
     }
+    let lag_allowed = lag_allowed?;
     let is_behind = strain.lag_bytes.is_some_and(|bytes| bytes > lag_allowed / 2)
         // Who has taken in all there is is not behind, however long nothing was written.
         || strain.lag_bytes.is_some_and(|bytes| bytes > 0) && strain.lag.is_some_and(|lag| lag > LONGEST_LAG);
@@ -71,19 +89,24 @@ mod tests {
         let lags = |bytes, seconds| Strain {
             lag_bytes: Some(bytes),
             lag: Some(Duration::from_secs(seconds)),
-            free_bytes: None,
+            ..Strain::default()
         };
-        assert_eq!(wait(&Strain::default(), 0), None);
-        assert_eq!(wait(&lags(32 * MB, 1), 64 * MB), None);
-        assert_eq!(wait(&lags(32 * MB + 1, 1), 64 * MB), Some(Wait::Replication));
-        assert_eq!(wait(&lags(1, 11), 64 * MB), Some(Wait::Replication));
-        assert_eq!(wait(&lags(0, 11), 64 * MB), None, "nothing was written");
+        assert_eq!(wait(&Strain::default(), Some(0)), None);
+        assert_eq!(wait(&lags(32 * MB, 1), Some(64 * MB)), None);
+        assert_eq!(wait(&lags(32 * MB + 1, 1), Some(64 * MB)), Some(Wait::Replication));
+        assert_eq!(wait(&lags(1, 11), Some(64 * MB)), Some(Wait::Replication));
+        assert_eq!(wait(&lags(0, 11), Some(64 * MB)), None, "nothing was written");
+        assert_eq!(wait(&lags(u64::MAX, 99), None), None, "one that is behind on purpose");
     }
 
     #[test]
     fn a_full_disk_comes_first() {
-        let full = Strain { lag_bytes: Some(u64::MAX), lag: None, free_bytes: Some(LEAST_FREE - 1) };
-        assert_eq!(wait(&full, MB), Some(Wait::Space));
+        let lags = Strain { lag_bytes: Some(u64::MAX), ..Strain::default() };
+        let with = |free, size| Strain { disks: [None, Some(Disk { free, size })], ..lags };
+        assert_eq!(wait(&with(1023 * MB, 1 << 40), Some(MB)), Some(Wait::Space));
+        assert_eq!(wait(&with(1024 * MB, 1 << 40), None), None);
+        assert_eq!(wait(&with(30 * MB, 512 * MB), None), None, "a small disk is not full for being small");
+        assert_eq!(wait(&with(20 * MB, 512 * MB), None), Some(Wait::Space));
     }
 
     proptest! {

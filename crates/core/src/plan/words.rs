@@ -5,6 +5,8 @@ use super::Item;
 use super::own::definition;
 use serde_json::Value;
 use std::collections::BTreeSet;
+use std::iter::Peekable;
+use std::str::Chars;
 
 /// Pairs of names with a point between them, as PostgreSQL would read them. What stands in a literal is among them, which
 /// may be a name to somebody.
@@ -49,6 +51,11 @@ fn tokens(text: &str) -> Vec<Token> {
     while let Some(character) = rest.next() {
         match character {
             ' ' | '\t' | '\n' | '\r' | '\u{b}' | '\u{c}' => {}
+            // A comment is as good as a space.
+            '-' if rest.next_if_eq(&'-').is_some() => {
+                while rest.next_if(|next| !matches!(next, '\n' | '\r')).is_some() {}
+            }
+            '/' if rest.next_if_eq(&'*').is_some() => skip_comment(&mut rest),
             '.' => found.push(Token::Point),
             '"' => {
                 let mut name = String::new();
@@ -77,6 +84,19 @@ fn tokens(text: &str) -> Vec<Token> {
     found
 }
 
+/// To its end; comments may be nested.
+fn skip_comment(rest: &mut Peekable<Chars>) {
+    let mut depth = 1;
+    while depth > 0 {
+        match rest.next() {
+            Some('*') if rest.next_if_eq(&'/').is_some() => depth -= 1,
+            Some('/') if rest.next_if_eq(&'*').is_some() => depth += 1,
+            Some(_) => {}
+            None => return,
+        }
+    }
+}
+
 fn starts_name(character: char) -> bool {
     character.is_ascii_alphabetic() || character == '_' || !character.is_ascii()
 }
@@ -97,7 +117,8 @@ mod tests {
         assert_eq!(read("db.s.t"), ["db|s", "s|t"]);
         assert_eq!(read("1.5 + t.c.x(y)"), ["t|c", "c|x"]);
         assert_eq!(read("größe.maß$1"), ["größe|maß$1"]);
-        assert!(read("'a' || count(*)").is_empty());
+        assert_eq!(read("a -- b.c\n . d, e/* /* f.g */ */.h"), ["a|d", "e|h"]);
+        assert!(read("'a' || count(*) - 1 / 2").is_empty());
     }
 
     #[test]

@@ -124,6 +124,52 @@ fn a_job_that_was_queued_is_carried_out() {
 }
 
 #[test]
+fn what_was_put_in_the_place_of_a_jobs_relation_is_not_worked_on_with_greater_rights() {
+    let (mut db, mut client) = released("0.1.0");
+    let owner = db.role("owner").unwrap();
+    client
+        .batch_execute(&format!(
+            "CREATE SEQUENCE public.as_superuser; CREATE SEQUENCE public.as_another;
+             GRANT ALL ON public.as_superuser, public.as_another TO PUBLIC;
+             CREATE ROLE closed_{owner} NOLOGIN; GRANT ALL ON SCHEMA public TO {owner}, closed_{owner};
+             CREATE FUNCTION public.trap(v integer) RETURNS integer IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN
+                 PERFORM nextval(CASE WHEN rolsuper THEN 'public.as_superuser' ELSE 'public.as_another' END)
+                    FROM pg_catalog.pg_roles WHERE rolname = CURRENT_USER;
+                 RETURN v;
+             END $$"
+        ))
+        .unwrap();
+    for (table, of) in [("open", owner.clone()), ("shut", format!("closed_{owner}"))] {
+        client
+            .batch_execute(&format!(
+                "CREATE TABLE public.{table} (a integer); INSERT INTO public.{table} VALUES (1);
+                 CREATE INDEX {table}_i ON public.{table} (public.trap(a)); ALTER TABLE public.{table} OWNER TO {of};
+                 INSERT INTO groundskeeper.job (kind, target, task, run_as, requested_by, home)
+                 SELECT 'reindex', 'public.{table}_i',
+                        jsonb_build_object('kind', 'reindex', 'before', '{table}_i'::regclass::oid::bigint,
+                                           'index', '{{\"schema\": \"public\", \"name\": \"{table}_i\"}}'::jsonb),
+                        CURRENT_USER, CURRENT_USER, s.system_identifier || '/' || d.oid
+                   FROM pg_control_system() s, pg_database d WHERE d.datname = current_database()"
+            ))
+            .unwrap();
+    }
+    client.batch_execute("SELECT setval('public.as_superuser', 1, false)").unwrap();
+    update(&mut client);
+    db.settle().unwrap();
+    let ended = "SELECT string_agg(concat_ws(' ', target, state, run_as = current_user, error), '; ' ORDER BY target) FROM groundskeeper.job";
+    let ended = text(&mut client, ended).unwrap();
+    assert!(ended.starts_with("public.open_i succeeded f; public.shut_i failed t "), "{ended}");
+    assert!(ended.contains("public.shut_i was dropped, renamed or replaced"), "{ended}");
+    let fired = "SELECT s.is_called || ' ' || a.is_called FROM public.as_superuser s, public.as_another a";
+    assert_eq!(text(&mut client, fired).unwrap(), "false true");
+    client
+        .batch_execute(&format!(
+            "DROP TABLE public.open, public.shut; DROP OWNED BY closed_{owner}; DROP ROLE closed_{owner}"
+        ))
+        .unwrap();
+}
+
+#[test]
 fn a_half_drained_default_partition_is_drained() {
     let (db, mut client) = released("0.1.0");
     // What the worker of 0.1.0 leaves when it is killed: copies in a table that is no partition yet.
