@@ -103,7 +103,8 @@ pub fn client(
     tally: &mut Tally,
 ) -> Result<()> {
     announce(format!("client tests on PostgreSQL {}", installation.major()));
-    let server = server::Options::default().start()?;
+    // Each test has a database of its own there, and the dispatcher of each takes a worker beside its jobs.
+    let server = server::Options::default().set("max_worker_processes", "32").start()?;
     let mut client = cargo(&["test", "--quiet", "--no-fail-fast", "--package", "groundskeeper-tests"]);
     let skipped = server.base().join("skipped");
     client.env("GROUNDSKEEPER_SERVER", server.base()).env("GROUNDSKEEPER_SKIPPED", &skipped);
