@@ -57,19 +57,13 @@ fn tokens(text: &str) -> Vec<Token> {
             }
             '/' if rest.next_if_eq(&'*').is_some() => skip_comment(&mut rest),
             '.' => found.push(Token::Point),
-            '"' => {
-                let mut name = String::new();
-                while let Some(character) = rest.next() {
-                    match character {
-                        '"' if rest.peek() == Some(&'"') => {
-                            rest.next();
-                            name.push('"');
-                        }
-                        '"' => break,
-                        _ => name.push(character),
-                    }
-                }
-                found.push(Token::Name(name));
+            '"' => found.push(Token::Name(quoted(&mut rest))),
+            'u' | 'U' if begins_escaped(&rest) => {
+                rest.by_ref().take(2).for_each(drop);
+                let name = quoted(&mut rest);
+                let escape = escape_after(&mut rest).unwrap_or('\\');
+                // What cannot be read is a syntax error to PostgreSQL, too.
+                found.push(unescaped(&name, escape).map_or(Token::Other, Token::Name));
             }
             _ if starts_name(character) => {
                 let mut name = character.to_ascii_lowercase().to_string();
@@ -82,6 +76,78 @@ fn tokens(text: &str) -> Vec<Token> {
         }
     }
     found
+}
+
+/// The rest of a quoted name.
+fn quoted(rest: &mut Peekable<Chars>) -> String {
+    let mut name = String::new();
+    while let Some(character) = rest.next() {
+        if character == '"' && rest.next_if_eq(&'"').is_none() {
+            break;
+        }
+        name.push(character);
+    }
+    name
+}
+
+/// Whether a `U` begins a name like `U&"\0441\043B"`.
+fn begins_escaped(rest: &Peekable<Chars>) -> bool {
+    let mut next = rest.clone();
+    next.next() == Some('&') && next.next() == Some('"')
+}
+
+/// The escape character that a name with escapes says itself, with `UESCAPE '!'` behind it.
+fn escape_after(rest: &mut Peekable<Chars>) -> Option<char> {
+    let mut next = rest.clone();
+    skip_blanks(&mut next);
+    for letter in "uescape".chars() {
+        next.next_if(|character| character.eq_ignore_ascii_case(&letter))?;
+    }
+    skip_blanks(&mut next);
+    next.next_if_eq(&'\'')?;
+    let escape = next.next()?;
+    next.next_if_eq(&'\'')?;
+    *rest = next;
+    Some(escape)
+}
+
+/// Blanks and comments.
+fn skip_blanks(rest: &mut Peekable<Chars>) {
+    loop {
+        let mut next = rest.clone();
+        match (next.next(), next.next()) {
+            (Some(blank), _) if blank.is_ascii_whitespace() || blank == '\u{b}' => {
+                rest.next();
+            }
+            (Some('-'), Some('-')) => while rest.next_if(|next| !matches!(next, '\n' | '\r')).is_some() {},
+            (Some('/'), Some('*')) => {
+                skip_comment(&mut next);
+                *rest = next;
+            }
+            _ => return,
+        }
+    }
+}
+
+/// A name without its escapes: four digits, six behind a `+`, and UTF-16's pairs of them.
+fn unescaped(name: &str, escape: char) -> Option<String> {
+    let mut units = Vec::new();
+    let mut rest = name.chars().peekable();
+    while let Some(character) = rest.next() {
+        let mut unit = [0; 2];
+        if character != escape || rest.next_if_eq(&escape).is_some() {
+            units.extend_from_slice(character.encode_utf16(&mut unit));
+            continue;
+        }
+        let digits = if rest.next_if_eq(&'+').is_some() { 6 } else { 4 };
+        let digits: String = rest.by_ref().take(digits).collect();
+        let code = u32::from_str_radix(&digits, 16).ok()?;
+        match u16::try_from(code) {
+            Ok(code) => units.push(code),
+            Err(_) => units.extend_from_slice(char::from_u32(code)?.encode_utf16(&mut unit)),
+        }
+    }
+    String::from_utf16(&units).ok()
 }
 
 /// To its end; comments may be nested.
@@ -119,6 +185,9 @@ mod tests {
         assert_eq!(read("größe.maß$1"), ["größe|maß$1"]);
         assert_eq!(read("a -- b.c\n . d, e/* /* f.g */ */.h"), ["a|d", "e|h"]);
         assert!(read("'a' || count(*) - 1 / 2").is_empty());
+        assert_eq!(read(r#"U&"\0061pp" . u&"\+000053ly""#), ["app|Sly"]);
+        assert_eq!(read(r#"U&"d!0061t!!a" /* ! */ uEscape '!'.x"#), ["dat!a|x"]);
+        assert_eq!(read(r#"u.v, u & "a".b, U&"\D83D\DE00".c, U&"\D83D".d"#), ["u|v", "a|b", "😀|c"]);
     }
 
     #[test]
