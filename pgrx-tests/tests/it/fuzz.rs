@@ -3,6 +3,7 @@
 //! The seed is fixed; `cargo xtask test --fuzz CALLS` makes so many calls of each, with a seed of its own that it prints.
 
 mod growth;
+mod values;
 
 use std::fmt::Write as _;
 
@@ -11,6 +12,7 @@ use groundskeeper_tests::sql::texts;
 use groundskeeper_tests::{Template, TestDb};
 use postgres::Client;
 use postgres::error::DbError;
+use values::VALUES;
 
 /// How many calls a run makes of each function, and of each that changes something, unless it is told otherwise.
 const CALLS: usize = 150;
@@ -61,194 +63,6 @@ const RELATIONS: &str = "
                      ('staging.games'::regclass), ('raw_data.moneylines_raw'::regclass), ('groundskeeper.jobs'::regclass),
                      ('groundskeeper.job'::regclass), ('monitoring.index_health'::regclass),
                      ('format(text)'::regprocedure), ('text'::regtype), (0), (1), (2147483648), (4294967295)";
-
-/// Values of each type that a function of ours takes, as SQL. `regclass` stands for any of the relations.
-const VALUES: &[(&str, &[&str])] = &[
-    ("regprocedure", &["NULL", "0::oid", "'format(text)'::regprocedure", "4294967295::oid"]),
-    ("boolean", &["true", "false", "NULL"]),
-    ("integer", &["NULL", "0", "1", "-1", "-110", "150", "3", "2147483647", "-2147483648"]),
-    ("bigint", &["NULL", "0", "1", "-1", "5", "9223372036854775807", "-9223372036854775808"]),
-    (
-        "numeric",
-        &[
-            "NULL",
-            "0",
-            "-0.0",
-            "8.5",
-            "1e-1000",
-            "-1e1000",
-            "1e131071",
-            "'NaN'",
-            "'Infinity'",
-            "'-Infinity'",
-            "12345678901234567890123456789.5",
-            "0.99999999999999999999999999999999",
-        ],
-    ),
-    (
-        "interval",
-        &[
-            "NULL",
-            "'0'",
-            "'1 hour'",
-            "'-1 day'",
-            "'1 month'",
-            "'178000000 years'",
-            "'-178000000 years'",
-            "'2147483647 days'",
-            "'-2147483648 days'",
-            "'1 month -30 days 1 microsecond'",
-            "'2147483647 months 2147483647 days 2562047788 hours'",
-            "'-2147483648 months'",
-        ],
-    ),
-    (
-        "timestamp with time zone",
-        &[
-            "NULL",
-            "now()",
-            "'infinity'",
-            "'-infinity'",
-            "'294276-12-31 23:59:59.999999Z'",
-            "'4714-11-24 BC Z'",
-            "'epoch'",
-        ],
-    ),
-    (
-        "name",
-        &[
-            "NULL",
-            "''",
-            "'id'",
-            "'day'",
-            "'at'",
-            "'n'",
-            "'ctid'",
-            "'tableoid'",
-            "repeat('ü', 40)::name",
-            "'q\"'' ;'",
-        ],
-    ),
-    ("regrole", &["NULL", "0::oid::regrole", "4294967295::oid::regrole", "10::oid::regrole", "'pg_monitor'"]),
-    (
-        "text",
-        &[
-            "NULL",
-            "''",
-            "' '",
-            "'a'",
-            "'NaN'",
-            "repeat('x', 200000)",
-            "repeat('ü%s%n\\', 300)",
-            "E'\\n\\r\\t\\x01'",
-            "'it''s \"q\" $$ ;--'",
-            "'day'",
-            "'year'",
-            "'drop'",
-            "'archive'",
-            "'json'",
-            "'pgbouncer'",
-            "'sqlalchemy'",
-            "'>'",
-            "'<'",
-            "'UTC'",
-            "'Nowhere/Land'",
-            "'Europe/Berlin'",
-            "'EST5EDT,M3.2.0,M11.1.0'",
-            "'+25:99'",
-            "'* * * * *'",
-            "'0 0 31 2 *'",
-            "'*/0 1-0 99 * *'",
-            "'5 4 * * sun,7'",
-            "'moneyline'",
-            "'total'",
-            "'staging.games'",
-            "'raw_data.spreads_raw'",
-            "'game_id'",
-            "'begin'",
-            "'history'",
-            "'end'",
-            "'heartbeat'",
-            "'groundskeeper_table_size_bytes'",
-            "'groundskeeper_series_dropped'",
-            "'cache_hit'",
-            "'moneyline_quality'",
-            "'4.1'",
-            "'NYY'",
-            "'New York Yankees G2'",
-            "'2025-06-13T01:02:03.4567890123Z'",
-            "'2025-06-13T24:00:00+15:59'",
-            "'-0001-02-30T99:99:99'",
-            "'99999999-01-01T00:00'",
-            "U&'\\FFFD\\+01F3B2'",
-        ],
-    ),
-    (
-        "jsonb",
-        &[
-            "NULL",
-            "'null'",
-            "'{}'",
-            "'[]'",
-            "'\"x\"'",
-            "'1e400'",
-            "'true'",
-            "(repeat('[', 5000) || repeat(']', 5000))::jsonb",
-            "(repeat('{\"a\":', 3000) || '1' || repeat('}', 3000))::jsonb",
-            "'{\"clubs\": {\"\": null}}'",
-            "'{\"clubs\": {\"x\": \"NYY\"}, \"books\": 7}'",
-            "'{\"clubs\": [1], \"codes\": {\"NYY\": \"\"}}'",
-            "'{\"missing_team\": -1e300, \"x\": {}}'",
-            "'{\"price\": \"NaN\", \"home_odds\": {\"a\": []}}'",
-            "'{\"unknown_team\": 1e-300, \"unknown_team\": 200}'",
-            "jsonb_build_object(repeat('k', 70000), repeat('v', 70000))",
-            "(SELECT jsonb_object_agg(g::text, g) FROM generate_series(1, 2000) g)",
-        ],
-    ),
-    (
-        "text[]",
-        &[
-            "NULL",
-            "'{}'",
-            "'{NULL}'",
-            "'{a,NULL,b}'",
-            "'{{a,b},{c,NULL}}'",
-            "'[5:6]={a,b}'",
-            "ARRAY[repeat('x', 100000)]",
-            "'{4.1,2.1}'",
-            "'{on_conflict}'",
-            "'{unknown_team,x}'",
-        ],
-    ),
-    (
-        "oid[]",
-        &[
-            "NULL",
-            "'{}'",
-            "'{NULL}'",
-            "'{0,NULL,1}'",
-            "'{{1259,1260},{NULL,0}}'",
-            "'[3:4]={1259,4294967295}'",
-            "(SELECT array_agg(oid) FROM pg_class)",
-            "ARRAY['odd.plain'::regclass::oid]",
-            "array_fill(1259::oid, ARRAY[2000])",
-        ],
-    ),
-    (
-        "bigint[]",
-        &[
-            "NULL",
-            "'{}'",
-            "'{NULL}'",
-            "'{1,NULL}'",
-            "'{9223372036854775807}'",
-            "'{-1}'",
-            "'{{1,2},{3,4}}'",
-            "'[3:4]={0,8192}'",
-            "(SELECT array_agg(relpages::bigint * 8192) FROM pg_class)",
-        ],
-    ),
-];
 
 /// Numbers that a seed gives: xorshift, as the same on every machine.
 struct Random(u64);
