@@ -8,10 +8,7 @@ use anyhow::{Context as _, Result, ensure};
 use groundskeeper_sandbox::server::{SUPERUSER, Server, quote_ident};
 use postgres::Client;
 
-use crate::Template;
-
-/// How long queued jobs may take before a test gives up on them.
-const PATIENCE: Duration = Duration::from_secs(60);
+use crate::{PATIENCE, Template};
 
 /// A database of a test's own, dropped at its end together with the roles made for it.
 pub struct TestDb {

@@ -17,6 +17,7 @@ pub mod sample;
 pub mod sql;
 mod standby;
 mod template;
+mod waiting;
 
 use std::path::Path;
 
@@ -29,6 +30,7 @@ pub use lacking::{is_there, lacks, older_than};
 pub use program::fed;
 pub use standby::standby_of;
 pub use template::Template;
+pub use waiting::{PATIENCE, SetAtEnd};
 
 /// The environment variable with the shared server's directory.
 pub const SERVER: &str = "GROUNDSKEEPER_SERVER";

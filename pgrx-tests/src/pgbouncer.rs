@@ -8,6 +8,7 @@ use std::process::{Child, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use crate::PATIENCE;
 use anyhow::{Context as _, Result, ensure};
 use groundskeeper_sandbox::server::Server;
 use postgres::{Client, Config, NoTls};
@@ -69,7 +70,7 @@ impl PgBouncer {
     }
 
     fn wait(&self) -> Result<()> {
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + PATIENCE;
         while !self.socket().exists() {
             ensure!(Instant::now() < deadline, "PgBouncer did not start; its log:\n{}", self.log());
             sleep(Duration::from_millis(20));

@@ -8,11 +8,9 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use crate::PATIENCE;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
-
-/// How long a test waits for what must come; a busy machine takes its time.
-const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Waits until that is so; what was wrong last is told where it never is.
 pub fn until(what: &str, mut look: impl FnMut() -> Result<bool>) -> Result<()> {

@@ -7,7 +7,7 @@ use groundskeeper_sandbox::server::quote_ident;
 use groundskeeper_tests::plan::{carry_out, plan_states};
 use groundskeeper_tests::sample::fill;
 use groundskeeper_tests::sql::{text, texts};
-use groundskeeper_tests::{Template, TestDb, difference, facts};
+use groundskeeper_tests::{PATIENCE, Template, TestDb, difference, facts};
 use postgres::Client;
 
 /// Every table, the extension's own included, and every materialized view.
@@ -156,7 +156,7 @@ fn with_a_waiting_job() -> (TestDb, Client) {
 }
 
 fn wait_for(client: &mut Client, query: &str, value: &str) {
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + PATIENCE;
     loop {
         let now = text(client, query).unwrap();
         if now == value {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use groundskeeper_tests::plan::{Standing, plan_states};
 use groundskeeper_tests::sample::fill;
 use groundskeeper_tests::sql::{text, texts};
-use groundskeeper_tests::{Template, TestDb, difference};
+use groundskeeper_tests::{PATIENCE, Template, TestDb, difference};
 use postgres::Client;
 
 /// Indexes of the user's schemas that say the same as another.
@@ -272,7 +272,7 @@ fn a_worker_of_an_installation_undone_by_a_savepoint_leaves_quietly() {
              BEGIN; SAVEPOINT s; CREATE EXTENSION pg_groundskeeper; ROLLBACK TO s; COMMIT",
         )
         .unwrap();
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + PATIENCE;
     while text(&mut client, WORKERS).unwrap() != "0" {
         assert!(Instant::now() < deadline, "a worker stays");
         sleep(Duration::from_millis(10));

@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use groundskeeper_sandbox::server::{Options, SUPERUSER, Server};
 use groundskeeper_sandbox::shape::SHAPE_A;
-use groundskeeper_tests::lacks;
 use groundskeeper_tests::sql::{text, texts};
+use groundskeeper_tests::{PATIENCE, lacks};
 use postgres::Client;
 
 /// The database, which is on every node.
@@ -127,7 +127,7 @@ fn settle(client: &mut Client) {
 
 /// What a client has to wait for.
 fn until(what: &str, mut look: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + PATIENCE;
     while !look() {
         assert!(Instant::now() < deadline, "not within a minute: {what}");
         sleep(Duration::from_millis(50));

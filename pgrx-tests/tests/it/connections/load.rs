@@ -9,6 +9,7 @@ use groundskeeper_tests::pgbouncer::{PASSWORD, PgBouncer};
 use groundskeeper_tests::sql::text;
 
 use super::Application;
+use groundskeeper_tests::PATIENCE;
 
 /// `pgbench` through a PgBouncer, ended with the test.
 struct Load(Child);
@@ -62,7 +63,7 @@ impl Application {
         let mut client = self.db.client().unwrap();
         let connections = format!("SELECT count(*) FROM pg_stat_activity WHERE usename = '{}'", self.role);
         let (mut utilization, mut most) = (0.0_f64, 0);
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + PATIENCE;
         let mut taken = 0;
         while load.is_running() && taken < samples && Instant::now() < deadline {
             let mut look = client.transaction().unwrap(); // one transaction sees one state of the sessions
@@ -148,7 +149,7 @@ fn the_recommended_size_brings_the_same_load_under_the_target() {
         app.configure(pool_size);
         let busy = "SELECT groundskeeper_internal.busy_connections()";
         let mut client = app.db.client().unwrap();
-        let deadline = Instant::now() + Duration::from_secs(40);
+        let deadline = Instant::now() + PATIENCE;
         // What a former PgBouncer left behind on the server ends by itself.
         while text(&mut client, busy).unwrap() != "0" {
             assert!(Instant::now() < deadline, "somebody else is at work");

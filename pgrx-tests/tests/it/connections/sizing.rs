@@ -1,10 +1,10 @@
 //! How large a pool should be, and how full one is.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use groundskeeper_sandbox::server::{Options, Server, quote_ident};
 use groundskeeper_tests::sql::{refusal, text};
-use groundskeeper_tests::{Template, TestDb};
+use groundskeeper_tests::{PATIENCE, Template, TestDb};
 use postgres::Client;
 
 /// Sessions that hold a transaction open.
@@ -37,7 +37,7 @@ fn what_is_at_work_counts_and_what_waits_in_a_pool_does_not() {
     assert_eq!(text(&mut client, view).unwrap(), "3 4 75.0");
     client.batch_execute("SELECT groundskeeper.record_metrics()").unwrap();
     drop(sessions);
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + PATIENCE;
     while text(&mut client, busy).unwrap() != "0" {
         assert!(Instant::now() < deadline, "sessions that ended are still busy");
     }
@@ -105,7 +105,7 @@ fn what_exceeds_the_slots_across_all_pools_is_refused() {
     server.create_database("other", "template0").unwrap();
     client.batch_execute("ALTER DATABASE other SET groundskeeper.pool_size = 5").unwrap();
     // The session that made the database may take a moment to go.
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + PATIENCE;
     while text(&mut client, "SELECT groundskeeper_internal.slots_of_other_databases()").unwrap() != "5" {
         assert!(Instant::now() < deadline, "other connections than the test's");
     }

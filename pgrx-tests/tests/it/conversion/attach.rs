@@ -5,7 +5,7 @@ use std::thread;
 
 use groundskeeper_sandbox::server::{Options, Server};
 use groundskeeper_tests::sql::{refusal, text, texts};
-use groundskeeper_tests::{Template, TestDb};
+use groundskeeper_tests::{SetAtEnd, Template, TestDb};
 use postgres::Client;
 
 use super::{assert_keys, carry_out, convert, differing, ended, finalize, queue, undo, until, with};
@@ -158,6 +158,7 @@ fn whoever_writes_it_meanwhile_keeps_their_rows_and_keys() {
         .unwrap();
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {
+        let _end = SetAtEnd(&stop);
         let writers: Vec<_> = (0..2)
             .map(|of| {
                 let (mut writer, stop) = (db.client().unwrap(), &stop);

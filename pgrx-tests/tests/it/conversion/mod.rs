@@ -35,11 +35,8 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use groundskeeper_tests::sql::{text, texts};
-use groundskeeper_tests::{Template, TestDb};
+use groundskeeper_tests::{PATIENCE, Template, TestDb};
 use postgres::Client;
-
-/// How long a test waits for what must come.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The plan's two tables, and how to convert the raw one.
 const RAW: &str = "raw_data.moneylines_raw";

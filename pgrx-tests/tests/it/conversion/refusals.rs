@@ -10,7 +10,7 @@ use groundskeeper_tests::sql::{refusal, text, texts};
 use postgres::Client;
 
 use super::{convert, ended, finalize, installed, leftovers, outcome, queue, undo, until, with};
-use groundskeeper_tests::Template;
+use groundskeeper_tests::{PATIENCE, Template};
 
 pub const PLAIN: &str = "CREATE TABLE public.t (id bigint PRIMARY KEY, day date, n integer);
                      INSERT INTO t SELECT i, current_date - i % 60, i FROM generate_series(1, 200) i;";
@@ -287,7 +287,7 @@ fn a_reader_is_waited_for_and_writers_go_on() {
     let begun = Instant::now();
     let mut waiting = false;
     // A wait is short, and the pauses between two grow.
-    while begun.elapsed() < Duration::from_secs(4) || !waiting && begun.elapsed() < Duration::from_secs(40) {
+    while begun.elapsed() < Duration::from_secs(4) || !waiting && begun.elapsed() < PATIENCE {
         let (state, detail) = outcome(&mut client, job);
         assert!(["queued", "running", "waiting"].contains(&state.as_str()), "{state} {detail}");
         waiting |= state == "waiting";

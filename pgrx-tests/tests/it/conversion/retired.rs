@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use groundskeeper_tests::TestDb;
 use groundskeeper_tests::sql::{refusal, text, texts};
+use groundskeeper_tests::{SetAtEnd, TestDb};
 use postgres::Client;
 
 use super::{assert_keys, convert, differing, finalize, leftovers, undo, with};
@@ -128,6 +128,7 @@ fn rows_that_come_and_go_while_their_months_retire_keep_their_keys() {
     client.batch_execute("SELECT groundskeeper.set_retention('t', '1 month', 'drop')").unwrap();
     let stop = AtomicBool::new(false);
     let (done, dropped) = thread::scope(|scope| {
+        let _end = SetAtEnd(&stop);
         let writers: Vec<_> = (0..3)
             .map(|writer| {
                 scope.spawn({

@@ -17,15 +17,12 @@ mod writeback;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use groundskeeper_tests::TestDb;
 use groundskeeper_tests::plan::carry_out;
 use groundskeeper_tests::sample::fill;
 use groundskeeper_tests::sql::texts;
+use groundskeeper_tests::{PATIENCE, TestDb};
 use postgres::Client;
 use serde_json::{Value, json};
-
-/// How long a test waits for what must come.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The plan's index on `staging.moneylines`.
 const INDEX: &str = "idx_staging_moneylines_game_quality_date";

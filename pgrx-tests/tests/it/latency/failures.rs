@@ -1,6 +1,7 @@
 //! What fails, is cancelled or killed, is counted with the time that it took.
 
 use super::*;
+use groundskeeper_tests::PATIENCE;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -111,7 +112,7 @@ fn a_session_that_is_killed_leaves_its_statement() {
         let sleeping =
             std::thread::spawn(move || assert!(client.batch_execute("SELECT pg_sleep(60)").is_err()));
         let mut killer = db.client().unwrap();
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + PATIENCE;
         let sleeps = "SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
         while killer.query(sleeps, &[]).unwrap().is_empty() {
             assert!(Instant::now() < deadline);

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use groundskeeper_sandbox::raw::Market;
 use groundskeeper_sandbox::server::{Options, SUPERUSER, Server};
 use groundskeeper_tests::sql::{text, texts};
-use groundskeeper_tests::{Template, TestDb};
+use groundskeeper_tests::{PATIENCE, Template, TestDb};
 use postgres::Client;
 
 use super::{assert_complete, count, installed, listening, migrate, simulate};
@@ -32,7 +32,7 @@ const GATES: &str = "
         FOR EACH ROW WHEN (NEW.raw_id = 733) EXECUTE FUNCTION public.gate()";
 
 fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + PATIENCE;
     while !is_so() {
         assert!(Instant::now() < deadline, "never came: {what}");
         sleep(Duration::from_millis(5));

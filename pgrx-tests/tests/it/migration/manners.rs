@@ -4,7 +4,7 @@ use std::thread::{sleep, spawn};
 use std::time::{Duration, Instant};
 
 use groundskeeper_tests::sql::{refusal, text, texts};
-use groundskeeper_tests::{Template, TestDb};
+use groundskeeper_tests::{PATIENCE, Template, TestDb};
 use postgres::Client;
 
 use super::{NOTHING, assert_complete, count, installed, last_call, migrate, simulate, waited};
@@ -82,7 +82,7 @@ fn a_cancelled_call_is_written_down_before_its_error_is_seen() {
     });
     let waiting =
         format!("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND pid = {pid}");
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + PATIENCE;
     while text(&mut client, &waiting).unwrap() == "0" {
         assert!(Instant::now() < deadline, "the gate was not come to");
         sleep(Duration::from_millis(5));

@@ -1,8 +1,8 @@
 //! `drop_unused_indexes()`, and the way back.
 
 use super::*;
-use groundskeeper_tests::difference;
 use groundskeeper_tests::plan::carry_out;
+use groundskeeper_tests::{PATIENCE, difference};
 
 const INDEXED: &str = r#"
     CREATE SCHEMA league;
@@ -17,7 +17,7 @@ const INDEXED: &str = r#"
 "#;
 
 fn until_ended(client: &mut Client) {
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + PATIENCE;
     let open =
         "SELECT count(*) FROM groundskeeper.jobs WHERE state NOT IN ('succeeded', 'failed', 'cancelled')";
     while value(client, open) != "0" {
@@ -121,7 +121,7 @@ fn an_index_that_took_the_name_meanwhile_is_not_dropped() {
     let queued = carry_out(&mut client, "drop_unused_indexes(false)").unwrap();
     assert_eq!(queued.len(), 1);
     run_sql(&mut client, "DROP INDEX game_n; CREATE INDEX game_n ON game (id); COMMIT");
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + PATIENCE;
     while value(&mut client, "SELECT max(state) FROM groundskeeper.jobs") != "failed" {
         assert!(Instant::now() < deadline);
         sleep(Duration::from_millis(50));

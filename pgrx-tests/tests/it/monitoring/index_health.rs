@@ -1,6 +1,7 @@
 //! `monitoring.index_health`.
 
 use super::*;
+use groundskeeper_tests::PATIENCE;
 
 const INDEXED: &str = r#"
     CREATE SCHEMA "we""ird.Schema";
@@ -85,7 +86,7 @@ fn an_index_under_construction_is_not_called_broken() {
     let mut builder = db.client().unwrap();
     let build =
         std::thread::spawn(move || builder.batch_execute("CREATE INDEX CONCURRENTLY building ON game (id)"));
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + PATIENCE;
     while value(&mut client, "SELECT count(*) FROM pg_index WHERE NOT indisvalid") == "0" {
         assert!(Instant::now() < deadline);
         sleep(Duration::from_millis(20));

@@ -1,6 +1,7 @@
 //! The verdicts of `monitoring.unused_indexes`.
 
 use super::*;
+use groundskeeper_tests::PATIENCE;
 
 /// Tables and indexes for the verdicts; `venue` is what only the plain index covers.
 const INDEXED: &str = r#"
@@ -131,7 +132,7 @@ fn a_crash_ends_the_observation_only_where_nobody_had_looked() {
     let pid = value(&mut client, "SELECT pg_backend_pid()");
     succeed(Command::new("kill").args(["-9", &pid]));
     drop(client);
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + PATIENCE;
     let mut client = loop {
         // Until then a new session would be ended with the others.
         if server.log().contains("reinitializing")

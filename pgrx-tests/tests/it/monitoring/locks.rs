@@ -1,6 +1,7 @@
 //! `monitoring.lock_tree` and `monitoring.connections_by_role`.
 
 use super::*;
+use groundskeeper_tests::PATIENCE;
 use std::thread::JoinHandle;
 
 /// Runs a statement that will have to wait, in a thread of its own; it returns when that has ended, however it did.
@@ -27,7 +28,7 @@ struct Node {
 /// The tree, once so many are in it.
 fn tree(client: &mut Client, rows: usize) -> Vec<Node> {
     let query = "SELECT pid, blocked_by, depth, relation, coalesce(lock_mode, '') FROM monitoring.lock_tree ORDER BY depth, pid";
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + PATIENCE;
     loop {
         let found = client.query(query, &[]).unwrap();
         if found.len() == rows {

@@ -1,6 +1,7 @@
 //! `monitoring.server_health`, and `monitoring.growth` and `monitoring.sequences`, which tell what comes to its end.
 
 use super::*;
+use groundskeeper_tests::PATIENCE;
 
 fn health(client: &mut Client, columns: &str, component: &str) -> String {
     value(
@@ -68,7 +69,7 @@ fn what_the_server_does_is_told_by_component() {
 
     // The archiver tries a few times, a second apart, before it counts a file as failed.
     run_sql(&mut client, "SELECT pg_switch_wal()");
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + PATIENCE;
     while health(&mut reader, "status", "archiver_failures") != "critical" {
         assert!(
             Instant::now() < deadline,

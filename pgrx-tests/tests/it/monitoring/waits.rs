@@ -1,6 +1,7 @@
 //! `monitoring.wait_events`.
 
 use super::*;
+use groundskeeper_tests::PATIENCE;
 
 /// What is known of a wait, once there is anything.
 fn waited(client: &mut Client, event: &str) -> String {
@@ -8,7 +9,7 @@ fn waited(client: &mut Client, event: &str) -> String {
         "SELECT concat_ws('|', wait_event_type, samples >= 2, share > 0 AND share <= 1, max_sessions)
            FROM monitoring.wait_events WHERE wait_event = '{event}' AND samples >= 2 ORDER BY sampled_hour DESC LIMIT 1"
     );
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + PATIENCE;
     loop {
         if let Some(row) = column(client, &query).into_iter().flatten().next() {
             return row;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use groundskeeper_sandbox::server::quote_ident;
 use groundskeeper_tests::sql::{refusal, text, texts};
-use groundskeeper_tests::{Template, TestDb};
+use groundskeeper_tests::{PATIENCE, SetAtEnd, Template, TestDb};
 use postgres::Client;
 
 use super::bounds;
@@ -240,6 +240,7 @@ fn written_during(db: &TestDb, work: impl FnOnce()) -> Duration {
     let mut writer = db.client().unwrap();
     let stop = std::sync::atomic::AtomicBool::new(false);
     thread::scope(|scope| {
+        let _end = SetAtEnd(&stop);
         let longest = scope.spawn(|| {
             let mut longest = Duration::ZERO;
             let mut id = 10_000_000;
@@ -281,7 +282,7 @@ fn a_row_that_comes_to_the_default_partition_meanwhile_is_noticed() {
     let call = "SELECT groundskeeper.attach_partition('bets', '\"old Bets\"')";
     let job = text(&mut client, call).unwrap();
     let state = format!("SELECT phase FROM groundskeeper.jobs WHERE job_id = {job}");
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + PATIENCE;
     while text(&mut client, &state).unwrap() != "attaching" {
         assert!(Instant::now() < deadline, "{}", text(&mut client, &state).unwrap());
         thread::sleep(Duration::from_millis(5));

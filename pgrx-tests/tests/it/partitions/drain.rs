@@ -5,7 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use groundskeeper_tests::sql::{text, texts};
-use groundskeeper_tests::{Template, TestDb};
+use groundskeeper_tests::{SetAtEnd, Template, TestDb};
 use postgres::Client;
 
 use super::make;
@@ -94,6 +94,7 @@ fn no_update_is_lost_and_no_writer_waits_long() {
     let stop = AtomicBool::new(false);
     let (added, longest) = (AtomicI64::new(0), AtomicI64::new(0));
     let state = thread::scope(|scope| {
+        let _end = SetAtEnd(&stop);
         for writer in 0..3i64 {
             let (db, stop, added, longest) = (&db, &stop, &added, &longest);
             scope.spawn(move || {

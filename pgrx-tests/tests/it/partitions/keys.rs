@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::scope;
 
 use groundskeeper_tests::sql::{refusal, text};
-use groundskeeper_tests::{Template, TestDb};
+use groundskeeper_tests::{SetAtEnd, Template, TestDb};
 use postgres::Client;
 
 const TABLE: &str = "
@@ -96,6 +96,7 @@ fn writers_go_on_meanwhile() {
     let (db, mut client) = converted();
     let stop = AtomicBool::new(false);
     scope(|threads| {
+        let _end = SetAtEnd(&stop);
         for writer in 0..2 {
             let (db, stop) = (&db, &stop);
             threads.spawn(move || {

@@ -19,11 +19,8 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use groundskeeper_tests::sql::{text, texts};
-use groundskeeper_tests::{Template, TestDb};
+use groundskeeper_tests::{PATIENCE, Template, TestDb};
 use postgres::Client;
-
-/// How long a test waits for what must come.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// An empty database with the extension.
 fn installed() -> (TestDb, Client) {

@@ -6,16 +6,13 @@ use std::time::{Duration, Instant};
 
 use groundskeeper_sandbox::server::{Server, quote_ident};
 use groundskeeper_tests::sql::{text, texts};
-use groundskeeper_tests::{Template, TestDb};
+use groundskeeper_tests::{PATIENCE, Template, TestDb};
 use postgres::Client;
 use postgres::error::DbError;
 
 use super::steps::Step;
 
 const SCHEMAS: [&str; 2] = ["plain", "parted"];
-
-/// How long a job may take.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 const SETUP: &str = "
     CREATE SCHEMA plain AUTHORIZATION :owner; CREATE SCHEMA parted AUTHORIZATION :owner;

@@ -4,6 +4,7 @@ use groundskeeper_tests::sql::{refusal, text};
 use postgres::Client;
 
 use super::{released, update};
+use groundskeeper_tests::PATIENCE;
 
 const UPDATE: &str = "ALTER EXTENSION pg_groundskeeper UPDATE";
 
@@ -81,7 +82,7 @@ fn tables_in_use_are_waited_for_and_no_table_is_left_locked() {
                    WHERE a.query ~ '^ALTER EXTENSION pg_groundskeeper' AND a.datname = current_database()
                      AND l.relation = 'groundskeeper.alert_check'::regclass AND l.mode = 'AccessExclusiveLock' AND l.granted";
     let seen = |other: &mut postgres::Client, wanted: &str| {
-        let until = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        let until = std::time::Instant::now() + PATIENCE;
         while text(other, locked).unwrap() != wanted {
             assert!(std::time::Instant::now() < until, "the lock is never held {wanted} times");
         }
