@@ -129,7 +129,7 @@ fn settle(client: &mut Client) {
 fn until(what: &str, mut look: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !look() {
-        assert!(Instant::now() < deadline, "not within a minute: {what}");
+        assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
         sleep(Duration::from_millis(50));
     }
 }

@@ -86,8 +86,9 @@ fn an_exclusive_lock_is_tried_for_again_and_again_and_writers_hardly_notice() {
     assert_eq!(text(&mut client, &kind).unwrap(), "alter_table");
 
     let refused = until_job(&mut client, id, "tried twice", |job| job.state == "queued" && job.attempts >= 2);
-    assert!(refused.error.contains("lock timeout"), "{refused:?}");
-    assert!(refused.detail.contains("tried again"), "{refused:?}");
+    // On a busy machine PostgreSQL may look for a deadlock before a wait is given up.
+    let is_of_a_lock = ["lock timeout", "deadlock"].iter().any(|why| refused.error.contains(why));
+    assert!(is_of_a_lock && refused.detail.contains("tried again"), "{refused:?}");
     reader.batch_execute("COMMIT").unwrap();
     let done = until_state(&mut client, id, "succeeded");
     db.settle().unwrap();
@@ -97,7 +98,7 @@ fn an_exclusive_lock_is_tried_for_again_and_again_and_writers_hardly_notice() {
     assert!(longest < Duration::from_secs(2), "{longest:?}");
 
     let history = format!(
-        "SELECT format('%s %s %s', attempt, state, CASE WHEN lock_waits > 0 THEN 't' ELSE error END) FROM groundskeeper.job_history
+        "SELECT format('%s %s %s', attempt, state, CASE WHEN lock_waits > 0 OR error ~ '^deadlock' THEN 't' ELSE error END) FROM groundskeeper.job_history
           WHERE job_id = {id} AND state <> 'succeeded' ORDER BY attempt"
     );
     let refused: Vec<String> = (1..done.attempts).map(|attempt| format!("{attempt} failed t")).collect();

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use groundskeeper_sandbox::server::{Options, SUPERUSER, Server};
 use groundskeeper_sandbox::shape::SHAPE_A;
+use groundskeeper_tests::PATIENCE;
 use groundskeeper_tests::sql::{text, texts};
 use postgres::Client;
 
@@ -69,11 +70,12 @@ fn count(client: &mut Client) -> usize {
     text(client, "SELECT count(*) FROM public.noted").unwrap().parse().unwrap()
 }
 
-/// What a client has to wait for.
-fn until(what: &str, patience: u64, mut look: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(patience);
+/// What a client has to wait for, and how many seconds that takes at most where nothing else is done.
+fn until(what: &str, takes: u64, mut look: impl FnMut() -> bool) {
+    let patience = Duration::from_secs(takes) + PATIENCE;
+    let deadline = Instant::now() + patience;
     while !look() {
-        assert!(Instant::now() < deadline, "not within {patience} s: {what}");
+        assert!(Instant::now() < deadline, "not within {patience:?}: {what}");
         sleep(Duration::from_millis(100));
     }
 }
