@@ -34,7 +34,7 @@ fn role() -> Result<Option<Role>> {
     if !guc::exists(HANDED_ON) {
         return Ok(None);
     }
-    let role = ROLE.with(|role| role.first(|row| row.get::<String>(1)))?.flatten();
+    let role = ROLE.with(|role| role.first(&[], |row| row.get::<String>(1)))?.flatten();
     Ok(role.map(|role| if role == "worker" { Role::Worker } else { Role::Coordinator }))
 }
 

@@ -31,7 +31,7 @@ thread_local! {
 
 /// The extension's owner and version in this database, if it is installed.
 fn installed() -> Result<Option<(pg_sys::Oid, String)>> {
-    INSTALLED.with(|installed| installed.first(|row| Ok((required(row, 1)?, required(row, 2)?))))
+    INSTALLED.with(|installed| installed.first(&[], |row| Ok((required(row, 1)?, required(row, 2)?))))
 }
 
 fn owner() -> Result<pg_sys::Oid> {

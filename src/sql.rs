@@ -62,7 +62,7 @@ pub fn first<T>(query: &str, args: &[Argument], read: impl FnMut(&Tuple) -> Resu
     Ok(rows(query, args, read)?.into_iter().next())
 }
 
-/// A query without arguments that is asked again and again: a session plans it once.
+/// A query that is asked again and again: a session plans it once, for whatever arguments.
 pub struct Kept {
     query: &'static str,
     plan: RefCell<Option<OwnedPreparedStatement>>,
@@ -74,21 +74,29 @@ impl Kept {
         Self { query, plan: RefCell::new(None) }
     }
 
-    /// Reads the first row, if there is one.
-    pub fn first<T>(&self, mut read: impl FnMut(&Tuple) -> Result<T>) -> Result<Option<T>> {
-        let query = text_of(self.query)?;
+    /// Reads rows; each is turned into a value before the next is looked at.
+    pub fn rows<T>(&self, args: &[Argument], mut read: impl FnMut(&Tuple) -> Result<T>) -> Result<Vec<T>> {
+        let (query, args) = (text_of(self.query)?, datums(args));
         as_meant(|| {
             with_own_changes_seen(|| {
                 Spi::connect(|client| {
                     let mut plan = self.plan.borrow_mut();
                     let plan = match &mut *plan {
                         Some(plan) => plan,
-                        none => none.insert(client.prepare(query.as_c_str(), &[])?.keep()),
+                        none => {
+                            let types: Vec<PgOid> = args.iter().map(|arg| arg.oid().into()).collect();
+                            none.insert(client.prepare(query.as_c_str(), &types)?.keep())
+                        }
                     };
-                    client.select(&*plan, Some(1), &[])?.next().map(|row| read(&Tuple(row))).transpose()
+                    client.select(&*plan, None, args)?.map(|row| read(&Tuple(row))).collect()
                 })
             })
         })
+    }
+
+    /// Reads the first row, if there is one.
+    pub fn first<T>(&self, args: &[Argument], read: impl FnMut(&Tuple) -> Result<T>) -> Result<Option<T>> {
+        Ok(self.rows(args, read)?.into_iter().next())
     }
 }
 

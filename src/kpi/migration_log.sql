@@ -4,7 +4,7 @@ SELECT round(100.0 * sum(r.successful) / nullif(sum(r.processed), 0), 2)::text,
        coalesce(sum(r.processed), 0)::bigint,
        $1::interval,
        'records of finished runs in {log}',
-       format('%s of %s records migrated in %s runs, %s of which failed', coalesce(sum(r.successful), 0),
+       format('%s of %s records migrated in %s runs of {log}, %s of which failed', coalesce(sum(r.successful), 0),
               coalesce(sum(r.processed), 0), count(*), count(*) FILTER (WHERE r.status = 'failed')),
        CASE WHEN count(*) = 0 THEN 'no run of the pipeline has finished'
             WHEN sum(r.processed) = 0 THEN

@@ -4,7 +4,7 @@ use crate::cluster;
 use crate::error::{Failure, Result};
 use crate::extension::as_owner;
 use crate::settings;
-use crate::sql::{self, Text, quote_literal, required};
+use crate::sql::{self, Kept, Text, quote_literal, required};
 use groundskeeper_core::migration::{
     self, Capture, Column, ColumnNames, Facts, GAMES, Games, Market, Misfit, Shape, Source, Table,
 };
@@ -34,20 +34,12 @@ impl Deployment {
         let tables = tables()?;
         let spread = cluster::named_in_shards(&tables.keys().cloned().collect::<Vec<_>>())?;
         let configured = as_owner(|| {
-            sql::first(
-                "SELECT r.rules, n.naming, c.columns, pg_catalog.md5(pg_catalog.concat_ws(' ', n.naming, c.columns, $1))
-                   FROM (SELECT COALESCE(pg_catalog.jsonb_object_agg(rule, points), '{}')::pg_catalog.text
-                           FROM groundskeeper.quality_rules) r (rules),
-                        (SELECT groundskeeper.naming()::pg_catalog.text) n (naming),
-                        (SELECT COALESCE(pg_catalog.json_agg(pg_catalog.json_build_array(c.relation, c.role, c.column_name)
-                                                             ORDER BY c.relation, c.role), '[]')::pg_catalog.text
-                           FROM groundskeeper.column_names c) c (columns)",
-                &[settings::timezone().into()],
-                |row| {
+            OF_CONFIGURATION.with(|query| {
+                query.first(&[settings::timezone().into()], |row| {
                     let (rules, naming) = (required::<String>(row, 1)?, required::<Text>(row, 2)?);
                     Ok((rules, naming, required::<String>(row, 3)?, required::<String>(row, 4)?))
-                },
-            )
+                })
+            })
         })?;
         let (rules, naming, columns, mapping) =
             configured.ok_or_else(|| Failure::internal("no configuration"))?;
@@ -183,52 +175,80 @@ pub fn unfit(misfits: &[Misfit]) -> Failure {
     }
 }
 
-/// All tables that the migration may touch, with their columns and the CHECK constraints on the status alone of each.
+/// The columns of tables, with the CHECK constraints on the status alone of each.
+const TABLES: &str = "
+    WITH t AS MATERIALIZED (
+        SELECT t.name, c.oid,
+               -- what a trigger before the insert may still fill in
+               EXISTS (SELECT FROM pg_catalog.pg_trigger g WHERE g.tgrelid = c.oid AND g.tgtype & 7 = 7) AS fills_in,
+               EXISTS (SELECT FROM pg_catalog.pg_trigger g
+                        WHERE g.tgrelid = c.oid AND g.tgtype & 3 = 3 AND g.tgtype & 20 <> 0 AND g.tgenabled <> 'D') AS rewrites,
+               (SELECT pg_catalog.string_agg(pg_catalog.pg_get_constraintdef(con.oid), ' ' ORDER BY con.conname)
+                  FROM pg_catalog.pg_constraint con
+                  JOIN pg_catalog.pg_attribute s ON s.attrelid = con.conrelid AND s.attname = 'validation_status'
+                 WHERE con.conrelid = c.oid AND con.conkey = ARRAY[s.attnum] AND con.contype = 'c') AS status_check
+          FROM pg_catalog.unnest($1::pg_catalog.text[]) t (name)
+          -- by the catalogs' own type, so that their indexes serve: there may be thousands of tables
+          JOIN pg_catalog.pg_namespace n ON n.nspname = pg_catalog.split_part(t.name, '.', 1)::pg_catalog.name
+          JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = pg_catalog.split_part(t.name, '.', 2)::pg_catalog.name
+                                    AND c.relkind IN ('r', 'p'))
+    SELECT t.name, a.attname::pg_catalog.text, pg_catalog.format_type(a.atttypid, a.atttypmod), t.status_check, a.attnotnull,
+           a.attnotnull AND NOT a.atthasdef AND a.attidentity = '' AND y.typdefault IS NULL AND NOT t.fills_in,
+           t.rewrites, a.attgenerated <> ''
+      FROM t
+      JOIN pg_catalog.pg_attribute a ON a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped
+      JOIN pg_catalog.pg_type y ON y.oid = a.atttypid";
+
+/// The quality rules, what clubs and books are called, and what columns are.
+const CONFIGURED: &str = "
+    SELECT r.rules, n.naming, c.columns, pg_catalog.md5(pg_catalog.concat_ws(' ', n.naming, c.columns, $1))
+      FROM (SELECT COALESCE(pg_catalog.jsonb_object_agg(rule, points), '{}')::pg_catalog.text
+              FROM groundskeeper.quality_rules) r (rules),
+           (SELECT groundskeeper.naming()::pg_catalog.text) n (naming),
+           (SELECT COALESCE(pg_catalog.json_agg(pg_catalog.json_build_array(c.relation, c.role, c.column_name)
+                                                ORDER BY c.relation, c.role), '[]')::pg_catalog.text
+              FROM groundskeeper.column_names c) c (columns)";
+
+const UNINDEXED: &str = "
+    SELECT c.name, c.attname
+      FROM ROWS FROM (pg_catalog.unnest($1::pg_catalog.text[]), pg_catalog.unnest($2::pg_catalog.text[])) c (name, attname)
+     WHERE NOT EXISTS (
+        SELECT FROM pg_catalog.pg_index i
+          JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+         WHERE i.indrelid = pg_catalog.to_regclass(c.name) AND a.attname::pg_catalog.text = c.attname AND i.indisvalid)";
+
+thread_local! {
+    // Asked in each batch: planning them takes as long as staging some hundred rows.
+    static OF_TABLES: Kept = const { Kept::new(TABLES) };
+    static OF_CONFIGURATION: Kept = const { Kept::new(CONFIGURED) };
+    static OF_INDEXES: Kept = const { Kept::new(UNINDEXED) };
+}
+
+/// All tables that the migration may touch.
 fn tables() -> Result<HashMap<String, Table>> {
     let markets = Market::ALL.into_iter().flat_map(|market| [market.raw(), market.staging()]);
     let asked: Vec<String> = markets.chain([GAMES.to_owned()]).collect();
     let mut tables: HashMap<String, Table> = HashMap::new();
-    sql::rows(
-        "SELECT t.name, a.attname::pg_catalog.text, pg_catalog.format_type(a.atttypid, a.atttypmod),
-                CASE WHEN a.attname = 'validation_status' THEN (
-                    SELECT pg_catalog.string_agg(pg_catalog.pg_get_constraintdef(con.oid), ' ' ORDER BY con.conname)
-                      FROM pg_catalog.pg_constraint con
-                     WHERE con.conrelid = a.attrelid AND con.conkey = ARRAY[a.attnum] AND con.contype = 'c') END,
-                a.attnotnull,
-                -- what a trigger before the insert may still fill in
-                a.attnotnull AND NOT a.atthasdef AND a.attidentity = '' AND y.typdefault IS NULL
-                AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger g WHERE g.tgrelid = c.oid AND g.tgtype & 7 = 7),
-                EXISTS (SELECT FROM pg_catalog.pg_trigger g
-                         WHERE g.tgrelid = c.oid AND g.tgtype & 3 = 3 AND g.tgtype & 20 <> 0 AND g.tgenabled <> 'D'),
-                a.attgenerated <> ''
-           FROM pg_catalog.unnest($1::pg_catalog.text[]) t (name)
-           -- by the catalogs' own type, so that their indexes serve: there may be thousands of tables
-           JOIN pg_catalog.pg_namespace n ON n.nspname = pg_catalog.split_part(t.name, '.', 1)::pg_catalog.name
-           JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = pg_catalog.split_part(t.name, '.', 2)::pg_catalog.name
-                                     AND c.relkind IN ('r', 'p')
-           JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-           JOIN pg_catalog.pg_type y ON y.oid = a.atttypid",
-        &[asked.into()],
-        |row| {
-            let table = required::<String>(row, 1)?;
-            let entry = tables.entry(table.clone()).or_insert_with(|| Table {
-                name: table,
-                columns: Vec::new(),
-                status_check: None,
-                rewrites_rows: false,
-            });
-            entry.rewrites_rows = required(row, 7)?;
-            entry.status_check = entry.status_check.take().or(row.get(4)?);
-            entry.columns.push(Column {
-                name: required(row, 2)?,
-                type_name: required(row, 3)?,
-                not_null: required(row, 5)?,
-                required: required(row, 6)?,
-                generated: required(row, 8)?,
-            });
-            Ok(())
-        },
-    )?;
+    let read = |row: &sql::Tuple| {
+        let table = required::<String>(row, 1)?;
+        let entry = tables.entry(table.clone()).or_insert_with(|| Table {
+            name: table,
+            columns: Vec::new(),
+            status_check: None,
+            rewrites_rows: false,
+        });
+        entry.rewrites_rows = required(row, 7)?;
+        entry.status_check = row.get(4)?;
+        entry.columns.push(Column {
+            name: required(row, 2)?,
+            type_name: required(row, 3)?,
+            not_null: required(row, 5)?,
+            required: required(row, 6)?,
+            generated: required(row, 8)?,
+        });
+        Ok(())
+    };
+    OF_TABLES.with(|query| query.rows(&[asked.into()], read))?;
     Ok(tables)
 }
 
@@ -261,16 +281,8 @@ pub fn captured(deployment: &Deployment, relations: &[String]) -> Result<Vec<Str
 /// Columns, as `table column`, that no index begins with, so that a look-up by them may read the whole table.
 pub fn unindexed(columns: &[(String, String)]) -> Result<Vec<(String, String)>> {
     let (tables, names): (Vec<String>, Vec<String>) = columns.iter().cloned().unzip();
-    sql::rows(
-        "SELECT c.name, c.attname
-           FROM ROWS FROM (pg_catalog.unnest($1::pg_catalog.text[]), pg_catalog.unnest($2::pg_catalog.text[])) c (name, attname)
-          WHERE NOT EXISTS (
-             SELECT FROM pg_catalog.pg_index i
-               JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
-              WHERE i.indrelid = pg_catalog.to_regclass(c.name) AND a.attname::pg_catalog.text = c.attname AND i.indisvalid)",
-        &[tables.into(), names.into()],
-        |row| Ok((required(row, 1)?, required(row, 2)?)),
-    )
+    let args = [tables.into(), names.into()];
+    OF_INDEXES.with(|query| query.rows(&args, |row| Ok((required(row, 1)?, required(row, 2)?))))
 }
 
 /// What a market's tables are, as two texts: the first is another once a column, a constraint, an index, a trigger or

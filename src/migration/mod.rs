@@ -232,17 +232,17 @@ fn stage(run: &mut Run, deployment: &Deployment, shape: &Shape, put_off: bool) -
 /// The rows of the next batch, and the last of them unless that is all. What failed and is not due is left out where
 /// nobody has noted the row itself.
 fn batch_of(run: &Run, shape: &Shape, next: &notes::Next) -> Result<(Option<Rows>, Option<i64>)> {
+    if let Some((first, last)) = stretch(run, shape, next)? {
+        return Ok((Some(range(shape, first, last, run.batch_size)?), Some(last)));
+    }
     let id = &shape.raw.id.quoted;
     let rows = format!(
         "(SELECT r.{id} AS id, n.place
             FROM pg_catalog.unnest($1::pg_catalog.text::pg_catalog.int8multirange) WITH ORDINALITY n (ids, place)
            CROSS JOIN LATERAL (
-                SELECT r.{id} FROM {raw} r
-                 WHERE r.{id} >= COALESCE(pg_catalog.lower(n.ids), -9223372036854775808)
-                   AND r.{id} <= COALESCE(pg_catalog.upper(n.ids) - 1, 9223372036854775807)
-                 ORDER BY r.{id} LIMIT $2) r
+                {rows} LIMIT $2) r
            LIMIT $2) c",
-        raw = shape.market.raw()
+        rows = rows_of_range(shape)
     );
     let args = [next.ranges.as_str().into(), run.batch_size.into()];
     let extent = format!(
@@ -255,16 +255,45 @@ fn batch_of(run: &Run, shape: &Shape, next: &notes::Next) -> Result<(Option<Rows
     })?;
     let Some((count, Some(first), Some(last), scattered)) = extent else { return Ok((None, None)) };
     let upto = (count >= run.batch_size).then_some(last);
+    if !scattered {
+        return Ok((Some(range(shape, first, last, count)?), upto));
+    }
+    let ids = format!("SELECT c.id::pg_catalog.int8 FROM {rows}");
+    let ids: Vec<i64> = sql::rows(&ids, &args, |row| required(row, 1))?;
+    let left_out = failures::not_due(&shape.market.raw(), first.saturating_sub(1), last)?;
+    Ok((Some(Rows::Ids(ids.into_iter().filter(|id| !left_out.contains(id)).collect())), upto))
+}
+
+/// The raw rows in a range `n.ids`, by number.
+fn rows_of_range(shape: &Shape) -> String {
+    format!(
+        "SELECT r.{id} FROM {raw} r
+          WHERE r.{id} >= COALESCE(pg_catalog.lower(n.ids), -9223372036854775808)
+            AND r.{id} <= COALESCE(pg_catalog.upper(n.ids) - 1, 9223372036854775807)
+          ORDER BY r.{id}",
+        id = shape.raw.id.quoted,
+        raw = shape.market.raw()
+    )
+}
+
+/// The first and the last row of a whole batch that lies in the first range, as nearly all do where there is much:
+/// going from one to the other is a third of the work of counting them.
+fn stretch(run: &Run, shape: &Shape, next: &notes::Next) -> Result<Option<(i64, i64)>> {
+    let query = format!(
+        "SELECT f.id::pg_catalog.int8, l.id::pg_catalog.int8
+           FROM (SELECT ids FROM pg_catalog.unnest($1::pg_catalog.text::pg_catalog.int8multirange) n (ids) LIMIT 1) n
+          CROSS JOIN LATERAL ({rows} OFFSET $2 - 1 LIMIT 1) l (id)
+          CROSS JOIN LATERAL ({rows} LIMIT 1) f (id)",
+        rows = rows_of_range(shape)
+    );
+    let args = [next.ranges.as_str().into(), run.batch_size.into()];
+    sql::first(&query, &args, |row| Ok((required(row, 1)?, required(row, 2)?)))
+}
+
+fn range(shape: &Shape, first: i64, last: i64, count: i64) -> Result<Rows> {
     let after = first.saturating_sub(1);
     let left_out = failures::not_due(&shape.market.raw(), after, last)?;
-    let rows = if scattered {
-        let ids = format!("SELECT c.id::pg_catalog.int8 FROM {rows}");
-        let ids: Vec<i64> = sql::rows(&ids, &args, |row| required(row, 1))?;
-        Rows::Ids(ids.into_iter().filter(|id| !left_out.contains(id)).collect())
-    } else {
-        Rows::Range { after, upto: last, count, left_out }
-    };
-    Ok((Some(rows), upto))
+    Ok(Rows::Range { after, upto: last, count, left_out })
 }
 
 /// What failed in earlier runs, and is due again, is tried again.

@@ -127,6 +127,34 @@ fn keys_are_as_on_a_plain_table() {
     }
 }
 
+/// Deferred triggers run as whoever commits, and since 18 as whoever queued them: for both tables alike.
+#[test]
+fn a_deferred_key_is_checked_whoever_commits() {
+    let (mut db, mut client) = twins();
+    let writer = quote_ident(&db.role("writer").unwrap());
+    let grants = ["plain", "parted"].map(|schema| {
+        format!(
+            "GRANT USAGE ON SCHEMA {schema} TO {writer};
+             GRANT SELECT, INSERT, UPDATE, DELETE ON {schema}.t TO {writer};
+             GRANT INSERT ON {schema}.deferring TO {writer}"
+        )
+    });
+    client.batch_execute(&grants.join(";")).unwrap();
+    for statements in [
+        "INSERT INTO deferring VALUES (1006); SET LOCAL ROLE ?; INSERT INTO t VALUES (1006, current_date)",
+        "SET LOCAL ROLE ?; INSERT INTO deferring VALUES (1007); RESET ROLE; INSERT INTO t VALUES (1007, NULL)",
+        "SET LOCAL ROLE ?; INSERT INTO deferring VALUES (1008)",
+        "SET LOCAL ROLE ?; INSERT INTO deferring VALUES (1009); RESET ROLE",
+        "SET LOCAL ROLE ?; DELETE FROM t WHERE id = 121",
+        "SET LOCAL ROLE ?; DELETE FROM t WHERE id = 122; RESET ROLE",
+        "SET LOCAL ROLE ?; DELETE FROM t WHERE id = 123; RESET ROLE; DELETE FROM deferring WHERE id = 123",
+        "SET LOCAL ROLE ?; UPDATE t SET id = 9124 WHERE id = 124; RESET ROLE; DELETE FROM deferring WHERE id = 124",
+        "SET LOCAL ROLE ?; UPDATE t SET day = NULL WHERE id = 125; RESET ROLE",
+    ] {
+        on_both(&mut client, &format!("BEGIN; {}; COMMIT", statements.replace('?', &writer)));
+    }
+}
+
 #[test]
 fn a_duplicate_is_refused_as_by_a_unique_index() {
     let (_db, mut client) = twins();

@@ -1,6 +1,7 @@
 //! Jobs: what background workers do, and what becomes of it whatever happens meanwhile.
 
 mod crash;
+mod events;
 mod hostile;
 mod life;
 mod limits;

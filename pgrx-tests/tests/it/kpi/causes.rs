@@ -69,7 +69,7 @@ fn the_pipelines_log_counts_only_what_is_finished_recent_and_a_migration() {
     );
     let seen = kpi(&mut client, MIGRATION);
     assert_eq!((seen.value, seen.samples, seen.status.as_str()), (Some(91.69), 23_391, "fail"), "{seen:?}");
-    assert!(seen.detail.contains("2 runs, 1 of which failed"), "{seen:?}");
+    assert!(seen.detail.contains("2 runs of public.pipeline_execution_log, 1 of which failed"), "{seen:?}");
     // Rows that contradict themselves make no percentage beyond 100.
     run_sql(
         &mut client,

@@ -8,16 +8,21 @@ use crate::report::units::{count, percent};
 
 /// By market, and what failed by reason.
 pub fn draw(out: &mut Markup, report: &Report, rows: usize) {
-    section(out, "migration", "From RAW to STAGING, in runs that ended in this time.", |out| {
-        known(out, &report.migration, |out, migration| {
-            if migration.markets.is_empty() {
-                absent(out, "no run of migrate_to_staging() ended in this time");
-            } else {
-                markets(out, migration, rows);
-            }
-            failures(out, migration, rows);
-        });
-    });
+    section(
+        out,
+        "migration",
+        "From RAW to STAGING, in runs of migrate_to_staging() that ended in this time.",
+        |out| {
+            known(out, &report.migration, |out, migration| {
+                if migration.markets.is_empty() {
+                    absent(out, "no run of migrate_to_staging() ended in this time");
+                } else {
+                    markets(out, migration, rows);
+                }
+                failures(out, migration, rows);
+            });
+        },
+    );
 }
 
 fn markets(out: &mut Markup, migration: &Migration, rows: usize) {
