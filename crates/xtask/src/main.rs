@@ -14,7 +14,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use xtask::setup::Choice;
-use xtask::{install, packages, process, setup, upgrade};
+use xtask::{book, install, packages, process, setup, upgrade};
 
 /// Builds, shows, tests and measures pg_groundskeeper. Every command first installs what it lacks.
 #[derive(Parser)]
@@ -38,6 +38,8 @@ enum Command {
     Matrix(matrix::Options),
     /// Runs PostgreSQL's own regression and isolation suites without the extension and with it
     Regress(Choice),
+    /// Builds the book of docs/, and looks whether its links lead somewhere
+    Book,
     /// Builds the extension, and writes the script that updates the last release to it
     UpgradeScript(Choice),
     /// Does at random, for minutes, what users do to a table, and compares it with a plain one
@@ -59,6 +61,7 @@ fn main() -> ExitCode {
         Command::Lint(choice) => lint::run(choice),
         Command::Matrix(options) => matrix::run(&options),
         Command::Regress(choice) => regress::run(choice),
+        Command::Book => book::run(),
         Command::UpgradeScript(choice) => upgrade_script(choice),
         Command::Torture(options) => torture::run(&options),
         Command::Bench { arguments } => bench(&arguments),

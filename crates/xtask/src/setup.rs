@@ -140,7 +140,7 @@ pub fn python() -> Result<()> {
 }
 
 /// Tools of the project's own below the target directory: what the user has installed for others stays as it is.
-fn tools() -> PathBuf {
+pub fn tools() -> PathBuf {
     target_dir().join("tools")
 }
 
