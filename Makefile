@@ -28,7 +28,7 @@ built_scripts := $(built)$(shell '$(PG_CONFIG)' --sharedir)/extension
 
 sources := Cargo.toml Cargo.lock $(EXTENSION).control $(shell find src sql crates/core -type f)
 
-.PHONY: all install uninstall installcheck clean
+.PHONY: all install uninstall installcheck licences clean
 
 all: $(built_library)
 
@@ -50,6 +50,10 @@ installcheck:
 	'$(bindir)/createdb' $(DATABASE)
 	'$(bindir)/psql' --no-psqlrc --quiet --set ON_ERROR_STOP=1 --dbname $(DATABASE) --file packaging/check.sql; \
 	    outcome=$$?; '$(bindir)/dropdb' --force $(DATABASE); exit $$outcome
+
+# The licences of the extension and of all that is linked into its library.
+licences:
+	$(CARGO) xtask licences '$(DESTDIR)/licenses' --pg $(major)
 
 clean:
 	rm -rf '$(built)'
