@@ -68,7 +68,7 @@ fn cargo_pgrx_is_of_the_librarys_version() -> Result<()> {
     let (_, rest) = manifest.split_once("pgrx = { version = \"=").context("Cargo.toml names no pgrx")?;
     let version = rest.split('"').next().unwrap_or_default();
     let mut told = 0;
-    for folder in ["", "docs"] {
+    for folder in ["", "docs", "packaging/docker"] {
         for entry in fs::read_dir(root().join(folder))? {
             let path = entry?.path();
             // Pictures are no texts.
@@ -79,11 +79,26 @@ fn cargo_pgrx_is_of_the_librarys_version() -> Result<()> {
             }
         }
     }
-    ensure!(told > 1, "the version of cargo-pgrx is told {told} times: is it still told in these words?");
+    ensure!(told > 3, "the version of cargo-pgrx is told {told} times: is it still told in these words?");
     let setup = read("crates/xtask/src/setup.rs")?;
     ensure!(
         setup.contains(&format!("CARGO_PGRX: &str = \"{version}\"")),
         "xtask installs another cargo-pgrx"
     );
+    Ok(())
+}
+
+/// A build in an image is with a compiler that the sources ask for.
+#[test]
+fn images_have_the_compiler_that_is_asked_for() -> Result<()> {
+    let manifest = read("Cargo.toml")?;
+    let (_, rest) = manifest.split_once("rust-version = \"").context("Cargo.toml asks for no Rust")?;
+    let version = rest.split('"').next().unwrap_or_default();
+    for file in ["packaging/docker/Dockerfile", "packaging/docker/Dockerfile.alpine"] {
+        ensure!(
+            read(file)?.contains(&format!("ARG RUST={version}\n")),
+            "{file} has another Rust than {version}"
+        );
+    }
     Ok(())
 }
