@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask demo | test | lint | bench | package | setup`.
+//! The project's own commands: `cargo xtask demo | test | lint | bench | package | release | setup`.
 #![forbid(unsafe_code)]
 
 mod demo;
@@ -7,6 +7,7 @@ mod lint;
 mod matrix;
 mod package;
 mod regress;
+mod release;
 mod root;
 mod tally;
 mod test;
@@ -55,6 +56,8 @@ enum Command {
         #[arg(long, value_name = "MAJOR", default_value_t = *RELEASES.end())]
         pg: u32,
     },
+    /// Runs all that a release must pass
+    Release(release::Options),
     /// Does at random, for minutes, what users do to a table, and compares it with a plain one
     Torture(torture::Options),
     /// Measures; what is said behind it goes to the benchmarks, such as --help
@@ -77,6 +80,7 @@ fn main() -> ExitCode {
         Command::UpgradeScript(choice) => upgrade_script(choice),
         Command::Package(options) => package::run(&options),
         Command::Licences { into, pg } => licences::write(&into, pg),
+        Command::Release(options) => release::run(&options),
         Command::Torture(options) => torture::run(&options),
         Command::Bench { arguments } => bench(&arguments),
     };
