@@ -11,7 +11,7 @@ use nix::unistd::{AccessFlags, access};
 use crate::packages::as_root;
 use crate::process::{announce, follow, repository, target_dir};
 use crate::setup::pgrx;
-use crate::upgrade::{RELEASED, install_script_of};
+use crate::upgrade::{self, RELEASED, VERSION, install_script_of};
 
 /// How the extension is built.
 #[derive(Clone, Copy)]
@@ -41,16 +41,11 @@ pub fn run(installation: &Installation, profile: Profile) -> Result<()> {
     follow(&mut command)
 }
 
-/// Installs what released versions were, for tests to update from: all that CREATE EXTENSION made, but for the plan, which
-/// a library of before would have applied.
+/// Installs what released versions were, for tests to update from.
 pub fn released(installation: &Installation) -> Result<()> {
-    const APPLIES: &str = "PERFORM FROM groundskeeper.apply_plan()";
     let extensions = installation.directory("--sharedir")?.join("extension");
     for version in RELEASED {
-        let script = fs::read_to_string(install_script_of(&repository(), version))?;
-        let bare = script.replace(APPLIES, "NULL");
-        ensure!(bare != script, "{version} does not apply the plan where it is looked for");
-        let file = tempfile(&bare)?;
+        let file = tempfile(&released_script(version)?)?;
         let to = extensions.join(format!("pg_groundskeeper--{version}.sql"));
         if writable(installation)? {
             fs::copy(&file, to)?;
@@ -59,6 +54,22 @@ pub fn released(installation: &Installation) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// All that CREATE EXTENSION made in a released version, but for the plan, which a library of before would have applied.
+pub fn released_script(version: &str) -> Result<String> {
+    const APPLIES: &str = "PERFORM FROM groundskeeper.apply_plan()";
+    let script = fs::read_to_string(install_script_of(&repository(), version))?;
+    let bare = script.replace(APPLIES, "NULL");
+    ensure!(bare != script, "{version} does not apply the plan where it is looked for");
+    Ok(bare)
+}
+
+/// What an update to this version runs, by what cargo-pgrx has made of the sources when it installed them.
+pub fn upgrade_script(installation: &Installation) -> Result<String> {
+    let file = format!("extension/pg_groundskeeper--{VERSION}.sql");
+    let install_script = fs::read_to_string(installation.directory("--sharedir")?.join(file))?;
+    upgrade::script(&repository(), &install_script)
 }
 
 fn tempfile(text: &str) -> Result<PathBuf> {

@@ -1,18 +1,24 @@
-//! The project's own commands: `cargo xtask demo | test | lint | bench | setup`.
+//! The project's own commands: `cargo xtask demo | test | lint | bench | package | release | setup`.
 #![forbid(unsafe_code)]
 
 mod demo;
+mod licences;
 mod lint;
 mod matrix;
+mod package;
 mod regress;
+mod release;
+mod root;
 mod tally;
 mod test;
 mod torture;
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use groundskeeper_sandbox::installation::RELEASES;
 use xtask::setup::Choice;
 use xtask::{book, install, packages, process, setup, upgrade};
 
@@ -42,6 +48,18 @@ enum Command {
     Book,
     /// Builds the extension, and writes the script that updates the last release to it
     UpgradeScript(Choice),
+    /// Makes a Debian package of the extension for a release of PostgreSQL
+    Package(package::Options),
+    /// Writes down whose work is linked into the library, and on which terms
+    Licences {
+        /// The folder to write to
+        into: PathBuf,
+        /// The major version of PostgreSQL that the library is for
+        #[arg(long, value_name = "MAJOR", default_value_t = *RELEASES.end())]
+        pg: u32,
+    },
+    /// Runs all that a release must pass
+    Release(release::Options),
     /// Does at random, for minutes, what users do to a table, and compares it with a plain one
     Torture(torture::Options),
     /// Measures; what is said behind it goes to the benchmarks, such as --help
@@ -63,6 +81,9 @@ fn main() -> ExitCode {
         Command::Regress(choice) => regress::run(choice),
         Command::Book => book::run(),
         Command::UpgradeScript(choice) => upgrade_script(choice),
+        Command::Package(options) => package::run(&options),
+        Command::Licences { into, pg } => licences::write(&into, pg),
+        Command::Release(options) => release::run(&options),
         Command::Torture(options) => torture::run(&options),
         Command::Bench { arguments } => bench(&arguments),
     };
@@ -75,14 +96,12 @@ fn main() -> ExitCode {
     }
 }
 
-/// What cargo-pgrx has made of the sources is what an update leads to.
+/// Writes what an update runs.
 fn upgrade_script(choice: Choice) -> anyhow::Result<()> {
     let installation = choice.prepare()?;
     install::run(&installation, install::Profile::Checked)?;
-    let file = format!("extension/pg_groundskeeper--{}.sql", upgrade::VERSION);
-    let install_script = std::fs::read_to_string(installation.directory("--sharedir")?.join(file))?;
     let path = upgrade::path(&process::repository())?;
-    std::fs::write(&path, upgrade::script(&process::repository(), &install_script)?)?;
+    std::fs::write(&path, install::upgrade_script(&installation)?)?;
     process::announce(format!("{} is written", path.display()));
     Ok(())
 }

@@ -2,7 +2,6 @@
 
 mod page;
 mod pypi;
-mod root;
 
 use std::fs;
 use std::path::PathBuf;
@@ -13,10 +12,10 @@ use anyhow::{Result, ensure};
 use groundskeeper_sandbox::installation::{PG_CONFIG, RELEASES};
 
 use crate::process::{announce, cargo, relay};
+use crate::root::{Root, system};
 use crate::setup::Choice;
 use crate::tally::Tally;
 use page::Row;
-use root::Root;
 
 /// What must hold on every server, for a run that has no time for all: the install, that rolling back leaves an
 /// identical database, a table that becomes partitions and goes back, the migration, jobs, and latency.
@@ -152,7 +151,7 @@ impl Site {
     }
 
     fn system(&self) -> String {
-        let here = || page::system(&fs::read_to_string("/etc/os-release").unwrap_or_default());
+        let here = || system(&fs::read_to_string("/etc/os-release").unwrap_or_default());
         match self {
             Self::Here => here(),
             Self::Root(root) => format!("{}, bare", root.system()),

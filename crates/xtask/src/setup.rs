@@ -29,6 +29,9 @@ const TESTS: Needs = Needs {
     ],
     extensions: &["cron", "hypopg"],
 };
+/// Needed to make Debian's packages: Debian's tools, and what checks them.
+const PACKAGES: Needs =
+    Needs { packages: &["dpkg-dev", "binutils"], optional: &["lintian"], extensions: &[] };
 /// Needed by benchmarks: what ours is measured against, and what counts instructions.
 const BENCHMARKS: Needs =
     Needs { packages: &["valgrind", "python3-venv"], optional: &[], extensions: &["cron", "partman"] };
@@ -63,6 +66,11 @@ impl Choice {
     /// The same with what takes pictures.
     pub fn for_pictures(self) -> Result<Installation> {
         self.with(PICTURES)
+    }
+
+    /// The same with what packages are made by.
+    pub fn for_packages(self) -> Result<Installation> {
+        self.with(PACKAGES)
     }
 
     /// The same with what the tests need besides.
@@ -146,13 +154,19 @@ pub fn tools() -> PathBuf {
 
 /// `cargo pgrx`, whosever has the right version.
 pub fn pgrx(args: &[&str]) -> Command {
-    let mut command = cargo(&["pgrx"]);
+    let mut command = with_tools(cargo(&["pgrx"]));
+    command.args(args);
+    command
+}
+
+/// A program that finds the project's own tools before others.
+pub fn with_tools(mut command: Command) -> Command {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let own = tools().join("bin");
     let path = std::iter::once(own).chain(std::env::split_paths(&path)).collect::<Vec<_>>();
     // Only a name with a colon in it cannot be joined; then the user's own is what is there.
     let path: Option<OsString> = std::env::join_paths(path).ok();
-    command.envs(path.map(|path| ("PATH", path))).args(args);
+    command.envs(path.map(|path| ("PATH", path)));
     command
 }
 

@@ -71,24 +71,9 @@ pub fn write(rows: &[Row]) -> Result<()> {
     Ok(fs::write(repository().join("docs/matrix.md"), page)?)
 }
 
-/// A system's name, as `/etc/os-release` has it.
-pub fn system(release: &str) -> String {
-    let value = |key: &str| {
-        let line = release.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
-        line.map(|value| value.trim_matches('"').to_owned())
-    };
-    let name = value("NAME").unwrap_or_else(|| std::env::consts::OS.to_owned());
-    let name = name.trim_end_matches(" GNU/Linux");
-    // What is not released yet has a code name alone.
-    match value("VERSION_ID").or_else(|| value("PRETTY_NAME")?.split('/').next_back().map(str::to_owned)) {
-        Some(version) => format!("{name} {version}"),
-        None => name.to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Row, system, table};
+    use super::{Row, table};
     use crate::tally::Tally;
 
     #[test]
@@ -96,17 +81,5 @@ mod tests {
         let mut row = Row::of(17, "Debian 13, bare".to_owned());
         row.tally = Tally { passed: 3, failed: 1, skipped: 2 };
         assert!(table(&[row]).ends_with("\n| 17 | Debian 13, bare | 3 | 1 | 2 |\n"));
-    }
-
-    #[test]
-    fn systems_are_named() {
-        let stable =
-            "PRETTY_NAME=\"Debian GNU/Linux 13 (trixie)\"\nNAME=\"Debian GNU/Linux\"\nVERSION_ID=\"13\"\n";
-        assert_eq!(system(stable), "Debian 13");
-        assert_eq!(
-            system("PRETTY_NAME=\"Debian GNU/Linux forky/sid\"\nNAME=\"Debian GNU/Linux\"\n"),
-            "Debian sid"
-        );
-        assert_eq!(system("NAME=\"Ubuntu\"\nVERSION_ID=\"24.04\"\n"), "Ubuntu 24.04");
     }
 }
