@@ -3,7 +3,7 @@
 //! by `server_version_num`.
 
 use pgrx::pg_sys;
-use std::ffi::{CStr, OsStr, c_char};
+use std::ffi::{CStr, OsStr, c_char, c_int};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
@@ -37,6 +37,9 @@ unsafe extern "C-unwind" {
         count: u64,
         #[cfg(not(feature = "since_18"))] once: bool,
     );
+
+    /// PostgreSQL's own. That it does not return, the headers of 18 say in a word that bindgen does not know.
+    pub fn proc_exit(code: c_int) -> !;
 }
 
 impl Run {

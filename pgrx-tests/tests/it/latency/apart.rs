@@ -1,6 +1,7 @@
 //! What is no time that the server lets its clients wait: the clients' own, and our upkeep.
 
 use super::*;
+use groundskeeper_tests::lacks;
 use groundskeeper_tests::sql::{text, texts};
 use postgres::fallible_iterator::FallibleIterator as _;
 use std::io::Write as _;
@@ -49,6 +50,9 @@ fn a_slow_client_is_none_of_the_servers_time() {
 
 #[test]
 fn our_own_upkeep_is_told_apart() {
+    if lacks("pg_stat_statements") {
+        return;
+    }
     let (_server, db) = preloaded(&["pg_stat_statements", "pg_groundskeeper"]);
     let (mut observer, mut client) = (db.client().unwrap(), db.client().unwrap());
     run_sql(&mut client, "CREATE EXTENSION pg_stat_statements");
