@@ -277,7 +277,7 @@ fn rows_of_range(shape: &Shape) -> String {
 }
 
 /// The first and the last row of a whole batch that lies in the first range, as nearly all do where there is much:
-/// going from one to the other is a third of the work of counting them.
+/// found by their places in the index, where the other way counts and compares all of them.
 fn stretch(run: &Run, shape: &Shape, next: &notes::Next) -> Result<Option<(i64, i64)>> {
     let query = format!(
         "SELECT f.id::pg_catalog.int8, l.id::pg_catalog.int8

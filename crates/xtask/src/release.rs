@@ -4,13 +4,12 @@ use std::fs;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
-use clap::CommandFactory as _;
 
 use crate::process::{announce, ask, cargo, execute, follow, repository, run_quietly};
 use crate::setup::{Choice, tools, with_tools};
 use crate::tally::Tally;
 use crate::upgrade::{self, VERSION};
-use crate::{Cli, install, lint};
+use crate::{book, install, lint};
 
 /// PGXN's own validator of META.json.
 const VALIDATOR: &str = "pgxn_meta";
@@ -58,11 +57,7 @@ pub fn run(options: &Options) -> Result<()> {
         "release",
     ])));
     tally.check(command("test", options, &options.filters));
-    if Cli::command().find_subcommand("book").is_some() {
-        tally.check(execute(&mut cargo(&["xtask", "book"])));
-    } else {
-        announce("there is no book to make");
-    }
+    tally.check(book::run());
     tally.check(command("package", options, &[]));
     for name in &options.debian {
         tally.check(execute(&mut cargo(&["xtask", "package", "--debian", name])));

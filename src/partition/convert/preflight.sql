@@ -184,7 +184,7 @@ SELECT 'exclusion_constraints', 'blocker', 'exclusion constraints: ' || pg_catal
               AND o.oprname = '=' AND o.oprnamespace = 'pg_catalog'::pg_catalog.regnamespace))
 HAVING pg_catalog.count(*) > 0
 UNION ALL
-SELECT 'invalid_indexes', 'warning', 'not carried over, as their builds have failed or are not done (a job of ours that builds one comes first): ' || pg_catalog.string_agg(pg_catalog.quote_ident(relname), ', '),
+SELECT 'invalid_indexes', 'warning', 'not carried over, as their builds have failed or are not done (one that a job of ours is building is waited for): ' || pg_catalog.string_agg(pg_catalog.quote_ident(relname), ', '),
        'DROP INDEX CONCURRENTLY, where nobody builds it', false
   FROM indexes WHERE NOT indisvalid HAVING pg_catalog.count(*) > 0
 UNION ALL

@@ -48,14 +48,10 @@ fn pairs(text: &str) -> Vec<(String, String)> {
 fn tokens(text: &str) -> Vec<Token> {
     let mut found = Vec::new();
     let mut rest = text.chars().peekable();
-    while let Some(character) = rest.next() {
+    loop {
+        skip_blanks(&mut rest);
+        let Some(character) = rest.next() else { return found };
         match character {
-            ' ' | '\t' | '\n' | '\r' | '\u{b}' | '\u{c}' => {}
-            // A comment is as good as a space.
-            '-' if rest.next_if_eq(&'-').is_some() => {
-                while rest.next_if(|next| !matches!(next, '\n' | '\r')).is_some() {}
-            }
-            '/' if rest.next_if_eq(&'*').is_some() => skip_comment(&mut rest),
             '.' => found.push(Token::Point),
             '"' => found.push(Token::Name(quoted(&mut rest))),
             'u' | 'U' if begins_escaped(&rest) => {
@@ -75,7 +71,6 @@ fn tokens(text: &str) -> Vec<Token> {
             _ => found.push(Token::Other),
         }
     }
-    found
 }
 
 /// The rest of a quoted name.
@@ -111,7 +106,7 @@ fn escape_after(rest: &mut Peekable<Chars>) -> Option<char> {
     Some(escape)
 }
 
-/// Blanks and comments.
+/// Blanks, and comments, which are as good as blanks.
 fn skip_blanks(rest: &mut Peekable<Chars>) {
     loop {
         let mut next = rest.clone();
