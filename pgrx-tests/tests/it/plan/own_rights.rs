@@ -232,6 +232,11 @@ kind = "view"
 query = "SELECT '{x}' :: \"app\" . Sly[] AS p"
 
 [[items]]
+relation = "public.by_escape"
+kind = "view"
+query = "SELECT '(x)'::U&\"\\0061pp\".pair AS p"
+
+[[items]]
 relation = "public.by_column"
 kind = "view"
 query = "SELECT n FROM app.slies WHERE p = '(x)'"
@@ -256,7 +261,7 @@ keys = ["(('(x)'::app.pair).a)"]
     }
     let states = plan_states(&mut client).unwrap();
     let strange: Vec<_> = states.iter().filter(|(item, _)| item.starts_with("own.public.")).collect();
-    assert_eq!(strange.len(), 5);
+    assert_eq!(strange.len(), 6);
     for (item, state) in strange {
         assert_eq!(state.state, "blocked", "{item}");
         assert!(state.detail.contains(&format!("which belongs to {role}")), "{item}: {}", state.detail);
