@@ -94,6 +94,11 @@ impl Failure {
         }
     }
 
+    /// Whether the statement was cancelled, by whom or what ever.
+    pub fn is_query_canceled(&self) -> bool {
+        self.code == PgSqlErrorCode::ERRCODE_QUERY_CANCELED
+    }
+
     /// Whether someone asked the statement or the backend to stop: never to be swallowed.
     pub fn is_stop_request(&self) -> bool {
         matches!(

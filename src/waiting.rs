@@ -4,8 +4,10 @@ use crate::cluster;
 use crate::error::{Failure, Result};
 use crate::guc::{lock_timeout, pinned, shows_notices};
 use crate::owner;
+use crate::subtransaction::caught;
 use crate::target;
-use std::ffi::CString;
+use pgrx::pg_sys;
+use std::ffi::{CString, c_int};
 use std::time::{Duration, Instant};
 
 /// Runs statements in order, waiting for locks no longer than that in all: `lock_timeout` alone is per lock, and
@@ -34,4 +36,56 @@ pub fn with_lock_timeout<T>(milliseconds: i32, work: impl FnOnce() -> Result<T>)
     let value = CString::new(format!("{milliseconds}ms")).map_err(|e| Failure::internal(e.to_string()))?;
     let before = lock_timeout();
     pinned(&[(c"lock_timeout", &value)], || cluster::waiting_likewise(milliseconds, &before, work))
+}
+
+/// What the declarations of pgrx leave out of PostgreSQL's timers.
+mod raw {
+    use super::c_int;
+
+    /// The timer of `statement_timeout`, the fourth in every release.
+    pub const STATEMENT_TIMEOUT: c_int = 3;
+
+    unsafe extern "C" {
+        pub safe fn enable_timeout_after(timer: c_int, milliseconds: c_int);
+        pub safe fn enable_timeout_at(timer: c_int, time: i64);
+        pub safe fn disable_timeout(id: c_int, keep_indicator: bool);
+        pub safe fn get_timeout_active(timer: c_int) -> bool;
+        pub safe fn get_timeout_indicator(timer: c_int, reset: bool) -> bool;
+        pub safe fn get_timeout_finish_time(timer: c_int) -> i64;
+        pub safe fn GetCurrentTimestamp() -> i64;
+    }
+}
+
+/// Runs `work` for no longer than that; `None` when it was ended, and nothing of it is left. A `statement_timeout` that
+/// comes first ends it as ever.
+pub fn ended_after<T>(milliseconds: i32, work: impl FnOnce() -> Result<T>) -> Result<Option<T>> {
+    let timer = raw::STATEMENT_TIMEOUT;
+    let ends = raw::GetCurrentTimestamp() + i64::from(milliseconds) * 1000;
+    let before = raw::get_timeout_active(timer).then(|| raw::get_timeout_finish_time(timer));
+    if before.is_some_and(|before| before <= ends) {
+        return work().map(Some);
+    }
+    raw::enable_timeout_after(timer, milliseconds);
+    let result = caught(work);
+    raw::disable_timeout(timer, true);
+    let rang = raw::get_timeout_indicator(timer, true) || raw::GetCurrentTimestamp() >= ends;
+    if let Some(before) = before {
+        raw::enable_timeout_at(timer, before);
+    }
+    match result {
+        Ok(done) => {
+            if rang {
+                // It rang when all was done: what it asks for is nobody's wish any more.
+                // SAFETY: a flag of this process's own, which the signal sets and whoever heeds it clears.
+                unsafe { pg_sys::QueryCancelPending = 0 };
+            }
+            Ok(Some(done))
+        }
+        Err(failure) if rang && failure.is_query_canceled() => Ok(None),
+        Err(failure) if failure.is_stop_request() => {
+            pg_sys::panic::ErrorReport::from(failure.clone()).report(pgrx::PgLogLevel::ERROR);
+            Err(failure)
+        }
+        Err(failure) => Err(failure),
+    }
 }

@@ -44,7 +44,7 @@ mod raw {
         pub static mut PqCommMethods: *const Methods;
         pub fn RegisterTimeout(id: c_int, handler: unsafe extern "C" fn()) -> c_int;
         pub fn enable_timeout_every(id: c_int, first: i64, every_ms: c_int);
-        pub fn disable_timeout(id: c_int, keep_indicator: bool);
+        pub safe fn disable_timeout(id: c_int, keep_indicator: bool);
         pub safe fn GetCurrentTimestamp() -> i64;
     }
 }
@@ -148,8 +148,7 @@ pub fn begin_reading() {
 /// It has read what there was.
 pub fn end_reading() {
     if let Some(timer) = TIMER.get() {
-        // SAFETY: a timer of ours.
-        unsafe { raw::disable_timeout(*timer, false) };
+        raw::disable_timeout(*timer, false);
     }
 }
 

@@ -36,3 +36,10 @@ pub fn lock(table: Oid, deadline: Instant) -> Result<Instant> {
     }
     Ok(deadline)
 }
+
+/// Whether a foreign key refers to a partition, as a part of its table.
+pub fn exist(partition: Oid) -> Result<bool> {
+    let query = "SELECT EXISTS (SELECT FROM pg_catalog.pg_constraint k
+                                 WHERE k.contype = 'f' AND k.confrelid = $1 AND k.conparentid <> 0)";
+    Ok(sql::first(query, &[partition.into()], |row| required::<bool>(row, 1))? == Some(true))
+}

@@ -18,13 +18,16 @@ use crate::settings;
 use crate::sql::{self, qualified, required};
 use crate::subtransaction::isolated;
 use crate::target;
-use crate::waiting::{run_before_deadline, with_lock_timeout};
+use crate::waiting::{ended_after, run_before_deadline, with_lock_timeout};
 use crate::worker::Between;
 use groundskeeper_core::partition::convert::Stage;
 use groundskeeper_core::plan::Qualified;
 use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys::Oid;
 use std::time::Instant;
+
+/// What PostgreSQL has in any case to look for rows that refer to a partition, in milliseconds.
+const LEAST_LOOK_MS: i32 = 100;
 
 /// A partition that is to leave, and how.
 pub struct Leaving {
@@ -83,12 +86,36 @@ impl Leaving {
             }
             statements.extend_from_slice(&self.statements);
             let left = deadline.saturating_duration_since(Instant::now()).as_millis();
-            run_before_deadline(i32::try_from(left).unwrap_or(1).max(1), &statements)
+            let left = i32::try_from(left).unwrap_or(1).max(1);
+            if referring::exist(self.partition)? {
+                return self.looked_after(left, &statements);
+            }
+            run_before_deadline(left, &statements)
         })
     }
-}
 
-impl Leaving {
+    /// Runs the statements for a partition that foreign keys refer to. PostgreSQL looks for rows that do so under the
+    /// lock, as long as there are rows: by an index on the one side or the other that is a tenth of the time that it
+    /// takes by all rows of both, which it would prefer; and who waits is not kept for longer than the lock might have
+    /// been waited for.
+    fn looked_after(&self, left: i32, statements: &[String]) -> Result<()> {
+        let by_index = [(c"enable_hashjoin", c"off"), (c"enable_mergejoin", c"off"), (c"jit", c"off")];
+        let limit = left.max(LEAST_LOOK_MS);
+        let done = ended_after(limit, || pinned(&by_index, || run_before_deadline(left, statements)))?;
+        done.ok_or_else(|| {
+            let [parent, partition] = &self.names;
+            Failure::new(
+                PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE,
+                format!("PostgreSQL was not done with looking for rows that refer to {partition} after {limit} ms"),
+            )
+            .detail(format!("Writers of {parent} and of what refers to it wait meanwhile, so it was ended."))
+            .hint(
+                "Have an index on the columns that refer to it, give it the time in groundskeeper.lock_timeout, or \
+                 drop the foreign key and make it anew afterwards, NOT VALID and then validated.",
+            )
+        })
+    }
+
     /// What is locked is what the statements are about, or tables have been exchanged meanwhile.
     fn check_names(&self) -> Result<()> {
         let query = "SELECT pg_catalog.to_regclass($1)::oid = $3 AND pg_catalog.to_regclass($2)::oid = $4";

@@ -210,3 +210,42 @@ fn the_first_lock_that_is_refused_is_the_last_that_is_asked_for() {
     let said = texts(&mut client, "SELECT action FROM groundskeeper.apply_retention()").unwrap();
     assert_eq!(said, ["dropped"; 7]);
 }
+
+/// PostgreSQL looks for rows that refer to a partition while it holds the lock.
+#[test]
+fn a_partition_that_much_may_refer_to_is_kept_rather_than_writers() {
+    let db = TestDb::installed(Template::Empty).unwrap();
+    let mut client = db.client().unwrap();
+    client
+        .batch_execute(
+            "CREATE TABLE public.bet (id bigint, day date, PRIMARY KEY (id, day)) PARTITION BY RANGE (day);
+             CREATE TABLE public.bet_2024_01 PARTITION OF public.bet FOR VALUES FROM ('2024-01-01') TO ('2024-02-01');
+             CREATE TABLE public.bet_2024_02 PARTITION OF public.bet FOR VALUES FROM ('2024-02-01') TO ('2024-03-01');
+             INSERT INTO public.bet SELECT g, date '2024-01-01' + g % 60 FROM generate_series(1, 40000) g;
+             CREATE TABLE public.child AS
+             SELECT 100000 + g AS id, date '2024-03-01' AS day FROM generate_series(1, 1000000) g;
+             ALTER TABLE public.child ADD FOREIGN KEY (id, day) REFERENCES public.bet NOT VALID;
+             ANALYZE public.bet, public.child;
+             SELECT groundskeeper.adopt_partitioned_table('public.bet');
+             SELECT groundskeeper.set_retention('public.bet', '1 month', 'drop');
+             SET groundskeeper.lock_timeout = '20ms'",
+        )
+        .unwrap();
+    let retire = "SELECT concat_ws(' ', action, detail) FROM groundskeeper.apply_retention()";
+    let said = texts(&mut client, retire).unwrap();
+    let kept =
+        "kept PostgreSQL was not done with looking for rows that refer to public.bet_2024_01 after 100 ms";
+    assert!(said[0].starts_with(kept), "{said:?}");
+    assert!(said[1].starts_with("kept not tried"), "{said:?}");
+    // as a dry run says, whose session goes on
+    let dry = texts(&mut client, &retire.replace("()", "(true)")).unwrap();
+    assert_eq!(dry, said);
+    client.batch_execute("SET statement_timeout = '1min'; SET groundskeeper.lock_timeout = '1min'").unwrap();
+    assert_eq!(texts(&mut client, &retire.replace("()", "(true)")).unwrap(), ["would drop"; 2]);
+    // the session's own limit is as it was
+    client.batch_execute("SET statement_timeout = '150ms'").unwrap();
+    let stopped = client.query(&retire.replace("()", "(true)"), &[]).unwrap_err();
+    assert_eq!(stopped.code().unwrap().code(), "57014");
+    client.batch_execute("SET statement_timeout = 0").unwrap();
+    assert_eq!(texts(&mut client, retire).unwrap(), ["dropped"; 2]);
+}
