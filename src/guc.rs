@@ -49,6 +49,11 @@ pub fn as_written<T>(work: impl FnOnce() -> T) -> T {
     pinned(&settings, work)
 }
 
+/// Runs a query that is looked up by keys whatever its arguments are, so that one plan will do from the first call on.
+pub fn planned_once<T>(query: impl FnOnce() -> T) -> T {
+    pinned(&[(c"plan_cache_mode", c"force_generic_plan")], query)
+}
+
 /// Has the current transaction commit without waiting for the disk: a crash may take it back, whole, and no later one
 /// that commits synchronously is durable without it. For steps that are done again when they are missing.
 pub fn commit_asynchronously() {

@@ -67,7 +67,7 @@ pub fn add(entry: &Entry) -> Result<()> {
 /// The changes that have not been taken back, newest first.
 pub fn standing() -> Result<Vec<Change>> {
     as_owner(|| {
-        sql::rows(
+        sql::kept(
             "SELECT change_id, item, undo::text, inverse_sql FROM groundskeeper.change
               WHERE reverted_at IS NULL ORDER BY change_id DESC",
             &[],

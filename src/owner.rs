@@ -212,7 +212,7 @@ pub fn oid_by_name(name: &Qualified) -> Option<Oid> {
 
 fn oid_of(quoted: &str) -> Result<Option<Oid>> {
     let oid = "SELECT pg_catalog.to_regclass($1)::pg_catalog.oid";
-    Ok(sql::first(oid, &[quoted.into()], |row| row.get::<Oid>(1))?.flatten())
+    Ok(sql::kept_first(oid, &[quoted.into()], |row| row.get::<Oid>(1))?.flatten())
 }
 
 fn name_of(relation: Oid) -> Result<String> {

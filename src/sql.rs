@@ -2,13 +2,15 @@
 
 use crate::encoding::{Utf8, to_rust, to_server_cstring, with_errors_shown};
 use crate::error::{Failure, Result};
-use crate::guc::as_written;
+use crate::guc::{as_written, planned_once};
 use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
-use pgrx::spi::{OwnedPreparedStatement, SpiHeapTupleData};
+use pgrx::spi::{OwnedPreparedStatement, SpiClient, SpiHeapTupleData};
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::ffi::CString;
+use std::rc::Rc;
 
 pub use pgrx::spi::quote_literal;
 
@@ -65,7 +67,7 @@ pub fn first<T>(query: &str, args: &[Argument], read: impl FnMut(&Tuple) -> Resu
 /// A query that is asked again and again: a session plans it once, for whatever arguments.
 pub struct Kept {
     query: &'static str,
-    plan: RefCell<Option<OwnedPreparedStatement>>,
+    plan: RefCell<Option<Rc<OwnedPreparedStatement>>>,
 }
 
 impl Kept {
@@ -76,28 +78,63 @@ impl Kept {
 
     /// Reads rows; each is turned into a value before the next is looked at.
     pub fn rows<T>(&self, args: &[Argument], mut read: impl FnMut(&Tuple) -> Result<T>) -> Result<Vec<T>> {
-        let (query, args) = (text_of(self.query)?, datums(args));
+        let args = datums(args);
         as_meant(|| {
             with_own_changes_seen(|| {
                 Spi::connect(|client| {
-                    let mut plan = self.plan.borrow_mut();
-                    let plan = match &mut *plan {
-                        Some(plan) => plan,
-                        none => {
-                            let types: Vec<PgOid> = args.iter().map(|arg| arg.oid().into()).collect();
-                            none.insert(client.prepare(query.as_c_str(), &types)?.keep())
-                        }
-                    };
-                    client.select(&*plan, None, args)?.map(|row| read(&Tuple(row))).collect()
+                    let plan = self.planned(client, args)?;
+                    let table = planned_once(|| client.select(&*plan, None, args))?;
+                    table.map(|row| read(&Tuple(row))).collect()
                 })
             })
         })
+    }
+
+    /// The same query may be asked again while its rows are read.
+    fn planned(&self, client: &SpiClient, args: &[DatumWithOid]) -> Result<Rc<OwnedPreparedStatement>> {
+        if let Some(plan) = &*self.plan.borrow() {
+            return Ok(Rc::clone(plan));
+        }
+        let types: Vec<PgOid> = args.iter().map(|arg| arg.oid().into()).collect();
+        let plan = Rc::new(client.prepare(text_of(self.query)?.as_c_str(), &types)?.keep());
+        *self.plan.borrow_mut() = Some(Rc::clone(&plan));
+        Ok(plan)
     }
 
     /// Reads the first row, if there is one.
     pub fn first<T>(&self, args: &[Argument], read: impl FnMut(&Tuple) -> Result<T>) -> Result<Option<T>> {
         Ok(self.rows(args, read)?.into_iter().next())
     }
+}
+
+thread_local! {
+    static PLANS: RefCell<HashMap<&'static str, Rc<Kept>>> = RefCell::default();
+}
+
+/// As [`rows`], for what is asked about each item or table: planning takes many times as long as answering.
+pub fn kept<T>(
+    query: &'static str,
+    args: &[Argument],
+    read: impl FnMut(&Tuple) -> Result<T>,
+) -> Result<Vec<T>> {
+    let kept = |plans: &mut HashMap<_, _>| {
+        Rc::clone(plans.entry(query).or_insert_with(|| Rc::new(Kept::new(query))))
+    };
+    PLANS.with_borrow_mut(kept).rows(args, read)
+}
+
+/// As [`first`], the same way.
+pub fn kept_first<T>(
+    query: &'static str,
+    args: &[Argument],
+    read: impl FnMut(&Tuple) -> Result<T>,
+) -> Result<Option<T>> {
+    Ok(kept(query, args, read)?.into_iter().next())
+}
+
+/// As [`texts`], the same way.
+pub fn kept_texts(query: &'static str, args: &[Argument]) -> Result<Vec<String>> {
+    Ok(kept(query, args, |row| row.get::<String>(1))?.into_iter().flatten().collect())
 }
 
 /// Runs one statement that changes or locks something, and reads the first row that it returns, if there is one.

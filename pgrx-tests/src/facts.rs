@@ -10,7 +10,9 @@ const FACTS: &str = "
     WITH relation AS (
         SELECT c.*, pg_get_userbyid(relowner) AS owner, obj_description(c.oid, 'pg_class') AS comment
           FROM pg_class c
-         WHERE relnamespace::regnamespace::text IN ('raw_data', 'staging', 'curated', 'public'))
+          JOIN pg_namespace n ON n.oid = c.relnamespace
+         WHERE nspname !~ '^pg_'
+           AND nspname NOT IN ('information_schema', 'groundskeeper', 'groundskeeper_internal', 'monitoring'))
     SELECT format('%s %s: owner %s, acl %s, options %s, filled %s, comment %s', relkind, oid::regclass, owner,
                   coalesce(relacl::text, 'NULL'), reloptions, relispopulated, comment)
       FROM relation
@@ -31,6 +33,9 @@ const FACTS: &str = "
     SELECT format('%s on %s: %s, comment %s', conname, r.oid::regclass, pg_get_constraintdef(k.oid),
                   obj_description(k.oid, 'pg_constraint'))
       FROM relation r JOIN pg_constraint k ON conrelid = r.oid
+    UNION ALL
+    SELECT format('%s, enabled %s', pg_get_triggerdef(g.oid), tgenabled)
+      FROM relation r JOIN pg_trigger g ON tgrelid = r.oid AND NOT tgisinternal
     ORDER BY 1";
 
 /// One line per fact, sorted.

@@ -29,7 +29,7 @@ pub struct Check {
 pub fn checks(oid: Oid, table: &str, wanted: &str) -> Result<Vec<CheckFact>> {
     let question = |expression: &str| format!("SELECT {expression} FROM ONLY {table}");
     let wanted = canonical_query(&question(&format!("({wanted})")))?;
-    sql::rows(
+    sql::kept(
         "SELECT con.conname::text,
                 CASE WHEN t.relowner = $2 OR NOT EXISTS (
                     SELECT FROM pg_catalog.pg_depend d
@@ -52,27 +52,35 @@ pub fn checks(oid: Oid, table: &str, wanted: &str) -> Result<Vec<CheckFact>> {
     )
 }
 
-/// The CHECK constraints that involve a column. Those that are inherited or call a function of the user's are
-/// obstacles, found with the other dependents.
-pub fn checks_on_column(oid: Oid, attnum: i16) -> Result<Vec<Check>> {
-    found(&format!("{CHECK} AND $2 = ANY (con.conkey) ORDER BY con.conname"), &[oid.into(), attnum.into()])
-}
-
-/// The CHECK constraint of that name.
-pub fn check_named(oid: Oid, name: &str) -> Result<Option<Check>> {
-    Ok(found(&format!("{CHECK} AND con.conname = $2"), &[oid.into(), name.into()])?.pop())
-}
-
-const CHECK: &str = "
+/// The query for the CHECK constraints of a table that satisfy a condition.
+macro_rules! checks {
+    ($condition:literal) => {
+        concat!(
+            "
     SELECT pg_catalog.quote_ident(con.conname),
                 pg_catalog.regexp_replace(pg_catalog.pg_get_constraintdef(con.oid), ' NOT VALID$', ''),
                 pg_catalog.obj_description(con.oid, 'pg_constraint'), con.convalidated,
                 con.conname::text, pg_catalog.pg_get_expr(con.conbin, con.conrelid)
            FROM pg_catalog.pg_constraint con
-          WHERE con.conrelid = $1 AND con.contype = 'c'";
+          WHERE con.conrelid = $1 AND con.contype = 'c' AND ",
+            $condition
+        )
+    };
+}
 
-fn found(query: &str, args: &[crate::sql::Argument]) -> Result<Vec<Check>> {
-    sql::rows(query, args, |row| {
+/// The CHECK constraints that involve a column. Those that are inherited or call a function of the user's are
+/// obstacles, found with the other dependents.
+pub fn checks_on_column(oid: Oid, attnum: i16) -> Result<Vec<Check>> {
+    found(checks!("$2 = ANY (con.conkey) ORDER BY con.conname"), &[oid.into(), attnum.into()])
+}
+
+/// The CHECK constraint of that name.
+pub fn check_named(oid: Oid, name: &str) -> Result<Option<Check>> {
+    Ok(found(checks!("con.conname = $2"), &[oid.into(), name.into()])?.pop())
+}
+
+fn found(query: &'static str, args: &[crate::sql::Argument]) -> Result<Vec<Check>> {
+    sql::kept(query, args, |row| {
         Ok(Check {
             quoted: required(row, 1)?,
             definition: read_back_same(&required::<String>(row, 2)?),

@@ -24,14 +24,14 @@ pub struct Dependents {
 /// Looks up all that depends on a column, directly or through views.
 pub fn dependents_of_column(relation: Oid, attnum: i16) -> Result<Dependents> {
     let views: Vec<Oid> =
-        sql::rows(include_str!("dependents.sql"), &[relation.into(), i32::from(attnum).into()], |row| {
+        sql::kept(include_str!("dependents.sql"), &[relation.into(), i32::from(attnum).into()], |row| {
             required(row, 1)
         })?;
-    let obstacles = sql::texts(
+    let obstacles = sql::kept_texts(
         include_str!("obstacles.sql"),
         &[relation.into(), i32::from(attnum).into(), views.clone().into()],
     )?;
-    let rebuilt = sql::texts(
+    let rebuilt = sql::kept_texts(
         "SELECT c.relname::text FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
           WHERE i.indrelid = $1 AND (i.indpred IS NOT NULL OR i.indexprs IS NOT NULL)
             AND EXISTS (SELECT FROM pg_catalog.pg_depend d
@@ -57,14 +57,14 @@ pub fn dependents_of_column(relation: Oid, attnum: i16) -> Result<Dependents> {
 /// The statements that make a view again exactly as it is.
 pub fn definition(view: Oid) -> Result<Vec<String>> {
     let creator = creator_without_default_privileges(view)?;
-    let statements = sql::texts(include_str!("relation_ddl.sql"), &[view.into(), creator.into()])?;
+    let statements = sql::kept_texts(include_str!("relation_ddl.sql"), &[view.into(), creator.into()])?;
     Ok(statements.iter().map(|statement| read_back_same(statement)).collect())
 }
 
 /// What depends on a relation, or on the rows' type that comes with it, and would be dropped with it: as PostgreSQL
 /// describes it, but for relations that are to be dropped as well.
 pub fn depend_on(relation: Oid, but_for: &[Oid]) -> Result<Vec<String>> {
-    sql::texts(
+    sql::kept_texts(
         "SELECT DISTINCT CASE WHEN w.ev_class IS NULL THEN pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid)
                      ELSE pg_catalog.pg_describe_object('pg_catalog.pg_class'::pg_catalog.regclass, w.ev_class, 0) END
            FROM pg_catalog.pg_class c
@@ -101,7 +101,7 @@ pub fn forget_default_acls(statements: &[String]) -> Result<()> {
 /// Who must create the view so that its ACL stays NULL: default privileges of the creating role would fill it.
 /// `None` where the current role will do, or where nobody else may.
 fn creator_without_default_privileges(view: Oid) -> Result<Option<String>> {
-    sql::first(
+    sql::kept_first(
         "WITH defaults AS (
              SELECT d.defaclrole FROM pg_catalog.pg_default_acl d, pg_catalog.pg_class c
               WHERE c.oid = $1 AND d.defaclobjtype = 'r' AND d.defaclnamespace IN (0, c.relnamespace))

@@ -48,12 +48,17 @@ pub fn statement(index: &WantedIndex, build: Build) -> String {
     )
 }
 
-/// The indexes of a relation, each compared with the wanted one.
-pub fn indexes(oid: Oid, wanted: &WantedIndex) -> Result<Vec<IndexFact>> {
+/// The indexes of a relation, each compared with the wanted one; whether one begins with its keys only where that will do.
+pub fn indexes(oid: Oid, wanted: &WantedIndex, prefix_will_do: bool) -> Result<Vec<IndexFact>> {
     let (keys, directions) = split_directions(wanted.keys);
     let wanted_shape = shape(wanted.relation, &keys, wanted.predicate)?;
-    let wanted_keys = shape(wanted.relation, &keys, None)?;
-    sql::rows(
+    // where it serves that another begins with the same keys
+    let wanted_keys = match wanted.predicate {
+        _ if !prefix_will_do => None,
+        None => Some(wanted_shape.clone()),
+        Some(_) => Some(shape(wanted.relation, &keys, None)?),
+    };
+    sql::kept(
         "SELECT c.relname::text, i.indisvalid AND i.indisready AND i.indislive, i.indisunique,
                 ARRAY(SELECT pg_catalog.pg_get_indexdef(i.indexrelid, k, true)
                         FROM pg_catalog.generate_series(1, i.indnkeyatts) k ORDER BY k),
@@ -86,7 +91,9 @@ pub fn indexes(oid: Oid, wanted: &WantedIndex) -> Result<Vec<IndexFact>> {
                 name: required(row, 1)?,
                 valid: required(row, 2)?,
                 same_definition: found.is(wanted, &directions, &wanted_shape),
-                serves: found.begins_with(wanted.relation, keys.len(), &wanted_keys),
+                serves: wanted_keys
+                    .as_ref()
+                    .is_some_and(|wanted_keys| found.begins_with(wanted.relation, keys.len(), wanted_keys)),
             })
         },
     )
@@ -106,6 +113,7 @@ impl Row {
         self.ordinary
             && self.unique == wanted.unique
             && self.directions == directions
+            && self.predicate.is_some() == wanted.predicate.is_some()
             && shape(wanted.relation, &self.keys, self.predicate.as_deref()).is_ok_and(|s| s == wanted_shape)
     }
 
@@ -135,7 +143,7 @@ fn split_directions(keys: &[String]) -> (Vec<String>, Vec<i32>) {
 
 /// What has the index's name in its schema and is no index of this relation.
 pub fn name_taken_by(schema: &str, name: &str, relation: Oid) -> Result<Option<String>> {
-    sql::first(
+    sql::kept_first(
         "SELECT pg_catalog.pg_describe_object('pg_catalog.pg_class'::pg_catalog.regclass, c.oid, 0)
            FROM pg_catalog.pg_class c
            JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
@@ -148,7 +156,7 @@ pub fn name_taken_by(schema: &str, name: &str, relation: Oid) -> Result<Option<S
 
 /// An index by name: its size in bytes, and whether queries may use it.
 pub fn index_named(schema: &str, name: &str) -> Result<Option<(u64, bool)>> {
-    let found = sql::first(
+    let found = sql::kept_first(
         "SELECT c.oid, i.indisvalid AND i.indisready AND i.indislive
            FROM pg_catalog.pg_index i
            JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
@@ -162,7 +170,7 @@ pub fn index_named(schema: &str, name: &str) -> Result<Option<(u64, bool)>> {
 
 /// The partitions of a table that have no index attached to one of the parent's, the oldest first.
 pub fn partitions_without(table: &Qualified, index: &Qualified) -> Result<Vec<Qualified>> {
-    sql::rows(
+    sql::kept(
         "SELECT pn.nspname::text, p.relname::text
            FROM pg_catalog.pg_inherits i
            JOIN pg_catalog.pg_class p ON p.oid = i.inhrelid
@@ -189,7 +197,7 @@ pub fn partitions_without(table: &Qualified, index: &Qualified) -> Result<Vec<Qu
 
 /// The INVALID indexes that an interrupted `REINDEX CONCURRENTLY` left beside an index.
 pub fn reindex_leftovers(index: &Qualified) -> Result<Vec<Qualified>> {
-    sql::rows(
+    sql::kept(
         "SELECT n.nspname::text, l.relname::text
            FROM pg_catalog.pg_class c
            JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace

@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::extension::home;
 use crate::sql::{self, required};
 use groundskeeper_core::plan::Qualified;
-use groundskeeper_core::plan::drift::{Made, Now};
+use groundskeeper_core::plan::drift::{Made, Now, Trigger};
 use pgrx::pg_sys::Oid;
 
 /// A thing that a change makes on, or of, a relation.
@@ -12,19 +12,23 @@ use pgrx::pg_sys::Oid;
 pub enum Thing<'a> {
     /// The relation: a view or materialized view.
     Relation,
+    /// Nothing of the relation, which is only known of elsewhere.
+    Place,
     /// An index of it.
     Index(&'a str),
     /// A constraint on it.
     Constraint(&'a str),
     /// The type of a column.
     Column(&'a str),
+    /// Triggers of these names, and the function that they run.
+    Triggers(&'a [&'a str]),
 }
 
 impl<'a> Thing<'a> {
     /// Its name within the relation.
     pub fn name(self) -> Option<&'a str> {
         match self {
-            Self::Relation => None,
+            Self::Relation | Self::Place | Self::Triggers(_) => None,
             Self::Index(name) | Self::Constraint(name) | Self::Column(name) => Some(name),
         }
     }
@@ -32,9 +36,11 @@ impl<'a> Thing<'a> {
     fn kind(self) -> &'static str {
         match self {
             Self::Relation => "relation",
+            Self::Place => "place",
             Self::Index(_) => "index",
             Self::Constraint(_) => "constraint",
             Self::Column(_) => "column",
+            Self::Triggers(_) => "triggers",
         }
     }
 }
@@ -60,7 +66,7 @@ pub fn made(place: &Qualified, thing: Thing) -> Result<Option<Made>> {
          WHERE s.nspname = $1 AND c.relname = $2";
     let arguments =
         [place.schema.as_str().into(), place.name.as_str().into(), thing.kind().into(), thing.name().into()];
-    let found = sql::first(query, &arguments, |row| {
+    let found = sql::kept_first(query, &arguments, |row| {
         Ok(Made {
             home: home(),
             relation: u32::from(required::<Oid>(row, 1)?),
@@ -68,11 +74,17 @@ pub fn made(place: &Qualified, thing: Thing) -> Result<Option<Made>> {
             column: row.get(3)?,
             definition: row.get(4)?,
             kept: row.get(5)?,
+            ..Made::default()
         })
     })?;
+    let found = match thing {
+        Thing::Triggers(names) => found.map(|made| with_triggers(made, names)).transpose()?,
+        _ => found,
+    };
     Ok(found.filter(|made| match thing {
         Thing::Relation => made.definition.is_some(),
-        Thing::Index(_) | Thing::Constraint(_) => made.object.is_some(),
+        Thing::Place => true,
+        Thing::Index(_) | Thing::Constraint(_) | Thing::Triggers(_) => made.object.is_some(),
         Thing::Column(_) => made.column.is_some(),
     }))
 }
@@ -107,7 +119,7 @@ pub fn made_now(made: &Made, place: &Qualified) -> Result<Now> {
         place.schema.as_str().into(),
         place.name.as_str().into(),
     ];
-    let now = sql::first(query, &arguments, |row| {
+    let now = sql::kept_first(query, &arguments, |row| {
         let relation = row.get::<String>(1)?.zip(row.get::<String>(2)?);
         Ok(Now {
             relation: relation.map(|(schema, name)| Qualified { schema, name }),
@@ -115,7 +127,75 @@ pub fn made_now(made: &Made, place: &Qualified) -> Result<Now> {
             definition: row.get(4)?,
             kept: row.get(5)?,
             namesake: row.get::<String>(6)?.and_then(|kind| kind.chars().next()),
+            ..Now::default()
         })
     })?;
-    Ok(now.unwrap_or_default())
+    let now = now.unwrap_or_default();
+    match (&made.function, made.object) {
+        (Some(_), Some(function)) if now.relation.is_some() => {
+            let (object, definition) = function_of(function)?.unzip();
+            let triggers = triggers(made.relation, function)?;
+            Ok(Now { object, definition, triggers, ..now })
+        }
+        _ => Ok(now),
+    }
+}
+
+/// Adds the triggers of these names, and the function that they run.
+fn with_triggers(made: Made, names: &[&str]) -> Result<Made> {
+    let run = "SELECT tgfoid FROM pg_catalog.pg_trigger WHERE tgrelid = $1 AND tgname::text = ANY ($2) ORDER BY tgname LIMIT 1";
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    let arguments = [Oid::from(made.relation).into(), names.into()];
+    let Some(function) = sql::kept_first(run, &arguments, |row| required::<Oid>(row, 1))?.map(u32::from)
+    else {
+        return Ok(made);
+    };
+    let (name, definition) = function_of(function)?.unzip();
+    let triggers = triggers(made.relation, function)?;
+    Ok(Made { object: Some(function), function: name, definition, triggers, ..made })
+}
+
+/// A function's name, and a checksum of what it does.
+fn function_of(function: u32) -> Result<Option<(String, String)>> {
+    let query =
+        "SELECT proname::text, pg_catalog.md5(pg_catalog.concat_ws(' ', prosrc, prosecdef, proconfig::text))
+                   FROM pg_catalog.pg_proc WHERE oid = $1";
+    sql::kept_first(query, &[Oid::from(function).into()], |row| Ok((required(row, 1)?, required(row, 2)?)))
+}
+
+/// Whether the function of that signature is another than the one that a change made elsewhere.
+pub fn is_edited(made: &Made, signature: &str) -> Result<bool> {
+    let found = "SELECT pg_catalog.to_regprocedure($1)::pg_catalog.oid";
+    let found = sql::kept_first(found, &[signature.into()], |row| row.get::<Oid>(1))?.flatten();
+    let now = found.map_or(Ok(None), |oid| function_of(u32::from(oid)))?;
+    Ok(now.is_some_and(|(_, now)| made.definition.as_ref().is_some_and(|was| *was != now)))
+}
+
+/// A function with the types of its arguments, quoted.
+pub fn signature(function: u32) -> Result<Option<String>> {
+    let query = "SELECT oid::pg_catalog.regprocedure::text FROM pg_catalog.pg_proc WHERE oid = $1";
+    sql::kept_first(query, &[Oid::from(function).into()], |row| required(row, 1))
+}
+
+/// The function that a change made, where it is as it was made and no trigger runs it any more.
+pub fn function_left(made: &Made) -> Result<Option<String>> {
+    let Some(function) = made.object.filter(|_| made.function.is_some()) else { return Ok(None) };
+    let runs = "SELECT true FROM pg_catalog.pg_trigger WHERE tgfoid = $1";
+    let is_run = sql::kept_first(runs, &[Oid::from(function).into()], |row| required::<bool>(row, 1))?;
+    let now = function_of(function)?.map(|(_, definition)| definition);
+    if is_run.is_some() || now.is_none() || now != made.definition {
+        return Ok(None);
+    }
+    signature(function)
+}
+
+/// The triggers of a relation that run a function.
+pub fn triggers(relation: u32, function: u32) -> Result<Vec<Trigger>> {
+    let query = "
+        SELECT oid, tgname::text, pg_catalog.md5(pg_catalog.concat_ws(' ', tgtype, tgqual, tgattr)), tgenabled = 'D'
+          FROM pg_catalog.pg_trigger WHERE tgrelid = $1 AND tgfoid = $2 AND NOT tgisinternal ORDER BY tgname";
+    sql::kept(query, &[Oid::from(relation).into(), Oid::from(function).into()], |row| {
+        let oid = u32::from(required::<Oid>(row, 1)?);
+        Ok(Trigger { oid, name: required(row, 2)?, definition: required(row, 3)?, off: required(row, 4)? })
+    })
 }

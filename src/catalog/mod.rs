@@ -17,7 +17,7 @@ pub use index::{
     Build, WantedIndex, index_named, indexes, name_taken_by, partitions_without, reindex_leftovers,
     statement as index_statement,
 };
-pub use made::{Thing, made, made_now};
+pub use made::{Thing, function_left, is_edited, made, made_now, signature, triggers};
 pub use relation::{
     Relation, column_fact, column_number, columns_of, default_grants, first_column, foreign_key_columns,
     numeric_column, owner_of_schema, parent_of_partition, partition_key, relation, relation_by_oid,

@@ -27,7 +27,11 @@ pub struct Relation {
     pub extension: Option<String>,
 }
 
-const RELATION: &str = "
+/// The query for relations that satisfy a condition.
+macro_rules! relations {
+    ($condition:literal) => {
+        concat!(
+            "
     SELECT c.oid, pg_catalog.format('%I.%I', n.nspname, c.relname), c.relkind::text, a.rolname::text,
            c.relispopulated,
            (SELECT e.extname::text FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid
@@ -36,7 +40,12 @@ const RELATION: &str = "
            n.nspname::text, c.relname::text
       FROM pg_catalog.pg_class c
       JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-      JOIN pg_catalog.pg_roles a ON a.oid = c.relowner";
+      JOIN pg_catalog.pg_roles a ON a.oid = c.relowner
+     WHERE ",
+            $condition
+        )
+    };
+}
 
 fn read(row: &crate::sql::Tuple) -> Result<Relation> {
     Ok(Relation {
@@ -52,32 +61,32 @@ fn read(row: &crate::sql::Tuple) -> Result<Relation> {
 
 /// The relation of that name, if there is one.
 pub fn relation(name: &Qualified) -> Result<Option<Relation>> {
-    let query = format!("{RELATION} WHERE n.nspname = $1 AND c.relname = $2");
-    sql::first(&query, &[name.schema.as_str().into(), name.name.as_str().into()], read)
+    let query = relations!("n.nspname = $1 AND c.relname = $2");
+    sql::kept_first(query, &[name.schema.as_str().into(), name.name.as_str().into()], read)
 }
 
 /// The owner of a schema, unless that is one of PostgreSQL's own roles.
 pub fn owner_of_schema(schema: &str) -> Result<Option<Oid>> {
     let owner = "SELECT nspowner FROM pg_catalog.pg_namespace WHERE nspname = $1 AND nspowner >= 16384";
-    sql::first(owner, &[schema.into()], |row| required::<Oid>(row, 1))
+    sql::kept_first(owner, &[schema.into()], |row| required::<Oid>(row, 1))
 }
 
 /// The columns of a table by its quoted name, in order; none where it is not there.
 pub fn columns_of(quoted: &str) -> Result<Vec<String>> {
     let columns = "SELECT attname::text FROM pg_catalog.pg_attribute
                     WHERE attrelid = pg_catalog.to_regclass($1) AND attnum > 0 AND NOT attisdropped ORDER BY attnum";
-    sql::texts(columns, &[quoted.into()])
+    sql::kept_texts(columns, &[quoted.into()])
 }
 
 /// The relation with that OID, if it is still there.
 pub fn relation_by_oid(oid: Oid) -> Result<Option<Relation>> {
-    sql::first(&format!("{RELATION} WHERE c.oid = $1"), &[oid.into()], read)
+    sql::kept_first(relations!("c.oid = $1"), &[oid.into()], read)
 }
 
 /// The relation of that quoted name, if there is one.
 pub fn relation_named(quoted: &str) -> Result<Option<Relation>> {
-    let named = "(n.nspname, c.relname) = (SELECT p[1], p[2] FROM pg_catalog.parse_ident($1) p)";
-    sql::first(&format!("{RELATION} WHERE {named}"), &[quoted.into()], read)
+    let query = relations!("(n.nspname, c.relname) = (SELECT p[1], p[2] FROM pg_catalog.parse_ident($1) p)");
+    sql::kept_first(query, &[quoted.into()], read)
 }
 
 /// The partitioned table that a partition belongs to.
@@ -100,8 +109,8 @@ pub fn table_of_index(index: Oid) -> Result<Option<Qualified>> {
     )
 }
 
-fn named(query: &str, of: Oid) -> Result<Option<Qualified>> {
-    sql::first(query, &[of.into()], |row| {
+fn named(query: &'static str, of: Oid) -> Result<Option<Qualified>> {
+    sql::kept_first(query, &[of.into()], |row| {
         Ok(Qualified { schema: required(row, 1)?, name: required(row, 2)? })
     })
 }
@@ -109,7 +118,7 @@ fn named(query: &str, of: Oid) -> Result<Option<Qualified>> {
 /// What is known of a column by name. A type that is not PostgreSQL's own is of no family: its operators would
 /// run with our caller's rights.
 pub fn column_fact(relation: &Qualified, column: &str) -> Result<ColumnFact> {
-    let found = sql::first(
+    let found = sql::kept_first(
         "SELECT a.attname::text, pg_catalog.format_type(a.atttypid, a.atttypmod),
                 CASE WHEN t.oid < 16384 THEN t.typcategory::text ELSE 'U' END
            FROM pg_catalog.pg_class c
@@ -134,12 +143,12 @@ pub fn column_fact(relation: &Qualified, column: &str) -> Result<ColumnFact> {
 pub fn column_number(relation: Oid, column: &str) -> Result<Option<i16>> {
     let number = "SELECT attnum FROM pg_catalog.pg_attribute
                    WHERE attrelid = $1 AND attname = $2 AND attnum > 0 AND NOT attisdropped";
-    sql::first(number, &[relation.into(), column.into()], |row| required::<i16>(row, 1))
+    sql::kept_first(number, &[relation.into(), column.into()], |row| required::<i16>(row, 1))
 }
 
 /// A numeric column's number and declared digits; `None` where it is absent or of another type.
 pub fn numeric_column(oid: Oid, column: &str) -> Result<Option<(i16, Digits)>> {
-    sql::first(
+    sql::kept_first(
         "SELECT a.attnum,
                 CASE WHEN a.atttypmod >= 4 THEN ((a.atttypmod - 4) >> 16) & 65535 END,
                 CASE WHEN a.atttypmod >= 4 THEN (((a.atttypmod - 4) & 2047) # 1024) - 1024 END
@@ -157,7 +166,7 @@ pub fn relation_bytes(oid: Oid) -> Result<u64> {
     if let Some(bytes) = cluster::bytes(oid)? {
         return Ok(bytes);
     }
-    let bytes = sql::first(
+    let bytes = sql::kept_first(
         "SELECT COALESCE(pg_catalog.sum(
                     CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_locks l
                                        WHERE l.relation = c.oid AND l.mode = 'AccessExclusiveLock'
@@ -176,7 +185,7 @@ pub fn relation_bytes(oid: Oid) -> Result<u64> {
 
 /// The first of the names that a relation has a column of.
 pub fn first_column(relation: &Qualified, names: &[String]) -> Result<Option<String>> {
-    let found = sql::texts(
+    let found = sql::kept_texts(
         "SELECT a.attname::text
            FROM pg_catalog.unnest($3::text[]) WITH ORDINALITY n (name, place)
            JOIN pg_catalog.pg_attribute a ON a.attname = n.name AND a.attnum > 0 AND NOT a.attisdropped
@@ -190,7 +199,7 @@ pub fn first_column(relation: &Qualified, names: &[String]) -> Result<Option<Str
 
 /// The columns of the foreign key from one relation to another, in key order.
 pub fn foreign_key_columns(from: &Qualified, to: &Qualified) -> Result<Vec<String>> {
-    sql::texts(
+    sql::kept_texts(
         "SELECT a.attname::text
            FROM (SELECT con.conrelid, con.conkey FROM pg_catalog.pg_constraint con
                    JOIN pg_catalog.pg_class f ON f.oid = con.conrelid
@@ -218,7 +227,7 @@ pub fn foreign_key_columns(from: &Qualified, to: &Qualified) -> Result<Vec<Strin
 
 /// GRANT statements that let those who may read all of `sources` read `quoted` as well.
 pub fn default_grants(quoted: &str, sources: &[Oid]) -> Result<Vec<String>> {
-    let grantees = sql::texts(
+    let grantees = sql::kept_texts(
         "WITH readers AS (
              SELECT DISTINCT c.oid, acl.grantee
                FROM pg_catalog.pg_class c
@@ -239,7 +248,7 @@ pub fn default_grants(quoted: &str, sources: &[Oid]) -> Result<Vec<String>> {
 
 /// The key of a table that is partitioned by range over one column; `None` where it is not partitioned.
 pub fn partition_key(relation: &Qualified) -> Result<Option<String>> {
-    sql::first(
+    sql::kept_first(
         "SELECT COALESCE(a.attname::text, pg_catalog.pg_get_partkeydef(c.oid))
            FROM pg_catalog.pg_class c
            JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace

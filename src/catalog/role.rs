@@ -22,13 +22,22 @@ pub struct Role {
     pub settings: Vec<Pair>,
 }
 
-const ROLE: &str = "
+/// The query for roles that satisfy a condition.
+macro_rules! roles {
+    ($condition:literal) => {
+        concat!(
+            "
     SELECT r.oid, r.rolname::text, pg_catalog.quote_ident(r.rolname), r.rolsuper, r.rolcanlogin,
            COALESCE(s.setconfig, '{}')
       FROM pg_catalog.pg_roles r
       LEFT JOIN pg_catalog.pg_db_role_setting s
         ON s.setrole = r.oid
-       AND s.setdatabase = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())";
+       AND s.setdatabase = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
+     WHERE ",
+            $condition
+        )
+    };
+}
 
 fn read(row: &crate::sql::Tuple) -> Result<Role> {
     let settings: Vec<String> = required(row, 6)?;
@@ -46,19 +55,19 @@ fn read(row: &crate::sql::Tuple) -> Result<Role> {
 
 /// The role with that OID, if it is still there.
 pub fn role_by_oid(oid: Oid) -> Result<Option<Role>> {
-    sql::first(&format!("{ROLE} WHERE r.oid = $1"), &[oid.into()], read)
+    sql::kept_first(roles!("r.oid = $1"), &[oid.into()], read)
 }
 
 /// The role of that name, if there is one.
 pub fn role(name: &str) -> Result<Option<Role>> {
-    sql::first(&format!("{ROLE} WHERE r.rolname = $1"), &[name.into()], read)
+    sql::kept_first(roles!("r.rolname = $1"), &[name.into()], read)
 }
 
 /// Refuses a relation that is not the current role's, directly or as a member of the owner.
 pub fn must_own(relation: Oid, quoted: &str) -> Result<()> {
     let owns =
         "SELECT pg_catalog.pg_has_role(c.relowner, 'USAGE') FROM pg_catalog.pg_class c WHERE c.oid = $1";
-    match sql::first(owns, &[relation.into()], |row| required::<bool>(row, 1))? {
+    match sql::kept_first(owns, &[relation.into()], |row| required::<bool>(row, 1))? {
         Some(true) => Ok(()),
         _ => Err(Failure::not_owner(quoted)),
     }
@@ -69,7 +78,7 @@ pub fn must_maintain(relation: Oid, quoted: &str) -> Result<()> {
     let may = "SELECT CASE WHEN pg_catalog.current_setting('server_version_num')::integer < 170000 THEN false
                            ELSE pg_catalog.has_table_privilege(c.oid, 'MAINTAIN') END
                  FROM pg_catalog.pg_class c WHERE c.oid = $1";
-    match sql::first(may, &[relation.into()], |row| required::<bool>(row, 1))? {
+    match sql::kept_first(may, &[relation.into()], |row| required::<bool>(row, 1))? {
         Some(true) => Ok(()),
         _ => must_own(relation, quoted),
     }
@@ -114,7 +123,7 @@ pub fn login(role: &str) -> Result<Option<Login>> {
 
 /// The members of a role that may log in.
 pub fn login_members(role: Oid) -> Result<Vec<String>> {
-    sql::texts(
+    sql::kept_texts(
         "SELECT rolname::text FROM pg_catalog.pg_roles
           WHERE rolcanlogin AND NOT rolsuper AND oid <> $1 AND pg_catalog.pg_has_role(oid, $1, 'MEMBER')
           ORDER BY rolname",
@@ -124,7 +133,7 @@ pub fn login_members(role: Oid) -> Result<Vec<String>> {
 
 /// What maintenance runs as this role, if anything does: jobs connect as the owner of what they work on in these schemas.
 pub fn maintenance_as(role: &Role, schemas: &[String]) -> Result<Vec<String>> {
-    let mut out = sql::texts(
+    let mut out = sql::kept_texts(
         "SELECT 'it owns the extension' FROM pg_catalog.pg_extension
           WHERE extname = 'pg_groundskeeper' AND extowner = $1
          UNION ALL
@@ -143,7 +152,7 @@ pub fn maintenance_as(role: &Role, schemas: &[String]) -> Result<Vec<String>> {
 /// What `pg_cron` runs as this role. Its table is read only if it is that extension's own: whoever reads a
 /// stranger's view runs the stranger's code.
 fn scheduled_as(role: &Role) -> Result<Vec<String>> {
-    let readable = sql::first(
+    let readable = sql::kept_first(
         "SELECT EXISTS (SELECT FROM pg_catalog.pg_class c
                           JOIN pg_catalog.pg_depend d
                             ON d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid
@@ -158,7 +167,7 @@ fn scheduled_as(role: &Role) -> Result<Vec<String>> {
     if readable != Some(true) {
         return Ok(Vec::new());
     }
-    sql::texts(
+    sql::kept_texts(
         "SELECT pg_catalog.format('pg_cron runs %s of its jobs here', pg_catalog.count(*)) FROM cron.job
           WHERE username = $1 AND database = pg_catalog.current_database() HAVING pg_catalog.count(*) > 0",
         &[role.name.as_str().into()],

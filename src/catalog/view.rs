@@ -22,7 +22,7 @@ pub struct View<'a> {
 pub fn views(wanted: &View, sources: &[Oid]) -> Result<Vec<ViewFact>> {
     let canonical: Vec<String> = wanted.queries.iter().map(|q| canonical_query(q)).collect::<Result<_>>()?;
     let kind = wanted.kind.to_string();
-    sql::rows(
+    sql::kept(
         "WITH candidate (oid) AS (
              SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
               WHERE n.nspname = $1 AND c.relname = $2

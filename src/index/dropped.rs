@@ -1,7 +1,7 @@
 //! Unused indexes: dropped with a word in the change log, and built again when that is taken back.
 
 use super::build;
-use crate::catalog;
+use crate::catalog::{self, Thing};
 use crate::error::{Failure, Result};
 use crate::journal::{self, Change};
 use crate::settings;
@@ -70,6 +70,10 @@ fn record(index: &Qualified, definition: &Definition) -> Result<()> {
         forward: vec![format!("DROP INDEX {}", qualified(&index.schema, &index.name))],
         inverse: definition.script(),
         prior_definition: Some(definition.statement.clone()),
-        undo: Undo { dropped_index: Some(definition.clone()), ..Undo::default() },
+        undo: Undo {
+            dropped_index: Some(definition.clone()),
+            made: catalog::made(&definition.table, Thing::Place)?,
+            ..Undo::default()
+        },
     })
 }

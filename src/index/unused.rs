@@ -2,9 +2,10 @@
 
 use super::dropped;
 use crate::error::{Failure, Result};
+use crate::extension::home;
 use crate::jobs;
 use crate::journal::{self, Change};
-use crate::sql::{self, required};
+use crate::sql::{self, quote_literal, required};
 use crate::subtransaction::isolated;
 use groundskeeper_core::job::{Definition, JobRequest, Part, Task};
 use groundskeeper_core::plan::{Item, Plan, Qualified};
@@ -72,20 +73,36 @@ fn drop_one(plan: &Plan, standing: &[Change], unused: Unused, dry_run: bool) -> 
         return Ok(outcome(item, "skip", "blocked", "its table is locked by another session".to_owned()));
     };
     let item = dropped::of(definition.table.clone(), index.name.clone()).id();
+    let home = home();
     let is_it = |planned: &&Item| {
+        let of_it = |change: &&Change| change.item == planned.id();
         let made_there = |change: &Change| {
             let place = change.undo.relation.as_ref().unwrap_or(&planned.relation);
-            change.item == planned.id() && place.schema == index.schema
+            place.schema == index.schema
         };
-        planned.action.index_name() == Some(&index.name)
-            && (planned.relation.schema == index.schema || standing.iter().any(made_there))
+        // whatever its name is by now
+        let made = |change: &Change| {
+            change
+                .undo
+                .made
+                .as_ref()
+                .is_some_and(|made| made.home == home && made.object == Some(definition.oid))
+        };
+        let Some(name) = planned.action.index_name() else { return false };
+        standing.iter().filter(of_it).any(made)
+            || name == index.name
+                && (planned.relation.schema == index.schema || standing.iter().filter(of_it).any(made_there))
     };
     let planned = plan.items.iter().find(is_it);
     if let Some(planned) = planned {
         let detail = format!(
-            "the plan wants it: SELECT * FROM groundskeeper.rollback_plan(items => '{{{}}}') takes that back; {evidence}",
-            planned.id()
+            "the plan wants it: SELECT * FROM groundskeeper.rollback_plan(items => ARRAY[{}]) takes that back; {evidence}",
+            quote_literal(planned.id())
         );
+        return Ok(outcome(item, "skip", "blocked", detail));
+    }
+    if plan.item(&item).is_some() {
+        let detail = format!("the plan has an item of the id that the change log would give it; {evidence}");
         return Ok(outcome(item, "skip", "blocked", detail));
     }
     if dry_run {

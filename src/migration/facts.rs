@@ -1,14 +1,16 @@
 //! What the catalogs and the configuration tell of a deployment.
 
+use crate::catalog::Relation;
 use crate::cluster;
 use crate::error::{Failure, Result};
 use crate::extension::as_owner;
 use crate::settings;
 use crate::sql::{self, Kept, Text, quote_literal, required};
 use groundskeeper_core::migration::{
-    self, Capture, Column, ColumnNames, Facts, GAMES, Games, Market, Misfit, Shape, Source, Table,
+    self, Capture, Column, ColumnNames, Facts, GAMES, Games, Market, Misfit, Shape, Source, TRIGGERS, Table,
 };
 use groundskeeper_core::plan::Qualified;
+use pgrx::pg_sys::Oid;
 use pgrx::prelude::*;
 use std::collections::{HashMap, HashSet};
 
@@ -263,7 +265,7 @@ pub fn captured(deployment: &Deployment, relations: &[String]) -> Result<Vec<Str
             bodies.push(capture.body(&facts));
         }
     }
-    let triggers: Vec<String> = Capture::triggers().map(str::to_owned).to_vec();
+    let triggers: Vec<String> = TRIGGERS.map(str::to_owned).to_vec();
     sql::texts(
         "SELECT t.name
            FROM ROWS FROM (pg_catalog.unnest($1::pg_catalog.text[]), pg_catalog.unnest($3::pg_catalog.text[])) t (name, body)
@@ -275,6 +277,32 @@ pub fn captured(deployment: &Deployment, relations: &[String]) -> Result<Vec<Str
                     AND c.relname = pg_catalog.split_part(t.name, '.', 2)::pg_catalog.name AND g.tgname = ANY ($2::pg_catalog.name[])
                     AND g.tgenabled IN ('O', 'A')) = pg_catalog.cardinality($2)",
         &[names.into(), triggers.into(), bodies.into()],
+    )
+}
+
+/// What has the name of one of a table's triggers, or of their function, and is not ours: `known` are functions that are,
+/// and so is one that such a trigger runs.
+pub fn strange(table: &Relation, capture: &Capture, facts: &Facts, known: &[u32]) -> Result<Option<String>> {
+    let known: Vec<Oid> = known.iter().map(|oid| Oid::from(*oid)).collect();
+    sql::first(
+        "WITH f AS (SELECT pg_catalog.to_regprocedure($2)::pg_catalog.oid AS oid),
+              own AS (SELECT g.oid, g.tgfoid FROM pg_catalog.pg_trigger g
+                       WHERE g.tgrelid = $1 AND g.tgname = ANY ($3::pg_catalog.name[]))
+         SELECT pg_catalog.pg_describe_object('pg_catalog.pg_trigger'::pg_catalog.regclass, own.oid, 0)
+           FROM f, own WHERE own.tgfoid IS DISTINCT FROM f.oid AND NOT own.tgfoid = ANY ($5)
+         UNION ALL
+         SELECT pg_catalog.pg_describe_object('pg_catalog.pg_proc'::pg_catalog.regclass, p.oid, 0)
+           FROM f JOIN pg_catalog.pg_proc p ON p.oid = f.oid AND p.prosrc <> $4
+          WHERE NOT p.oid = ANY ($5) AND NOT EXISTS (SELECT FROM own WHERE own.tgfoid = p.oid)
+          LIMIT 1",
+        &[
+            table.oid.into(),
+            capture.signature().into(),
+            TRIGGERS.map(str::to_owned).to_vec().into(),
+            capture.body(facts).into(),
+            known.into(),
+        ],
+        |row| required(row, 1),
     )
 }
 

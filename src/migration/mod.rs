@@ -14,7 +14,7 @@ mod rights;
 mod run;
 mod start;
 
-pub use facts::{Deployment, captured};
+pub use facts::{Deployment, captured, strange};
 pub use rescore::{enqueue as enqueue_rescore, rescore};
 pub use start::start;
 

@@ -14,6 +14,7 @@ use crate::subtransaction::isolated;
 use crate::waiting::{run_before_deadline, with_lock_timeout};
 use crate::{extension, jobs};
 use groundskeeper_core::plan::decide::{Budget, State, Verdict};
+use groundskeeper_core::plan::order::depths;
 use groundskeeper_core::plan::{Action, Item, Plan, section_matches};
 use pgrx::PgSqlErrorCode;
 use std::rc::Rc;
@@ -56,14 +57,13 @@ impl Asked {
 
 /// Applies what is pending of what is asked for.
 pub fn apply_plan(plan: &Plan, dry_run: bool, asked: &Asked) -> Result<Vec<Outcome>> {
-    let mut items: Vec<Rc<Item>> = items(plan)?.into_iter().filter(|item| asked.is_for(item)).collect();
-    items.sort_by_key(|item| stage(plan, item));
     let mut context = Context::new()?;
     // All that can be looked up beforehand is, while no lock is held yet that a writer would wait for.
-    let assessed: Vec<_> = items
+    let assessed: Vec<_> = in_turn(plan, asked)?
         .into_iter()
-        .map(|item| {
-            let assessed = (!depends_on_others(&item)).then(|| assess(&item, &mut context));
+        .map(|(item, depth)| {
+            let later = depth > 0 || depends_on_others(&item);
+            let assessed = (!later).then(|| assess(&item, &mut context));
             (item, assessed)
         })
         .collect();
@@ -96,6 +96,16 @@ pub fn apply_plan(plan: &Plan, dry_run: bool, asked: &Asked) -> Result<Vec<Outco
         extension::give_up_users_relations()?;
     }
     Ok(outcomes)
+}
+
+/// The items that are asked for in the order of their turns, each with how many of the plan's views are below it: those come
+/// before it.
+fn in_turn(plan: &Plan, asked: &Asked) -> Result<Vec<(Rc<Item>, usize)>> {
+    let items: Vec<Rc<Item>> = items(plan)?.into_iter().filter(|item| asked.is_for(item)).collect();
+    let depths = depths(&items.iter().map(Rc::as_ref).collect::<Vec<_>>());
+    let mut items: Vec<_> = items.into_iter().zip(depths).collect();
+    items.sort_by_key(|(item, depth)| (*depth, stage(plan, item)));
+    Ok(items)
 }
 
 /// What this transaction may still do while it holds locks.

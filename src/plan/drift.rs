@@ -6,7 +6,9 @@ use crate::catalog::{self, Relation, Thing};
 use crate::error::Result;
 use crate::extension::home;
 use crate::journal::{self, Change};
+use crate::owner::{owner_of, roles_rights};
 use crate::partition::convert;
+use groundskeeper_core::migration::TRIGGERS;
 use groundskeeper_core::plan::drift::{Fate, fate};
 use groundskeeper_core::plan::{Action, Entry, Item, Qualified};
 use pgrx::pg_sys::Oid;
@@ -51,13 +53,16 @@ fn thing<'a>(item: &'a Item, was_not_valid: Option<&'a str>) -> Option<Thing<'a>
         Action::CheckConstraint { name, .. } => Some(Thing::Constraint(was_not_valid.unwrap_or(name))),
         Action::Index(index) | Action::ExpressionIndex(index) => Some(Thing::Index(&index.name)),
         Action::View { .. } | Action::MaterializedView { .. } => Some(Thing::Relation),
-        Action::MonitoringView
-        | Action::RoleSetting { .. }
-        | Action::PartitionedTable { .. }
-        | Action::Migration
-        | Action::Statistics
-        | Action::DroppedIndex { .. } => None,
+        Action::Migration => Some(Thing::Triggers(&TRIGGERS)),
+        Action::PartitionedTable { .. } | Action::Statistics | Action::DroppedIndex { .. } => {
+            Some(Thing::Place)
+        }
+        Action::MonitoringView | Action::RoleSetting { .. } => None,
     }
+}
+
+fn is_of_table(item: &Item) -> bool {
+    matches!(item.action, Action::PartitionedTable { .. })
 }
 
 /// What has become of what a change made.
@@ -66,7 +71,9 @@ fn fate_of(item: &Item, change: &Change) -> Result<Fate> {
     let by_name = || Ok(Fate::ByName(place.clone()));
     let Some(made) = &change.undo.made else { return by_name() };
     let home = home();
-    if made.home != home || convert::record::find(place)?.is_some() {
+    // of a table that we have converted the item itself follows the partitioned one
+    let converted = !is_of_table(item) && convert::record::find(place)?.is_some();
+    if made.home != home || converted {
         return by_name();
     }
     let object = thing(item, change.undo.was_not_valid.as_deref()).and_then(Thing::name);
@@ -91,6 +98,15 @@ pub fn find(item: &Item, change: &Change) -> Result<std::result::Result<Found, S
             Some(relation) => Ok(Ok(Found { relation, object, difference, edited, by_oid: true })),
         },
     }
+}
+
+/// The relation that a change is about, known by OID, where it is not for who has added the item to alter any more.
+pub fn given_away(item: &Item, change: &Change) -> Result<Option<Oid>> {
+    let Some(author) = &item.author else { return Ok(None) };
+    let Fate::There { relation, .. } = fate_of(item, change)? else { return Ok(None) };
+    let Some(found) = catalog::relation(&relation)? else { return Ok(None) };
+    let of_author = |owner| author.oid.is_some_and(|role| roles_rights(Oid::from(role), owner));
+    Ok((!owner_of(found.oid).is_some_and(of_author)).then_some(found.oid))
 }
 
 /// How what stands of an item differs from what was made, if it does.

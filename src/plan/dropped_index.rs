@@ -1,23 +1,28 @@
 //! Unused indexes that `drop_unused_indexes()` has dropped: items of the change log, each taken back by itself.
 
+use super::drift::{self, Found};
 use super::rollback::{Reversal, Steps};
 use super::{Stage, Work, job};
-use crate::catalog;
+use crate::catalog::{self, Relation};
 use crate::error::{Failure, Result};
 use crate::index::dropped::{SECTION, of};
 use crate::journal::{self, Change};
 use crate::settings;
-use groundskeeper_core::job::Task;
+use crate::sql::{qualified, quote_identifier};
+use groundskeeper_core::job::{Definition, Task};
 use groundskeeper_core::plan::decide::{State, Verdict};
 use groundskeeper_core::plan::{Item, Qualified};
 
 /// The item of a dropped index, by its id, if the change log has it standing.
 pub fn item(id: &str) -> Result<Option<Item>> {
-    Ok(journal::standing()?.into_iter().filter(|change| change.item == id).find_map(|change| {
-        let table = change.undo.dropped_index?.table;
-        let name = id.strip_prefix(&format!("{SECTION}.{table}."))?.to_owned();
-        Some(of(table, name))
-    }))
+    Ok(journal::standing()?.iter().filter(|change| change.item == id).find_map(item_of))
+}
+
+/// The item of the dropped index that a change is about, if it is.
+pub fn item_of(change: &Change) -> Option<Item> {
+    let table = &change.undo.dropped_index.as_ref()?.table;
+    let name = change.item.strip_prefix(&format!("{SECTION}.{table}."))?.to_owned();
+    Some(of(table.clone(), name))
 }
 
 /// When its turn is.
@@ -37,8 +42,13 @@ pub fn reversal(item: &Item, name: &str, change: &Change) -> Result<Reversal> {
     if catalog::index_named(&index.schema, name)?.is_some_and(|(_, valid)| valid) {
         return Ok(Reversal::Gone(format!("index {name} is there again")));
     }
-    let Some(table) = catalog::relation(&definition.table)? else {
-        return Ok(Reversal::Gone(format!("relation {} is gone", definition.table)));
+    let Found { relation: table, difference: note, .. } = match drift::find(item, change)? {
+        Ok(found) => found,
+        Err(reason) => return Ok(Reversal::Gone(reason)),
+    };
+    let Some(mut definition) = on(definition, name, &table) else {
+        let reason = note.unwrap_or_else(|| format!("{} is another table", table.quoted));
+        return Ok(Reversal::Refused(format!("{reason}; build the index by hand: {}", definition.statement)));
     };
     let long = catalog::relation_bytes(table.oid)? > settings::inline_build_limit_bytes();
     if long && definition.partitioned {
@@ -49,7 +59,6 @@ pub fn reversal(item: &Item, name: &str, change: &Change) -> Result<Reversal> {
         ));
     }
     // A partition that is gone needs no index.
-    let mut definition = definition.clone();
     let mut parts = Vec::new();
     for part in definition.parts {
         if catalog::relation(&part.table)?.is_some() {
@@ -63,6 +72,18 @@ pub fn reversal(item: &Item, name: &str, change: &Change) -> Result<Reversal> {
         statements: definition.script(),
         job: (!definition.partitioned).then_some(job),
         long,
+        note,
         ..Steps::default()
     })))
+}
+
+/// The index on its table, which may have another name by now.
+fn on(definition: &Definition, name: &str, table: &Relation) -> Option<Definition> {
+    if table.name == definition.table {
+        return Some(definition.clone());
+    }
+    let was = qualified(&definition.table.schema, &definition.table.name);
+    (table.name.schema == definition.table.schema)
+        .then(|| definition.renamed(&quote_identifier(name), &was, &table.name, &table.quoted))
+        .flatten()
 }

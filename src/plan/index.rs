@@ -49,7 +49,7 @@ pub fn look_at(item: &Item, index: &Index, scene: &Scene) -> Result<(Verdict, Op
         // an item before this one makes it
         return Ok((Verdict::plain(State::Pending), Some(work(item, place, &wanted, false))));
     };
-    let found = catalog::indexes(relation.oid, &wanted)?;
+    let found = catalog::indexes(relation.oid, &wanted, index.prefix_will_do())?;
     let taken = catalog::name_taken_by(&place.schema, &index.name, relation.oid)?;
     let verdict = decide::index(&index.name, index.prefix_will_do(), &found, taken.as_deref());
     if verdict.state != State::Pending {

@@ -29,25 +29,27 @@ pub fn look_at(item: &Item, query: &str, accepts: &[String]) -> Result<(Verdict,
         return Ok((Verdict::because(State::Blocked, strangeness(view, maker.as_ref())), None));
     }
     let verdict = judge(item, 'm', query, accepts, &sources)?;
-    let view = qualified(&item.relation.schema, &item.relation.name);
-    let refresh = refresh(item, &view, &sources)?;
     match verdict.state {
-        State::Pending => {
-            let mut inline =
-                vec![format!("CREATE MATERIALIZED VIEW {view} AS\n{}\nWITH NO DATA", query.trim())];
-            inline.extend(ownership(item, "MATERIALIZED VIEW", &view, &sources)?);
-            let inverse = vec![format!("DROP MATERIALIZED VIEW {view}")];
-            Ok((verdict, Some(Work { inline, after: vec![refresh], inverse, ..Work::default() })))
-        }
+        State::Pending => Ok((verdict, Some(work(item, query, &sources)?))),
         State::Applied
             if catalog::relation(&item.relation)?.is_some_and(|r| r.kind == 'm' && !r.populated) =>
         {
+            let refresh = refresh(item, &sources)?;
             let undo = Undo { data_only: true, ..Undo::default() };
             let verdict = Verdict::because(State::Pending, "the view is there and is still to be filled");
             Ok((verdict, Some(Work { after: vec![refresh], undo, ..Work::default() })))
         }
         _ => Ok((verdict, None)),
     }
+}
+
+/// What makes it.
+pub(super) fn work(item: &Item, query: &str, sources: &[Relation]) -> Result<Work> {
+    let view = qualified(&item.relation.schema, &item.relation.name);
+    let mut inline = vec![format!("CREATE MATERIALIZED VIEW {view} AS\n{}\nWITH NO DATA", query.trim())];
+    inline.extend(ownership(item, "MATERIALIZED VIEW", &view, sources)?);
+    let inverse = vec![format!("DROP MATERIALIZED VIEW {view}")];
+    Ok(Work { inline, after: vec![refresh(item, sources)?], inverse, ..Work::default() })
 }
 
 /// Who will own a view that somebody has added.
@@ -76,7 +78,8 @@ pub fn reversal(view: &Relation, with_it: &[Oid]) -> Result<Reversal> {
     dropped("MATERIALIZED VIEW", view, with_it)
 }
 
-fn refresh(item: &Item, view: &str, sources: &[Relation]) -> Result<After> {
+fn refresh(item: &Item, sources: &[Relation]) -> Result<After> {
+    let view = qualified(&item.relation.schema, &item.relation.name);
     let bytes = sources.iter().map(|s| catalog::relation_bytes(s.oid)).sum::<Result<u64>>()?;
     Ok(After {
         statement: format!("REFRESH MATERIALIZED VIEW {view}"),

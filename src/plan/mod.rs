@@ -35,6 +35,7 @@ use crate::cluster;
 use crate::error::Result;
 use crate::jobs;
 use crate::journal::{self, Change};
+use drift::Found;
 use groundskeeper_core::job::{JobRequest, Task};
 use groundskeeper_core::plan::decide::{self, ColumnFact, State, Verdict};
 use groundskeeper_core::plan::{Action, Author, Entry, Item, Plan, Qualified, Undo};
@@ -213,7 +214,10 @@ pub fn assess(item: &Rc<Item>, context: &mut Context) -> Assessment {
     let assessed =
         crate::subtransaction::isolated(|| rights::looking(item, || look_at(item, scene, rows_unread)));
     let (mut verdict, mut work) = assessed.unwrap_or_else(|failure| {
-        (Verdict::because(State::Blocked, format!("could not be looked at: {}", failure.one_line())), None)
+        view::on_one_to_be_made(item, context.scene(item)).unwrap_or_else(|| {
+            let reason = format!("could not be looked at: {}", failure.one_line());
+            (Verdict::because(State::Blocked, reason), None)
+        })
     });
     if verdict.state == State::Pending {
         if let Some(job) = context.jobs.get(&id) {
@@ -295,27 +299,25 @@ fn look_at(item: &Item, scene: &Scene, rows_unread: bool) -> Result<(Verdict, Op
     }
 }
 
-/// What taking a change back takes now. `with_it` are relations that are taken back before it.
-fn reversal(item: &Item, change: &Change, with_it: &[Oid]) -> Result<Reversal> {
+/// What taking a change back takes now. `with_it` are relations that are taken back before it; `closely` has rows read that
+/// may be in the way.
+fn reversal(item: &Item, change: &Change, with_it: &[Oid], closely: bool) -> Result<Reversal> {
+    let of = |reversal: &dyn Fn(&Found) -> Result<Reversal>| of_relation(item, change, closely, reversal);
     match &item.action {
-        Action::WidenNumeric { column, .. } => {
-            of_relation(item, change, |found| widen::reversal(found, column, change))
-        }
+        Action::WidenNumeric { column, .. } => of(&|found| widen::reversal(found, column, change, closely)),
         Action::CheckConstraint { name, expression } => {
-            of_relation(item, change, |found| check::reversal(found, name, expression, change))
+            of(&|found| check::reversal(found, name, expression, change))
         }
         Action::Index(index) | Action::ExpressionIndex(index) => {
-            of_relation(item, change, |found| index::reversal(item, found, &index.name))
+            of(&|found| index::reversal(item, found, &index.name))
         }
-        Action::View { .. } => of_relation(item, change, |found| view::reversal(&found.relation, with_it)),
-        Action::MaterializedView { .. } => {
-            of_relation(item, change, |found| materialized_view::reversal(&found.relation, with_it))
-        }
-        Action::Migration => of_relation(item, change, |found| migration::reversal(item, &found.relation)),
+        Action::View { .. } => of(&|found| view::reversal(&found.relation, with_it)),
+        Action::MaterializedView { .. } => of(&|found| materialized_view::reversal(&found.relation, with_it)),
+        Action::Migration => migration::reversal(item, change, closely),
         Action::MonitoringView => Ok(monitoring_view::reversal()),
         Action::RoleSetting { .. } => role_setting::reversal(change),
         Action::PartitionedTable { .. } => partitioned::reversal(item),
-        Action::Statistics => statistics::reversal(item),
+        Action::Statistics => statistics::reversal(item, change),
         Action::DroppedIndex { name } => dropped_index::reversal(item, name, change),
     }
 }

@@ -105,7 +105,8 @@ pub fn add(built_in: &'static Plan, json: &str) -> Result<String> {
     let item = own::read(&value).map_err(|unfit| unfit_item(&unfit))?;
     check(&item)?;
     let id = item.id();
-    if taken(built_in, &id)?.is_some() {
+    // what is just being dropped will be an item of the change log
+    if taken(built_in, &id)?.is_some() || jobs::active_by_item()?.contains_key(&id) {
         let failure = Failure::new(
             PgSqlErrorCode::ERRCODE_DUPLICATE_OBJECT,
             format!("the plan has an item \"{id}\" already"),
@@ -126,7 +127,7 @@ pub fn import(built_in: &'static Plan, text: &str, dry_run: bool) -> Result<Vec<
         let id = item.id();
         let (action, detail) = match taken(built_in, &id)? {
             None => ("add", None),
-            Some(there) if Some(&there.action) == Some(&item.action) && there.needs == item.needs => {
+            Some(there) if (Item { author: None, ..there.clone() }) == item => {
                 ("keep", Some("it is there".to_owned()))
             }
             Some(_) => {
@@ -209,9 +210,14 @@ pub fn hold(item: &Item) -> Result<()> {
         return Ok(());
     }
     let id = item.id();
-    let row = "SELECT true FROM groundskeeper.plan_item WHERE item = $1 FOR KEY SHARE";
+    // who takes it off the plan and goes on for long holds nobody up who has locks on tables
+    let row = "SELECT true FROM groundskeeper.plan_item WHERE item = $1 FOR KEY SHARE SKIP LOCKED";
     match as_owner(|| sql::returned(row, &[id.as_str().into()], |row| required::<bool>(row, 1)))? {
         Some(_) => Ok(()),
+        None if added()?.iter().any(|added| added.item.id() == id) => {
+            let message = format!("item \"{id}\" is being taken off the plan");
+            Err(Failure::new(PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE, message))
+        }
         None => Err(unknown(&id)),
     }
 }

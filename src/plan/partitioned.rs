@@ -6,7 +6,7 @@ use super::{Stage, Work, rights};
 use crate::catalog;
 use crate::error::{Failure, Result};
 use crate::owner;
-use crate::partition::convert::plan_item::{asking, taking_back};
+use crate::partition::convert::plan_item::{asking, out_of_reach, taking_back};
 use crate::partition::convert::{self, Asked, Request};
 use crate::subtransaction::isolated;
 use groundskeeper_core::partition::convert::{Goal, Stage as Reached};
@@ -97,7 +97,10 @@ pub fn reversal(item: &Item) -> Result<Reversal> {
         Some(conversion) if conversion.stage == Reached::Finalized => Reversal::Refused(
             "the unpartitioned table was dropped by groundskeeper.finalize_partitioning()".to_owned(),
         ),
-        Some(_) => Reversal::by(vec![taking_back(&item.relation)]),
+        Some(conversion) => match out_of_reach(&conversion)? {
+            Some(reason) => Reversal::Refused(reason),
+            None => Reversal::by(vec![taking_back(&item.relation)]),
+        },
     })
 }
 

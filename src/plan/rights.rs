@@ -23,6 +23,15 @@ pub fn acting<T>(item: &Item, work: impl FnOnce() -> Result<T>) -> Result<T> {
     }
 }
 
+/// Runs `work` that takes an item back. What stands on a relation that was given away is its owner's business, and the way
+/// back has no word of who added the item.
+pub fn taking_back<T>(item: &Item, given_away: Option<Oid>, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    match given_away {
+        Some(relation) => owner::of(relation, work),
+        None => acting(item, work),
+    }
+}
+
 /// Runs `work` that only looks at an item.
 pub fn looking<T>(item: &Item, work: impl FnOnce() -> Result<T>) -> Result<T> {
     match &item.author {
@@ -68,10 +77,11 @@ fn least(item: &Item, author: &Author) -> Result<Oid> {
 fn refuse_strange_types(item: &Item, whom: Oid) -> Result<()> {
     let names = qualified_names(item).map_err(|error| Failure::internal(error.to_string()))?;
     let (schemas, names): (Vec<String>, Vec<String>) = names.into_iter().unzip();
-    let strange =
-        sql::first(include_str!("strange_types.sql"), &[schemas.into(), names.into(), whom.into()], |row| {
-            Ok((required::<String>(row, 1)?, required::<String>(row, 2)?))
-        })?;
+    let strange = sql::kept_first(
+        include_str!("strange_types.sql"),
+        &[schemas.into(), names.into(), whom.into()],
+        |row| Ok((required::<String>(row, 1)?, required::<String>(row, 2)?)),
+    )?;
     let Some((domain, of)) = strange else { return Ok(()) };
     let reader = catalog::role_by_oid(whom)?.map(|role| role.name).unwrap_or_default();
     let message = format!("it names what is of the type {domain}, which belongs to {of}");

@@ -3,7 +3,7 @@
 
 use super::apply::{Outcome, run};
 use super::drift::{self, Found};
-use super::{After, Scene, look_at, partitioned, reversal, rights};
+use super::{After, Scene, dropped_index, look_at, partitioned, reversal, rights};
 use crate::error::{Failure, Result};
 use crate::jobs;
 use crate::journal::{self, Change};
@@ -11,6 +11,7 @@ use crate::owner;
 use crate::settings;
 use crate::sql::script;
 use crate::subtransaction::isolated;
+use crate::waiting::with_lock_timeout;
 use groundskeeper_core::job::JobRequest;
 use groundskeeper_core::plan::decide::State;
 use groundskeeper_core::plan::{Action, Item, Plan};
@@ -68,7 +69,9 @@ pub fn rollback_plan(plan: &Plan, dry_run: bool, items: Option<&[String]>) -> Re
     // what stands on a view and is taken back before it does not hold it up, in a rehearsal neither
     let mut with_it = Vec::new();
     for change in journal::standing()?.into_iter().filter(|change| asked(&change.item)) {
-        let Some(item) = super::item(plan, &change.item)?.filter(|item| !is_table(item)) else { continue };
+        let dropped = dropped_index::item_of(&change).map(Rc::new);
+        let item = dropped.map_or_else(|| super::item(plan, &change.item), |item| Ok(Some(item)))?;
+        let Some(item) = item.filter(|item| !is_table(item)) else { continue };
         let outcome = take_back(item, &change, dry_run, &mut with_it)?;
         outcomes.push(outcome);
     }
@@ -88,8 +91,8 @@ fn call_off(item: &Item, job: &str, dry_run: bool) -> Result<Outcome> {
 }
 
 fn take_back(item: Rc<Item>, change: &Change, dry_run: bool, with_it: &mut Vec<Oid>) -> Result<Outcome> {
-    let taken_back = rights::acting(&item, || {
-        let mut reversal = isolated(|| reversal(&item, change, with_it))
+    let taken_back = rights::taking_back(&item, drift::given_away(&item, change)?, || {
+        let mut reversal = isolated(|| reversal(&item, change, with_it, true))
             .unwrap_or_else(|failure| Reversal::Refused(failure.one_line()));
         if matches!(reversal, Reversal::Steps(_))
             && let Ok(found) = drift::find(&item, change)?
@@ -117,7 +120,9 @@ fn by(item: &Item, reversal: Reversal, change: &Change, dry_run: bool) -> Result
         Reversal::Refused(reason) => return Ok((("skip", State::Blocked, Some(reason)), None)),
         Reversal::Gone(reason) => {
             if !dry_run {
-                journal::mark_reverted(change.id)?;
+                isolated(|| {
+                    with_lock_timeout(settings::lock_timeout_ms(), || journal::mark_reverted(change.id))
+                })?;
             }
             return Ok((("revert", State::Pending, Some(reason)), None));
         }
@@ -137,7 +142,7 @@ fn by(item: &Item, reversal: Reversal, change: &Change, dry_run: bool) -> Result
         let after = steps.after.iter().map(|a| &a.statement);
         let all: Vec<String> = steps.statements.iter().chain(after).cloned().collect();
         run(item, settings::lock_timeout_ms(), &all)?;
-        journal::mark_reverted(change.id)
+        with_lock_timeout(settings::lock_timeout_ms(), || journal::mark_reverted(change.id))
     });
     Ok(match (attempt, steps.job) {
         (Ok(()), _) => (("revert", State::Pending, steps.note), script),
@@ -154,10 +159,12 @@ fn by(item: &Item, reversal: Reversal, change: &Change, dry_run: bool) -> Result
     })
 }
 
-/// What takes back a change of a relation, where that is there and what stands on it is still ours.
+/// What takes back a change of a relation, where that is there and what stands on it is still ours. Who only wants to know
+/// has no rows read.
 pub fn of_relation(
     item: &Item,
     change: &Change,
+    closely: bool,
     reversal: impl FnOnce(&Found) -> Result<Reversal>,
 ) -> Result<Reversal> {
     let found = match drift::find(item, change)? {
@@ -168,7 +175,7 @@ pub fn of_relation(
         // What has taken the place of ours meanwhile is not ours to drop.
         let mut scene = Scene::default();
         scene.aliases.extend(change.undo.relation.clone().map(|place| (item.relation.clone(), place)));
-        let (verdict, _) = look_at(item, &scene, false)?;
+        let (verdict, _) = look_at(item, &scene, !closely)?;
         if verdict.state == State::Conflict {
             return Ok(Reversal::Refused(verdict.detail.unwrap_or_default()));
         }
@@ -190,7 +197,7 @@ pub fn revert_sql(item: &Item, change: &Change) -> Option<String> {
     if !rights::may_look_closely(item) {
         return Some(change.inverse_sql.clone());
     }
-    match isolated(|| rights::looking(item, || reversal(item, change, &[]))) {
+    match isolated(|| rights::looking(item, || reversal(item, change, &[], false))) {
         Ok(Reversal::Steps(steps)) => Some(script(&steps.statements)),
         Ok(Reversal::Gone(_)) => None,
         Ok(Reversal::Refused(_)) | Err(_) => Some(change.inverse_sql.clone()),

@@ -1,9 +1,11 @@
-//! `statistics`: a table or materialized view that `update_table_statistics()` looks after.
+//! `statistics`: a table or materialized view that `update_table_statistics()` looks after, by its name.
 
+use super::drift;
 use super::rollback::Reversal;
 use super::{Stage, Work};
 use crate::catalog;
 use crate::error::Result;
+use crate::journal::Change;
 use crate::sql::{qualified, quote_literal};
 use crate::statistics::registry;
 use groundskeeper_core::plan::decide::{State, Verdict};
@@ -28,28 +30,36 @@ fn call(function: &str, relation: &Qualified) -> String {
     format!("SELECT groundskeeper.{function}({relation})")
 }
 
-/// The relation looked after no more.
-pub fn reversal(item: &Item) -> Result<Reversal> {
+/// The relation looked after no more. What has its name by now, and is another, is looked after on.
+pub fn reversal(item: &Item, change: &Change) -> Result<Reversal> {
     let quoted = qualified(&item.relation.schema, &item.relation.name);
     if !registry::has(&quoted)? {
         return Ok(Reversal::Gone(format!("{quoted} is not looked after any more")));
     }
-    Ok(match catalog::relation(&item.relation)? {
-        Some(_) => Reversal::by(vec![call("stop_maintaining", &item.relation)]),
-        None => Reversal::Gone(format!("relation {} is gone", item.relation)),
-    })
+    let (stands, note) = match drift::find(item, change)? {
+        Ok(found) => (Some(found.relation.oid), found.difference),
+        Err(reason) => (None, Some(reason)),
+    };
+    let named = catalog::relation(&item.relation)?;
+    if named.is_some_and(|named| Some(named.oid) != stands) {
+        return Ok(Reversal::Gone(note.unwrap_or_default()));
+    }
+    Ok(Reversal::with_note(vec![call("stop_maintaining", &item.relation)], note))
 }
 
 /// Does what [`look_at`] says, or takes it back, by the statement that says so: its function need not be the caller's.
 pub fn carry_out(statement: &str, item: &Item) -> Result<bool> {
-    let Some(relation) = catalog::relation(&item.relation)? else { return Ok(false) };
-    if statement == call("maintain", &item.relation) {
-        registry::add(relation.oid)?;
-        return Ok(true);
-    }
+    let relation = catalog::relation(&item.relation)?;
     if statement == call("stop_maintaining", &item.relation) {
-        registry::take_off(&relation)?;
+        if let Some(relation) = &relation {
+            catalog::must_maintain(relation.oid, &relation.quoted)?;
+        }
+        registry::take_off(&qualified(&item.relation.schema, &item.relation.name))?;
         return Ok(true);
     }
-    Ok(false)
+    let Some(relation) = relation.filter(|_| statement == call("maintain", &item.relation)) else {
+        return Ok(false);
+    };
+    registry::add(relation.oid)?;
+    Ok(true)
 }

@@ -3,13 +3,14 @@
 
 use super::drift::needed_by;
 use super::rollback::Reversal;
-use super::{Stage, Work};
+use super::{Scene, Stage, Work, materialized_view};
 use crate::catalog::{self, Relation};
 use crate::error::Result;
 use crate::owner::{has_rights_of, owner_of};
 use crate::sql::{qualified, quote_identifier};
-use groundskeeper_core::plan::Item;
 use groundskeeper_core::plan::decide::{self, State, Verdict};
+use groundskeeper_core::plan::order::named_in;
+use groundskeeper_core::plan::{Action, Item};
 use pgrx::pg_sys::Oid;
 
 /// When its turn is.
@@ -27,11 +28,28 @@ pub fn look_at(
     if verdict.state != State::Pending {
         return Ok((verdict, None));
     }
+    Ok((verdict, Some(work(item, query, options, &sources)?)))
+}
+
+/// How a view stands that reads one which is not there yet, and which an item before it makes.
+pub fn on_one_to_be_made(item: &Item, scene: &Scene) -> Option<(Verdict, Option<Work>)> {
+    let below = named_in(item).into_iter().find(|name| scene.to_be_made.contains(name))?;
+    let work = match &item.action {
+        Action::View { query, options, .. } => work(item, query, options.as_deref(), &[]),
+        Action::MaterializedView { query, .. } => materialized_view::work(item, query, &[]),
+        _ => return None,
+    };
+    let detail = format!("it reads {below}, which an item before it makes");
+    Some((Verdict::because(State::Pending, detail), Some(work.ok()?)))
+}
+
+/// What makes it.
+pub(super) fn work(item: &Item, query: &str, options: Option<&str>, sources: &[Relation]) -> Result<Work> {
     let view = qualified(&item.relation.schema, &item.relation.name);
     let options = options.map(|o| format!(" WITH ({o})")).unwrap_or_default();
     let mut inline = vec![format!("CREATE VIEW {view}{options} AS\n{}", query.trim())];
-    inline.extend(ownership(item, "VIEW", &view, &sources)?);
-    Ok((verdict, Some(Work { inline, inverse: vec![format!("DROP VIEW {view}")], ..Work::default() })))
+    inline.extend(ownership(item, "VIEW", &view, sources)?);
+    Ok(Work { inline, inverse: vec![format!("DROP VIEW {view}")], ..Work::default() })
 }
 
 /// The view dropped, unless something stands on it.

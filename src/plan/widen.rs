@@ -51,8 +51,9 @@ pub fn look_at(item: &Item, column: &str, precision: i32, scale: i32) -> Result<
     Ok((verdict, Some(work)))
 }
 
-/// A column back to the type that it had. That rewrites the table, and must not lose a digit.
-pub fn reversal(stands: &Found, column: &str, change: &journal::Change) -> Result<Reversal> {
+/// A column back to the type that it had. That rewrites the table, and must not lose a digit; who does not look closely is
+/// not told whether it would.
+pub fn reversal(stands: &Found, column: &str, change: &journal::Change, closely: bool) -> Result<Reversal> {
     let table = &stands.relation;
     let column = stands.object.as_deref().unwrap_or(column);
     let Some((attnum, digits)) = catalog::numeric_column(table.oid, column)? else {
@@ -63,7 +64,7 @@ pub fn reversal(stands: &Found, column: &str, change: &journal::Change) -> Resul
     if now == before {
         return Ok(Reversal::Gone(format!("column {column} is {before} again")));
     }
-    let too_wide = catalog::rows_beyond(&table.quoted, column, &before)?;
+    let too_wide = if closely { catalog::rows_beyond(&table.quoted, column, &before)? } else { 0 };
     if too_wide > 0 {
         return Ok(Reversal::Refused(format!(
             "{too_wide} row{} of {} hold a {column} that {before} cannot; lower {} first",

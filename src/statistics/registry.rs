@@ -45,17 +45,16 @@ pub fn remove(plan: &Plan, oid: pg_sys::Oid) -> Result<()> {
     })
 }
 
-/// Takes a relation off the register, if it is on it.
-pub fn take_off(relation: &Relation) -> Result<()> {
-    catalog::must_maintain(relation.oid, &relation.quoted)?;
+/// Takes a quoted name off the register, if it is on it. Whether the caller may is asked before.
+pub fn take_off(quoted: &str) -> Result<()> {
     let statement = "DELETE FROM groundskeeper.maintained_relations WHERE relation = $1 RETURNING true";
-    changed(statement, &relation.quoted).map(drop)
+    changed(statement, quoted).map(drop)
 }
 
 /// Whether a relation of that quoted name is on the register.
 pub fn has(quoted: &str) -> Result<bool> {
     let there = "SELECT EXISTS (SELECT FROM groundskeeper.maintained_relations WHERE relation = $1)";
-    Ok(as_owner(|| sql::first(there, &[quoted.into()], |row| required::<bool>(row, 1)))? == Some(true))
+    Ok(as_owner(|| sql::kept_first(there, &[quoted.into()], |row| required::<bool>(row, 1)))? == Some(true))
 }
 
 fn changed(statement: &str, name: &str) -> Result<bool> {

@@ -19,7 +19,7 @@ pub use failure::{is_of_a_record, is_worth_another_try, reason};
 pub use games::games;
 pub use iso::{Iso, iso};
 pub use market::Market;
-pub use notes::{Capture, Facts, GAMES_SUBJECT};
+pub use notes::{Capture, Facts, GAMES_SUBJECT, TRIGGERS};
 pub use progress::{pause, rewritten};
 pub use roles::roles;
 pub use scope::Scope;

@@ -25,6 +25,8 @@ mod dump;
 #[cfg(test)]
 mod encodings;
 #[cfg(test)]
+mod engine;
+#[cfg(test)]
 mod exposition;
 #[cfg(test)]
 mod feed;

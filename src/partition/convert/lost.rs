@@ -97,7 +97,7 @@ fn renamed(conversion: &Conversion, name: &str) -> Failure {
 }
 
 /// What to say of a table that is gone. Remedies are part of the detail: that is what is written down of a job's error.
-fn lost(conversion: &Conversion) -> Result<Failure> {
+pub fn lost(conversion: &Conversion) -> Result<Failure> {
     let failure = Failure::new(
         PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
         format!("{} was dropped or replaced in the middle of its conversion", conversion.quoted()),

@@ -110,7 +110,7 @@ const CONVERSION: &str = r#"
 /// The conversion of a table, if there is one.
 pub fn find(table: &Qualified) -> Result<Option<Conversion>> {
     as_owner(|| {
-        sql::first(CONVERSION, &[qualified(&table.schema, &table.name).into()], |row| {
+        sql::kept_first(CONVERSION, &[qualified(&table.schema, &table.name).into()], |row| {
             let (interval, stage): (String, String) = (required(row, 4)?, required(row, 7)?);
             let format = row.get::<String>(14)?;
             let unreadable = |what: &str| Failure::internal(format!("\"{what}\" cannot be read"));

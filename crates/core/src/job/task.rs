@@ -245,6 +245,21 @@ impl Definition {
         })
     }
 
+    /// The same on a table that has another name by now, in the same schema; nothing where its statement is not about it.
+    /// All names but the table's are quoted as PostgreSQL does it.
+    #[must_use]
+    pub fn renamed(&self, index: &str, from: &str, table: &Qualified, to: &str) -> Option<Self> {
+        let place = ["", "UNIQUE "].iter().find_map(|unique| {
+            let start = format!("CREATE {unique}INDEX {index} ON ");
+            self.statement.starts_with(&start).then_some(start)
+        })?;
+        let rest = self.statement.strip_prefix(&place)?;
+        let (only, rest) = rest.strip_prefix("ONLY ").map_or(("", rest), |rest| ("ONLY ", rest));
+        let rest = rest.strip_prefix(from).filter(|rest| rest.starts_with(" USING "))?;
+        let statement = format!("{place}{only}{to}{rest}");
+        Some(Self { table: table.clone(), statement, ..self.clone() })
+    }
+
     /// All statements that bring it back.
     #[must_use]
     pub fn script(&self) -> Vec<String> {
@@ -286,5 +301,34 @@ mod tests {
         assert_eq!(plain.concurrently().unwrap(), "CREATE INDEX CONCURRENTLY i ON s.t USING btree (a)");
         assert_eq!(plain.script().len(), 2);
         assert_eq!(definition("CREATE INDEX i ON s.t USING btree (a)", true).concurrently(), None);
+    }
+
+    #[test]
+    fn a_definition_follows_its_table() {
+        let definition = |statement: &str| Definition {
+            oid: 1,
+            table: Qualified { schema: "s".into(), name: "t".into() },
+            statement: statement.into(),
+            after: Vec::new(),
+            partitioned: false,
+            parts: Vec::new(),
+        };
+        let table = Qualified { schema: "s".into(), name: "u x".into() };
+        let renamed = |statement: &str, index: &str| {
+            definition(statement).renamed(index, "s.t", &table, "s.\"u x\"").map(|d| d.statement)
+        };
+        assert_eq!(
+            renamed("CREATE UNIQUE INDEX i ON ONLY s.t USING btree (a)", "i").unwrap(),
+            "CREATE UNIQUE INDEX i ON ONLY s.\"u x\" USING btree (a)"
+        );
+        let sly = "CREATE INDEX \"i ON s.t USING \" ON s.t USING btree (a) WHERE b = ' ON s.t USING '";
+        assert_eq!(
+            renamed(sly, "\"i ON s.t USING \"").unwrap(),
+            "CREATE INDEX \"i ON s.t USING \" ON s.\"u x\" USING btree (a) WHERE b = ' ON s.t USING '"
+        );
+        assert_eq!(renamed("CREATE INDEX i ON s.tt USING btree (a)", "i"), None);
+        let moved =
+            definition("CREATE INDEX i ON s.t USING btree (a)").renamed("i", "s.t", &table, "s.u").unwrap();
+        assert_eq!(moved.table, table);
     }
 }

@@ -27,34 +27,39 @@ pub struct Capture {
 /// A trigger: its name, and all but the names in its definition.
 type Trigger = (&'static str, &'static str);
 
+/// The names of the triggers.
+pub const TRIGGERS: [&str; 4] = [
+    "groundskeeper_note_insert",
+    "groundskeeper_note_update",
+    "groundskeeper_note_delete",
+    "groundskeeper_note_truncate",
+];
+
 const RAW_TRIGGERS: [Trigger; 4] = [
-    ("groundskeeper_note_insert", "AFTER INSERT ON {table} REFERENCING NEW TABLE AS now FOR EACH STATEMENT"),
+    (TRIGGERS[0], "AFTER INSERT ON {table} REFERENCING NEW TABLE AS now FOR EACH STATEMENT"),
     (
-        "groundskeeper_note_update",
+        TRIGGERS[1],
         "AFTER UPDATE ON {table} REFERENCING OLD TABLE AS before NEW TABLE AS now FOR EACH STATEMENT",
     ),
-    (
-        "groundskeeper_note_delete",
-        "AFTER DELETE ON {table} REFERENCING OLD TABLE AS before FOR EACH STATEMENT",
-    ),
-    ("groundskeeper_note_truncate", "AFTER TRUNCATE ON {table} FOR EACH STATEMENT"),
+    (TRIGGERS[2], "AFTER DELETE ON {table} REFERENCING OLD TABLE AS before FOR EACH STATEMENT"),
+    (TRIGGERS[3], "AFTER TRUNCATE ON {table} FOR EACH STATEMENT"),
 ];
 
 /// What we write ourselves is no news. A condition on columns would keep their owner from altering them.
 const GAME_TRIGGERS: [Trigger; 4] = [
     (
-        "groundskeeper_note_insert",
+        TRIGGERS[0],
         "AFTER INSERT ON {table} REFERENCING NEW TABLE AS now FOR EACH STATEMENT WHEN ({not_ours})",
     ),
     (
-        "groundskeeper_note_update",
+        TRIGGERS[1],
         "AFTER UPDATE ON {table} REFERENCING OLD TABLE AS before NEW TABLE AS now FOR EACH STATEMENT WHEN ({not_ours})",
     ),
     (
-        "groundskeeper_note_delete",
+        TRIGGERS[2],
         "AFTER DELETE ON {table} REFERENCING OLD TABLE AS before FOR EACH STATEMENT WHEN ({not_ours})",
     ),
-    ("groundskeeper_note_truncate", "AFTER TRUNCATE ON {table} FOR EACH STATEMENT"),
+    (TRIGGERS[3], "AFTER TRUNCATE ON {table} FOR EACH STATEMENT"),
 ];
 
 const NOT_OURS: &str = "pg_catalog.current_setting('groundskeeper.migrating', true) IS DISTINCT FROM 'on'";
@@ -88,12 +93,6 @@ impl Capture {
         self.subject == GAMES_SUBJECT
     }
 
-    /// The names of the triggers.
-    #[must_use]
-    pub fn triggers() -> [&'static str; 4] {
-        RAW_TRIGGERS.map(|(name, _)| name)
-    }
-
     /// The function's name, in the table's schema.
     #[must_use]
     pub fn function(&self) -> String {
@@ -102,10 +101,6 @@ impl Capture {
 
     fn quoted_table(&self) -> String {
         format!("{}.{}", quote(&self.schema), quote(&self.table))
-    }
-
-    fn quoted_function(&self) -> String {
-        format!("{}.{}", quote(&self.schema), quote(&self.function()))
     }
 
     /// The statements that make them, the function being `owner`'s as the table is. `facts` are the columns of games
@@ -119,22 +114,34 @@ impl Capture {
             tag.push('_');
         }
         let function = format!(
-            "CREATE OR REPLACE FUNCTION {}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+            "CREATE OR REPLACE FUNCTION {} RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp SET row_security = on SET standard_conforming_strings = on AS ${tag}${body}${tag}$",
-            self.quoted_function(),
+            self.signature(),
         );
-        let private = format!("REVOKE ALL ON FUNCTION {}() FROM PUBLIC", self.quoted_function());
+        let private = format!("REVOKE ALL ON FUNCTION {} FROM PUBLIC", self.signature());
         let (table, triggers) =
             (self.quoted_table(), if self.is_of_games() { GAME_TRIGGERS } else { RAW_TRIGGERS });
         let make = |(name, definition): Trigger| {
             let definition = definition.replace("{table}", &table).replace("{not_ours}", NOT_OURS);
             [
                 format!("DROP TRIGGER IF EXISTS {name} ON {table}"),
-                format!("CREATE TRIGGER {name} {definition} EXECUTE FUNCTION {}()", self.quoted_function()),
+                format!("CREATE TRIGGER {name} {definition} EXECUTE FUNCTION {}", self.signature()),
             ]
         };
-        let owned = format!("ALTER FUNCTION {}() OWNER TO {}", self.quoted_function(), quote(owner));
+        let owned = format!("ALTER FUNCTION {} OWNER TO {}", self.signature(), quote(owner));
         [function, private].into_iter().chain(triggers.into_iter().flat_map(make)).chain([owned]).collect()
+    }
+
+    /// The function's name, quoted, with its arguments: none.
+    #[must_use]
+    pub fn signature(&self) -> String {
+        Self::signature_of(&self.schema, &self.table)
+    }
+
+    /// The same of the function of a table.
+    #[must_use]
+    pub fn signature_of(schema: &str, table: &str) -> String {
+        format!("{}.{}()", quote(schema), quote(&suffixed(table, "note_changes")))
     }
 
     /// The statements that take them away.
@@ -146,10 +153,10 @@ impl Capture {
     /// The same for a table whose columns are not known any more.
     #[must_use]
     pub fn inverse_of(schema: &str, table: &str) -> Vec<String> {
-        let function = format!("{}.{}", quote(schema), quote(&suffixed(table, "note_changes")));
+        let function = Self::signature_of(schema, table);
         let table = format!("{}.{}", quote(schema), quote(table));
-        let triggers = Self::triggers().map(|name| format!("DROP TRIGGER IF EXISTS {name} ON {table}"));
-        triggers.into_iter().chain([format!("DROP FUNCTION IF EXISTS {function}()")]).collect()
+        let triggers = TRIGGERS.map(|name| format!("DROP TRIGGER IF EXISTS {name} ON {table}"));
+        triggers.into_iter().chain([format!("DROP FUNCTION IF EXISTS {function}")]).collect()
     }
 
     /// The function's text.
@@ -306,7 +313,8 @@ mod tests {
     #[test]
     fn both_kinds_have_triggers_of_the_same_names() {
         let names = |triggers: [Trigger; 4]| triggers.map(|(name, _)| name);
-        assert_eq!(names(RAW_TRIGGERS), names(GAME_TRIGGERS));
+        assert_eq!(names(RAW_TRIGGERS), TRIGGERS);
+        assert_eq!(names(GAME_TRIGGERS), TRIGGERS);
         let games = Capture::of_games("staging", "games", "id", "external_id");
         let facts = Facts { teams: vec!["home".into()], date: vec!["game_date".into()], time: vec![] };
         let update = games.statements(&facts, "o").into_iter().find(|s| s.contains("AFTER UPDATE")).unwrap();

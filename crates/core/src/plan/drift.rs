@@ -5,24 +5,44 @@ use crate::names::Qualified;
 use serde::{Deserialize, Serialize};
 
 /// What a change made, as the catalogs had it then.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Made {
     /// The cluster and database whose OIDs these are.
     pub home: String,
     /// The relation that it stands on, or is.
     pub relation: u32,
-    /// The index or constraint.
+    /// The index, constraint or function.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub object: Option<u32>,
+    /// The function's name, which no item says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub function: Option<String>,
     /// The column's number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub column: Option<i16>,
-    /// A column's type, or a view's query as PostgreSQL wrote it.
+    /// A column's type, a view's query as PostgreSQL wrote it, or a checksum of a function.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub definition: Option<String>,
     /// A checksum of a view's query as PostgreSQL keeps it, which new names of what it reads leave as it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kept: Option<String>,
+    /// The triggers that run the object, where that is a function.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub triggers: Vec<Trigger>,
+}
+
+/// A trigger of the relation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trigger {
+    /// Its OID.
+    pub oid: u32,
+    /// Its name.
+    pub name: String,
+    /// A checksum of what it is, but for its name.
+    pub definition: String,
+    /// Whether it is switched off.
+    #[serde(default)]
+    pub off: bool,
 }
 
 /// What the catalogs have by these OIDs now.
@@ -30,12 +50,14 @@ pub struct Made {
 pub struct Now {
     /// The relation's name.
     pub relation: Option<Qualified>,
-    /// The name of the index, constraint or column.
+    /// The name of the index, constraint, column or function.
     pub object: Option<String>,
     /// As in [`Made`].
     pub definition: Option<String>,
     /// As in [`Made`].
     pub kept: Option<String>,
+    /// As in [`Made`]: those that are there still.
+    pub triggers: Vec<Trigger>,
     /// `pg_class.relkind` of what has the relation's old name, where that is another one.
     pub namesake: Option<char>,
 }
@@ -67,12 +89,13 @@ pub fn fate(made: &Made, home: &str, place: &Qualified, object: Option<&str>, no
         return Fate::ByName(place.clone());
     }
     let is_part = made.object.is_some() || made.column.is_some();
+    let is_view = !is_part && made.definition.is_some();
     let Some(relation) = &now.relation else {
         // A view may have been made again by what changed a column below it, and with it its indexes; a partitioned table
         // took the place of ours.
         return match now.namesake {
             Some('p' | 'm') => Fate::ByName(place.clone()),
-            _ if !is_part => Fate::ByName(place.clone()),
+            _ if is_view => Fate::ByName(place.clone()),
             Some(_) => Fate::Gone(format!(
                 "relation {place} was dropped, and what has its name now is left as it is"
             )),
@@ -88,17 +111,22 @@ pub fn fate(made: &Made, home: &str, place: &Qualified, object: Option<&str>, no
         let taken = if now.namesake.is_some() { ", and another relation has its name" } else { "" };
         differences.push(format!("{place} was renamed to {relation}{taken}"));
     }
-    if let (Some(was), Some(is)) = (object, &now.object)
+    if let (Some(was), Some(is)) = (object.or(made.function.as_deref()), &now.object)
         && was != is
     {
         differences.push(format!("{was} was renamed to {is}"));
     }
+    differences.extend(made.triggers.iter().filter_map(|was| changed(was, &now.triggers)));
     let edited = edited(made, now);
     if edited {
-        differences.push(match (&made.column, &made.definition, &now.definition) {
-            (Some(_), Some(was), Some(is)) => format!("the column was made {was} and is {is}"),
-            _ => "its definition was edited".to_owned(),
-        });
+        match (&made.column, &made.definition, &now.definition) {
+            (Some(_), Some(was), Some(is)) => {
+                differences.push(format!("the column was made {was} and is {is}"));
+            }
+            (_, was, is) if was != is => differences.push("its definition was edited".to_owned()),
+            // one of its triggers was, as has been said
+            _ => {}
+        }
     }
     Fate::There {
         relation: relation.clone(),
@@ -108,8 +136,23 @@ pub fn fate(made: &Made, home: &str, place: &Qualified, object: Option<&str>, no
     }
 }
 
+/// What has become of a trigger that is there. One that is gone is missed by who looks for it.
+fn changed(was: &Trigger, now: &[Trigger]) -> Option<String> {
+    let is = now.iter().find(|trigger| trigger.oid == was.oid)?;
+    let renamed = (is.name != was.name).then(|| format!("was renamed to {}", is.name));
+    let edited = (is.definition != was.definition).then(|| "was edited".to_owned());
+    let off = (is.off && !was.off).then(|| "was switched off".to_owned());
+    let words: Vec<String> = renamed.into_iter().chain(edited).chain(off).collect();
+    (!words.is_empty()).then(|| format!("trigger {} {}", was.name, words.join(" and ")))
+}
+
 fn edited(made: &Made, now: &Now) -> bool {
-    made.definition != now.definition && (made.kept.is_none() || made.kept != now.kept)
+    let other =
+        |was: &Trigger| now.triggers.iter().any(|is| is.oid == was.oid && is.definition != was.definition);
+    let is_other = made.definition.is_some()
+        && made.definition != now.definition
+        && (made.kept.is_none() || made.kept != now.kept);
+    is_other || made.triggers.iter().any(other)
 }
 
 #[cfg(test)]
@@ -121,7 +164,7 @@ mod tests {
     }
 
     fn made() -> Made {
-        Made { home: "h".into(), relation: 1, object: None, column: None, definition: None, kept: None }
+        Made { home: "h".into(), relation: 1, ..Made::default() }
     }
 
     fn differs(fate: &Fate) -> String {
@@ -155,7 +198,10 @@ mod tests {
         // but for what we have put there ourselves
         let converted = Now { namesake: Some('p'), ..Now::default() };
         assert_eq!(fate(&index, "h", &name("s.t"), Some("i"), &converted), Fate::ByName(name("s.t")));
-        assert_eq!(fate(&made(), "h", &name("s.v"), None, &remade), Fate::ByName(name("s.v")));
+        let view = Made { definition: Some("SELECT 1".into()), ..made() };
+        assert_eq!(fate(&view, "h", &name("s.v"), None, &remade), Fate::ByName(name("s.v")));
+        // what is only known of a relation is not true of another
+        assert!(matches!(fate(&made(), "h", &name("s.t"), None, &remade), Fate::Gone(_)));
     }
 
     #[test]
@@ -169,6 +215,36 @@ mod tests {
         let index = Made { object: Some(2), ..made() };
         let now = Now { relation: Some(name("s.u")), ..Now::default() };
         assert_eq!(fate(&index, "h", &name("s.t"), Some("i"), &now), Fate::ByName(name("s.u")));
+    }
+
+    #[test]
+    fn triggers_are_followed_with_their_function() {
+        let trigger =
+            |oid, name: &str| Trigger { oid, name: name.into(), definition: "x".into(), off: false };
+        let made = Made {
+            object: Some(2),
+            function: Some("note".into()),
+            triggers: vec![trigger(7, "on_insert"), trigger(8, "on_update"), trigger(9, "on_delete")],
+            ..made()
+        };
+        let off = Trigger { off: true, ..trigger(8, "on_update") };
+        let now = Now {
+            relation: Some(name("s.t")),
+            object: Some("write_down".into()),
+            triggers: vec![trigger(7, "mine"), off],
+            ..Now::default()
+        };
+        let fate = super::fate(&made, "h", &name("s.t"), None, &now);
+        assert_eq!(
+            differs(&fate),
+            "note was renamed to write_down; trigger on_insert was renamed to mine; trigger on_update was switched off"
+        );
+        assert!(matches!(fate, Fate::There { edited: false, .. }));
+        let other = Trigger { definition: "y".into(), ..trigger(9, "on_delete") };
+        let now = Now { triggers: vec![other], object: Some("note".into()), ..now };
+        let fate = super::fate(&made, "h", &name("s.t"), None, &now);
+        assert_eq!(differs(&fate), "trigger on_delete was edited");
+        assert!(matches!(fate, Fate::There { edited: true, .. }));
     }
 
     #[test]

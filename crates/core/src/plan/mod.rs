@@ -11,6 +11,7 @@ pub mod decide;
 mod defaults;
 pub mod drift;
 mod item;
+pub mod order;
 pub mod own;
 pub mod role;
 mod undo;

@@ -239,7 +239,9 @@ pub fn definition(item: &Item) -> Result<Value, serde_json::Error> {
 /// # Errors
 /// Says what has no place in TOML.
 pub fn export(items: &[Item]) -> Result<String, String> {
-    let is_listed = |item: &&Item| item.action == Action::Statistics && item.section == SECTION;
+    // a word of the list has no more to say
+    let is_listed =
+        |item: &&Item| item.action == Action::Statistics && item.section == SECTION && item.needs.is_empty();
     let listed: Vec<Value> = items
         .iter()
         .filter(is_listed)

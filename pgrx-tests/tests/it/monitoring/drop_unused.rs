@@ -168,3 +168,52 @@ fn a_partitioned_index_comes_back_with_all_its_parts() {
     let changed = difference(&before, &db.dump_schema().unwrap());
     assert!(changed.is_empty(), "{changed}");
 }
+
+#[test]
+fn a_dropped_index_follows_its_table_and_is_no_other_tables() {
+    let db = TestDb::new(Template::Empty).unwrap();
+    let mut client = db.client().unwrap();
+    run_sql(&mut client, INDEXED);
+    let before = db.dump_schema().unwrap();
+    run_sql(&mut client, "CREATE EXTENSION pg_groundskeeper; SET groundskeeper.index_observation = '0'");
+    carry_out(&mut client, "drop_unused_indexes(false)").unwrap();
+    until_ended(&mut client);
+    run_sql(
+        &mut client,
+        r#"ALTER TABLE league.game RENAME TO "ga me"; CREATE TABLE league.game (id integer, venue text, season integer)"#,
+    );
+    let back = carry_out(&mut client, "rollback_plan()").unwrap();
+    for outcome in &back {
+        assert_eq!(outcome.action, "revert", "{outcome:?}");
+        let renamed = outcome.detail.contains("league.game was renamed to league.ga me, and another");
+        assert_eq!(renamed, outcome.item.starts_with("beyond.league.game."), "{outcome:?}");
+    }
+    run_sql(
+        &mut client,
+        r#"DROP TABLE league.game; ALTER TABLE league."ga me" RENAME TO game; DROP EXTENSION pg_groundskeeper"#,
+    );
+    let changed = difference(&before, &db.dump_schema().unwrap());
+    assert!(changed.is_empty(), "{changed}");
+}
+
+#[test]
+fn what_is_to_be_run_holds_an_id_that_is_only_a_name() {
+    let db = TestDb::installed(Template::Empty).unwrap();
+    let mut client = db.client().unwrap();
+    run_sql(
+        &mut client,
+        r#"CREATE SCHEMA league; CREATE TABLE league.game (id integer);
+           SELECT groundskeeper.add_plan_item('{"relation": "league.game", "kind": "index", "keys": ["id"],
+                                                "name": "x}''); DROP TABLE league.game; --"}');
+           SELECT groundskeeper.apply_plan(sections => '{own}'); SET groundskeeper.index_observation = '0'"#,
+    );
+    let outcome = carry_out(&mut client, "drop_unused_indexes()").unwrap().remove(0);
+    let call =
+        outcome.detail.split(": ").nth(1).unwrap().split(" takes that back").next().unwrap().to_owned();
+    run_sql(&mut client, &call);
+    assert_eq!(value(&mut client, "SELECT to_regclass('league.game') IS NOT NULL"), "true");
+    assert_eq!(
+        value(&mut client, "SELECT count(*) FROM pg_index WHERE indrelid = 'league.game'::regclass"),
+        "0"
+    );
+}

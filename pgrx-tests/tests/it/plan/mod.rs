@@ -4,6 +4,8 @@ mod columns;
 mod drift;
 mod fast;
 mod first_look;
+mod migration;
 mod own;
+mod own_hands;
 mod own_rights;
 mod unfit;
