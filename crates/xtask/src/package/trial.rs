@@ -32,7 +32,9 @@ fn furnish(root: &Root, packages: &[&Path], script: &str) -> Result<PathBuf> {
     for package in packages {
         fs::copy(package, folder.join(name_of(package)?))?;
     }
-    fs::copy(repository().join("packaging/check.sql"), folder.join("check.sql"))?;
+    for (file, name) in [("packaging/check.sql", "check.sql"), ("docs/tutorial.md", "tutorial.md")] {
+        fs::copy(repository().join(file), folder.join(name))?;
+    }
     fs::write(folder.join("trial.sh"), script)?;
     Ok(folder)
 }

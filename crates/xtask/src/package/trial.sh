@@ -36,6 +36,21 @@ in_database preloaded --file check.sql > /dev/null
 missing=$(in_database preloaded -XAtc "SELECT state FROM groundskeeper.prerequisites() WHERE component = 'pg_groundskeeper'")
 [ "$missing" = ok ] || { say "preloaded, it is $missing"; exit 1; }
 
+say "the tutorial, as its page has it"
+# What is typed into psql there is fed to it here, in one session; a command in between is run from there.
+awk '/^```/ { block = block == "" ? $0 : ""; next }
+     block == "```sql" { print }
+     block == "```" && /^createdb / { print }
+     block == "```" && /^psql tutorial$/ { print $0 " --set ON_ERROR_STOP=1 <<\"TUTORIAL\"" }
+     block == "```" && /^psql -/ { print "\\! " $0 }
+     END { print "TUTORIAL" }' tutorial.md > tutorial.sh
+home=$(mktemp -d) && chown postgres "$home"
+(cd "$home" && runuser -u postgres -- env PGCLUSTER="$major/trial" sh -eu /package/tutorial.sh > said 2> complained) ||
+    { cat "$home/said" "$home/complained"; exit 1; }
+# 100000 rows, and the one that came after the table had become months.
+grep -qx ' 100001' "$home/said"
+grep -q '<html' "$home/report.html"
+
 for script in pg_groundskeeper--*.sql; do
     version=${script#pg_groundskeeper--}
     version=${version%.sql}
