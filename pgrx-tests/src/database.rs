@@ -44,6 +44,11 @@ impl TestDb {
         Ok(db)
     }
 
+    /// The same database where `pg_upgrade` has put it, obtained by [`Server::attach`] as above.
+    pub fn move_to(&mut self, server: Server) {
+        self.server = server;
+    }
+
     /// An empty database in an encoding of its own on the shared server, with the extension installed.
     pub fn encoded(encoding: &str) -> Result<Self> {
         let db = Self::new(Template::Empty)?;

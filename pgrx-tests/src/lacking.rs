@@ -50,7 +50,8 @@ pub fn is_there(what: &str) -> Result<bool> {
     Ok(control.exists() || library.with_extension(std::env::consts::DLL_EXTENSION).exists())
 }
 
-fn write_down(what: &str) -> Result<()> {
+/// Writes down that the test that runs does so without something.
+pub(crate) fn write_down(what: &str) -> Result<()> {
     let file = std::env::var_os(SKIPPED).with_context(|| format!("{SKIPPED} is not set"))?;
     // Each test has a thread of its name, unless one runs after the other.
     let thread = std::thread::current();

@@ -7,6 +7,7 @@
 
 mod database;
 mod facts;
+mod former;
 mod lacking;
 pub mod pgbouncer;
 pub mod plan;
@@ -26,6 +27,7 @@ use groundskeeper_sandbox::server::Server;
 
 pub use database::{TestDb, difference};
 pub use facts::facts;
+pub use former::{FORMER, former, upgrade};
 pub use lacking::{is_there, lacks, older_than};
 pub use program::fed;
 pub use standby::standby_of;

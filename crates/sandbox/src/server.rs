@@ -22,11 +22,19 @@ pub const SUPERUSER: &str = "postgres";
 /// What a server is started with.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
+    installation: Option<Installation>,
     preload: Vec<String>,
     settings: Vec<(String, String)>,
 }
 
 impl Options {
+    /// Takes the programs of an installation instead of those that [`Installation::find`] finds.
+    #[must_use]
+    pub fn of(mut self, installation: &Installation) -> Self {
+        self.installation = Some(installation.clone());
+        self
+    }
+
     /// Adds a library to `shared_preload_libraries`.
     #[must_use]
     pub fn preload(mut self, library: &str) -> Self {
@@ -71,7 +79,7 @@ pub struct Server {
 impl Server {
     /// Creates a data directory below the temporary directory and starts a server on it.
     pub fn start(options: &Options) -> Result<Self> {
-        let installation = Installation::find()?;
+        let installation = options.installation.clone().map_or_else(Installation::find, Ok)?;
         let base = tempfile::Builder::new().prefix("groundskeeper-").tempdir()?.keep();
         if let Some(user) = server_user()? {
             std::os::unix::fs::chown(&base, Some(user.uid.as_raw()), Some(user.gid.as_raw()))?;
@@ -108,6 +116,11 @@ impl Server {
     /// The directory with everything of the server's in it.
     pub fn base(&self) -> &Path {
         &self.base
+    }
+
+    /// Its data directory.
+    pub fn data(&self) -> PathBuf {
+        self.base.join("data")
     }
 
     /// The port: the suffix of the socket's name, and the TCP port where `listen_addresses` is set.
@@ -284,10 +297,6 @@ impl Server {
         let mut command = self.installation.server_program("pg_ctl")?;
         command.arg(action).arg("--silent").arg("--pgdata").arg(self.data());
         Ok(command)
-    }
-
-    fn data(&self) -> PathBuf {
-        self.base.join("data")
     }
 
     fn log_file(&self) -> PathBuf {

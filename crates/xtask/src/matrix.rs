@@ -84,6 +84,15 @@ const ELSEWHERE: [(u32, Place); 4] = [
     (18, Place::Debian("sid")),
 ];
 
+/// The release of the Debian before, and that one's code name: from it pg_upgrade is tried in the root of a release.
+fn former(major: u32) -> Option<(u32, &'static str)> {
+    let before = ELSEWHERE.iter().rev().skip_while(|(release, _)| *release != major).skip(1);
+    before.into_iter().find_map(|(release, place)| match place {
+        Place::Debian(name) => Some((*release, *name)),
+        Place::Here | Place::PyPi => None,
+    })
+}
+
 /// `cargo xtask matrix`
 pub fn run(options: &Options) -> Result<()> {
     let here = Choice::default().major()?;
@@ -178,8 +187,24 @@ impl Site {
             // In a root it has ended with the command.
             self.cargo(&["xtask", "demo", "--stop"])?.stdout(Stdio::null()).status()?;
         }
-        row.tests(self.cargo(&["xtask", "test"])?, &options.filters(self))?;
+        let mut tests = self.cargo(&["xtask", "test"])?;
+        if let Some(former) = self.former(major, options)? {
+            tests.args(["--former", &former.to_string()]);
+        }
+        row.tests(tests, &options.filters(self))?;
         Ok(row)
+    }
+
+    /// The release from which pg_upgrade is tried, where another Debian's packages are to be had. It takes the extension
+    /// built for both.
+    fn former(&self, major: u32, options: &Options) -> Result<Option<u32>> {
+        match (self, former(major)) {
+            (Self::Root(root), Some((before, name))) if !options.essential => {
+                root.know(name)?;
+                Ok(Some(before))
+            }
+            _ => Ok(None),
+        }
     }
 }
 
@@ -208,5 +233,15 @@ impl Row {
         // Without such a line it did not come to its end.
         self.tally += said.unwrap_or(Tally { failed: 1, ..Tally::default() });
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::former;
+
+    #[test]
+    fn a_release_is_upgraded_from_that_of_the_debian_before() {
+        assert_eq!([15, 17, 18].map(former), [None, Some((15, "bookworm")), Some((17, "trixie"))]);
     }
 }

@@ -88,6 +88,14 @@ impl Root {
         Ok(root)
     }
 
+    /// Has its apt know another Debian's packages, too, by that one's code name: what only that one has can be installed.
+    pub fn know(&self, name: &str) -> Result<()> {
+        let sources = self.path.join("etc/apt");
+        let own = fs::read_to_string(sources.join("sources.list"))?;
+        let other = source_of(&own, name).context("its apt has no source")?;
+        Ok(fs::write(sources.join("sources.list.d").join(format!("{name}.list")), other)?)
+    }
+
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
@@ -227,6 +235,14 @@ fn mirror() -> Option<String> {
     indexes.lines().find_map(|line| line.strip_prefix("Debian ")).map(str::to_owned)
 }
 
+/// The line for another release in what tells apt of one.
+fn source_of(sources: &str, name: &str) -> Option<String> {
+    let line = sources.lines().find(|line| line.starts_with("deb "))?;
+    let mut words: Vec<&str> = line.split_whitespace().collect();
+    *words.get_mut(2)? = name;
+    Some(words.join(" ") + "\n")
+}
+
 /// Where cargo keeps what it has downloaded.
 fn cargo_home() -> Result<PathBuf> {
     let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
@@ -251,7 +267,17 @@ pub fn system(release: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::system;
+    use super::{source_of, system};
+
+    #[test]
+    fn another_releases_packages_come_from_the_same_mirror() {
+        let sources = "# ours\ndeb http://mirror.example/debian trixie main\n";
+        assert_eq!(
+            source_of(sources, "bookworm").as_deref(),
+            Some("deb http://mirror.example/debian bookworm main\n")
+        );
+        assert_eq!(source_of("", "bookworm"), None);
+    }
 
     #[test]
     fn systems_are_named() {

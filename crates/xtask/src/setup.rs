@@ -87,6 +87,11 @@ impl Choice {
         Ok(installation)
     }
 
+    /// The same beside another, for which the command is: a former release.
+    pub fn beside(self) -> Result<Installation> {
+        packages::server(self.named()?, self.pg, DEMO)
+    }
+
     /// The release that it comes to.
     pub fn major(self) -> Result<u32> {
         packages::newest(self.named()?)

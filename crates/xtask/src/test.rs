@@ -26,6 +26,9 @@ pub struct Options {
     repeat: u32,
     #[command(flatten)]
     choice: Choice,
+    /// Try pg_upgrade, too, from this major version, which is installed beside the other
+    #[arg(long, value_name = "MAJOR")]
+    former: Option<u32>,
     /// Call each function so often with what it was not made for, by a new seed or by one that was printed
     #[arg(long, value_name = "CALLS[:SEED]")]
     fuzz: Option<String>,
@@ -58,14 +61,17 @@ fn tiers(options: &Options, tally: &mut Tally) -> Result<()> {
         tally.check(lint::format());
         tally.check(lint::clippy(&installation));
     }
-    install::run(&installation, install::Profile::Checked)?;
-    install::released(&installation)?;
+    let former = options.former.map(|major| Choice { pg: Some(major) }.beside()).transpose()?;
+    for server in former.iter().chain([&installation]) {
+        install::run(server, install::Profile::Checked)?;
+        install::released(server)?;
+    }
     for round in 1..=options.repeat {
         if options.repeat > 1 {
             announce(format!("round {round} of {}", options.repeat));
         }
         unit_tests(&options.filters, tally)?;
-        client_tests(&installation, options, odds.as_deref(), tally)?;
+        client_tests(&installation, former.as_ref(), options, odds.as_deref(), tally)?;
     }
     Ok(())
 }
@@ -81,6 +87,7 @@ fn unit_tests(filters: &[String], tally: &mut Tally) -> Result<()> {
 
 fn client_tests(
     installation: &Installation,
+    former: Option<&Installation>,
     options: &Options,
     odds: Option<&Path>,
     tally: &mut Tally,
@@ -88,6 +95,7 @@ fn client_tests(
     let mut settings: Vec<(&str, OsString)> = Vec::new();
     let mut arguments: Vec<&str> = options.filters.iter().map(String::as_str).collect();
     settings.extend(options.fuzz.iter().map(|fuzz| ("GROUNDSKEEPER_FUZZ", fuzz.into())));
+    settings.extend(former.map(|former| ("GROUNDSKEEPER_FORMER", former.pg_config().into())));
     if let Some(odds) = odds {
         settings.push(("GROUNDSKEEPER_ODDS", odds.into()));
         arguments.push("--include-ignored");

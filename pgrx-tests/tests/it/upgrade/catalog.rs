@@ -7,7 +7,8 @@ use postgres::Client;
 use super::{released, update};
 use crate::rights::assert_passes_the_checker;
 
-fn catalog(client: &mut Client) -> String {
+/// All that the catalogs have of the extension.
+pub fn catalog(client: &mut Client) -> String {
     let facts = client.query(include_str!("catalog.sql"), &[]).unwrap();
     facts.iter().map(|fact| format!("{}\n", fact.get::<_, &str>(0))).collect()
 }

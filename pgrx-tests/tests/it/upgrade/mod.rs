@@ -5,6 +5,7 @@ mod between;
 mod catalog;
 mod data;
 mod grants;
+mod major;
 mod refused;
 
 use groundskeeper_tests::{Template, TestDb};
