@@ -104,6 +104,7 @@ fn sixty_runs_without_a_change_leave_nothing_behind() {
                    AND (c.relnamespace IN ('groundskeeper'::regnamespace, 'staging'::regnamespace)
                         OR c.oid IN ('pg_attribute'::regclass, 'pg_class'::regclass, 'pg_statistic'::regclass))
                  ORDER BY 1";
+    let count = |line: &str| line.rsplit(' ').next().unwrap().parse::<i64>().unwrap();
     // Where autovacuum has come by all the same, it is looked at again.
     let visits = "SELECT sum(autovacuum_count + autoanalyze_count) FROM pg_stat_all_tables";
     let before = loop {
@@ -113,7 +114,10 @@ fn sixty_runs_without_a_change_leave_nothing_behind() {
             assert_eq!(touched(&update(&mut client)), [""; 0]);
         }
         let after = texts(&mut client, dead).unwrap();
-        if after == before || visited == text(&mut client, visits).unwrap() {
+        // A page that is read may lose dead rows, too.
+        let is_less = |(after, before): (&String, &String)| count(after) < count(before);
+        let pruned = after.iter().zip(&before).any(is_less);
+        if after == before || !pruned && visited == text(&mut client, visits).unwrap() {
             assert_eq!(after, before);
             break before;
         }
