@@ -38,14 +38,19 @@ pub fn looked_at<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     run(Ending::Undo, work)
 }
 
-fn run<T>(on_success: Ending, work: impl FnOnce() -> Result<T>) -> Result<T> {
-    match attempt(on_success, work) {
+/// A result that was [`caught`], unless it is a request to stop: that goes on up.
+pub fn passed_on<T>(result: Result<T>) -> Result<T> {
+    match result {
         Err(failure) if failure.is_stop_request() => {
             pgrx::pg_sys::panic::ErrorReport::from(failure.clone()).report(pgrx::PgLogLevel::ERROR);
             Err(failure)
         }
         other => other,
     }
+}
+
+fn run<T>(on_success: Ending, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    passed_on(attempt(on_success, work))
 }
 
 fn attempt<T>(on_success: Ending, work: impl FnOnce() -> Result<T>) -> Result<T> {

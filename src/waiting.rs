@@ -4,7 +4,7 @@ use crate::cluster;
 use crate::error::{Failure, Result};
 use crate::guc::{lock_timeout, pinned, shows_notices};
 use crate::owner;
-use crate::subtransaction::caught;
+use crate::subtransaction::{caught, passed_on};
 use crate::target;
 use pgrx::pg_sys;
 use std::ffi::{CString, c_int};
@@ -45,6 +45,8 @@ mod raw {
     /// The timer of `statement_timeout`, the fourth in every release.
     pub const STATEMENT_TIMEOUT: c_int = 3;
 
+    // SAFETY: as the server's headers declare them. They take no pointers, and are for a process whose timers are set up, as
+    // those of every backend and worker with a database are.
     unsafe extern "C" {
         pub safe fn enable_timeout_after(timer: c_int, milliseconds: c_int);
         pub safe fn enable_timeout_at(timer: c_int, time: i64);
@@ -82,10 +84,6 @@ pub fn ended_after<T>(milliseconds: i32, work: impl FnOnce() -> Result<T>) -> Re
             Ok(Some(done))
         }
         Err(failure) if rang && failure.is_query_canceled() => Ok(None),
-        Err(failure) if failure.is_stop_request() => {
-            pg_sys::panic::ErrorReport::from(failure.clone()).report(pgrx::PgLogLevel::ERROR);
-            Err(failure)
-        }
-        Err(failure) => Err(failure),
+        Err(failure) => passed_on(Err(failure)),
     }
 }
